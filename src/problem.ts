@@ -1,0 +1,116 @@
+// What can go wrong, as the caller is told: one error, one table of codes, one RFC 9457 document.
+
+/** The table: each code with its HTTP status and the title of its problem document. */
+const PROBLEMS = {
+  'malformed-request': [400, 'The request is malformed'],
+  'invalid-image-reference': [400, 'The image reference is invalid'],
+  'missing-token': [401, 'The token is missing'],
+  'invalid-token': [401, 'The token is invalid'],
+  'updates-not-allowed': [403, 'The service does not allow updates'],
+  'not-found': [404, 'There is nothing at this path'],
+  'service-not-found': [404, 'There is no such service'],
+  'method-not-allowed': [405, 'The method is not allowed here'],
+  'body-too-large': [413, 'The request body is too large'],
+  'unsupported-service': [422, 'The service does not run a container image'],
+  'internal-error': [500, 'Deployer failed'],
+  'engine-error': [502, 'The Docker Engine refused'],
+  'engine-unreachable': [503, 'The Docker Engine cannot be reached'],
+  'not-a-manager': [503, 'The Docker Engine is not a swarm manager'],
+  'swarm-locked': [503, 'The swarm is locked'],
+  'no-quorum': [503, 'The swarm has no leader'],
+  'update-out-of-sequence': [503, 'The service kept changing'],
+} as const satisfies Record<string, readonly [status: number, title: string]>
+
+/** A stable name for what went wrong; `docs/problems.md` has a heading for each. */
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** Every {@link ProblemCode}. */
+export const problemCodes: readonly ProblemCode[] = Object.keys(PROBLEMS) as ProblemCode[]
+
+/** What a {@link DeployerError} may carry besides its code and message. */
+export interface DeployerErrorOptions {
+  /** The fault that led here. It is logged, never sent to the caller. */
+  readonly cause?: unknown
+  /** After how many seconds trying again may help; sent as `Retry-After`. */
+  readonly retryAfterSeconds?: number
+  /** Response headers that belong to the problem, such as `WWW-Authenticate` or `Allow`. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A failure with a stable {@link ProblemCode} and a message that is safe to show to the caller. */
+export class DeployerError extends Error {
+  override readonly name = 'DeployerError'
+  readonly code: ProblemCode
+  readonly retryAfterSeconds: number | undefined
+  readonly headers: Readonly<Record<string, string>>
+
+  /**
+   * @param code What went wrong, from the closed list.
+   * @param message What failed, with which value, and what to do; no secrets.
+   * @param options Cause, `Retry-After` in seconds, further headers.
+   */
+  constructor(code: ProblemCode, message: string, options: DeployerErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.code = code
+    this.retryAfterSeconds = options.retryAfterSeconds
+    this.headers = options.headers ?? {}
+  }
+
+  /** The HTTP status that goes with the code. */
+  get status(): number {
+    return PROBLEMS[this.code][0]
+  }
+}
+
+/** An RFC 9457 problem document with Deployer's `code` as an extension member. */
+export interface ProblemDocument {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+}
+
+/**
+ * The `application/problem+json` response that tells a caller of an error.
+ *
+ * @param error The error to tell of.
+ * @returns A response with the status of the error's code and the error's headers.
+ */
+export function problemResponse(error: DeployerError): Response {
+  const [status, title] = PROBLEMS[error.code]
+  const headers: Record<string, string> = { ...error.headers }
+  if (error.retryAfterSeconds !== undefined) {
+    headers['Retry-After'] = String(error.retryAfterSeconds)
+  }
+  return toResponse(
+    {
+      type: `urn:problem-type:deployer:${error.code}`,
+      title,
+      status,
+      code: error.code,
+      detail: error.message,
+    },
+    headers,
+  )
+}
+
+/**
+ * The problem response for a status that other code chose, such as a Hono `HTTPException`.
+ *
+ * @param status The status, kept as it is.
+ * @param detail What to tell the caller.
+ * @param headers Headers to keep.
+ * @returns A response whose type is `about:blank` (RFC 9457 section 4.2.1) and code `http-error`.
+ */
+export function httpProblemResponse(status: number, detail: string, headers: Headers): Response {
+  const document = { type: 'about:blank', title: `HTTP ${status}`, status, code: 'http-error', detail }
+  return toResponse(document, Object.fromEntries(headers))
+}
+
+function toResponse(document: ProblemDocument, headers: Readonly<Record<string, string>>): Response {
+  return new Response(JSON.stringify(document), {
+    status: document.status,
+    headers: { ...headers, 'Content-Type': 'application/problem+json' },
+  })
+}

@@ -1,7 +1,27 @@
 // What can go wrong, as the caller is told: one error, one table of codes, one RFC 9457 document.
 
+/** A stable name for what went wrong; `docs/problems.md` has a heading for each. */
+export type ProblemCode =
+  | 'malformed-request'
+  | 'invalid-image-reference'
+  | 'missing-token'
+  | 'invalid-token'
+  | 'updates-not-allowed'
+  | 'not-found'
+  | 'service-not-found'
+  | 'method-not-allowed'
+  | 'body-too-large'
+  | 'unsupported-service'
+  | 'internal-error'
+  | 'engine-error'
+  | 'engine-unreachable'
+  | 'not-a-manager'
+  | 'swarm-locked'
+  | 'no-quorum'
+  | 'update-out-of-sequence'
+
 /** The table: each code with its HTTP status and the title of its problem document. */
-const PROBLEMS = {
+const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: string]>> = {
   'malformed-request': [400, 'The request is malformed'],
   'invalid-image-reference': [400, 'The image reference is invalid'],
   'missing-token': [401, 'The token is missing'],
@@ -19,10 +39,7 @@ const PROBLEMS = {
   'swarm-locked': [503, 'The swarm is locked'],
   'no-quorum': [503, 'The swarm has no leader'],
   'update-out-of-sequence': [503, 'The service kept changing'],
-} as const satisfies Record<string, readonly [status: number, title: string]>
-
-/** A stable name for what went wrong; `docs/problems.md` has a heading for each. */
-export type ProblemCode = keyof typeof PROBLEMS
+}
 
 /** Every {@link ProblemCode}. */
 export const problemCodes: readonly ProblemCode[] = Object.keys(PROBLEMS) as ProblemCode[]
@@ -79,9 +96,9 @@ export interface ProblemDocument {
  */
 export function problemResponse(error: DeployerError): Response {
   const [status, title] = PROBLEMS[error.code]
-  const headers: Record<string, string> = { ...error.headers }
+  const headers = new Headers(error.headers)
   if (error.retryAfterSeconds !== undefined) {
-    headers['Retry-After'] = String(error.retryAfterSeconds)
+    headers.set('Retry-After', String(error.retryAfterSeconds))
   }
   return toResponse(
     {
@@ -104,13 +121,15 @@ export function problemResponse(error: DeployerError): Response {
  * @returns A response whose type is `about:blank` (RFC 9457 section 4.2.1) and code `http-error`.
  */
 export function httpProblemResponse(status: number, detail: string, headers: Headers): Response {
-  const document = { type: 'about:blank', title: `HTTP ${status}`, status, code: 'http-error', detail }
-  return toResponse(document, Object.fromEntries(headers))
+  const kept = new Headers(headers)
+  kept.delete('Content-Length')
+  return toResponse(
+    { type: 'about:blank', title: `HTTP ${status}`, status, code: 'http-error', detail },
+    kept,
+  )
 }
 
-function toResponse(document: ProblemDocument, headers: Readonly<Record<string, string>>): Response {
-  return new Response(JSON.stringify(document), {
-    status: document.status,
-    headers: { ...headers, 'Content-Type': 'application/problem+json' },
-  })
+function toResponse(document: ProblemDocument, headers: Headers): Response {
+  headers.set('Content-Type', 'application/problem+json')
+  return new Response(JSON.stringify(document), { status: document.status, headers })
 }

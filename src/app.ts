@@ -1,0 +1,205 @@
+// The portable Hono app: routes, order of middleware, errors to problem documents.
+
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { HTTPException } from 'hono/http-exception'
+import { bearer } from './auth.ts'
+import { deploy } from './deploy.ts'
+import { parseImageReference } from './image-reference.ts'
+import type { DeploymentEvent, Logger, Notifier, Swarm } from './ports.ts'
+import { DeployerError, httpProblemResponse, problemResponse } from './problem.ts'
+
+/** What {@link createDeployer} is made of. */
+export interface DeployerOptions {
+  /** What callers must send in the `Authorization` header, bare or after `Bearer`. */
+  readonly token: string
+  /** The swarm whose services are updated. */
+  readonly swarm: Swarm
+  /** Told of each accepted deployment, after the engine's answer. Default: nobody. */
+  readonly notifier?: Notifier
+  /** Gets one line per request for a deployment, accepted or refused. Default: nothing is logged. */
+  readonly logger?: Logger
+}
+
+/** What the log line of a request knows, filled in as the request goes on. */
+interface LogFields {
+  service: string
+  serviceId?: string
+  image?: string
+  previous?: string
+}
+
+interface Env {
+  Variables: { logFields: LogFields }
+}
+
+const MAX_BODY_BYTES = 64 * 1024
+const SILENT: Logger = { info() {}, warn() {}, error() {} }
+
+/**
+ * Makes the HTTP side of Deployer: `PUT /service/:name` with `{"image": "name:tag"}`.
+ *
+ * @param options Token, swarm, and optionally notifier and logger; never changed.
+ * @returns A Hono app. Its `fetch` is the handler; `gateway.route('/cd', app)` and
+ *   `gateway.mount('/cd', app.fetch)` put it under a path of another Hono app. Every error it
+ *   answers is an RFC 9457 problem document.
+ * @throws TypeError when the token is empty or an option has the wrong type.
+ * @example
+ * ```ts
+ * import { createDeployer } from 'swarm-deployer'
+ * import { createDockerodeSwarm } from 'swarm-deployer/node'
+ *
+ * const swarm = createDockerodeSwarm({ dockerHost: 'unix:///var/run/docker.sock' })
+ * gateway.route('/cd', createDeployer({ token: 'SOME_TOKEN', swarm }))
+ * ```
+ */
+export function createDeployer(options: DeployerOptions): Hono {
+  checkOptions(options)
+  const { token, swarm, notifier, logger = SILENT } = options
+  const app = new Hono()
+
+  app.put('/service/:name', logged(logger), bearer(token), limitedBody(), async (c) => {
+    const image = parseImageReference(await wantedImage(c))
+    c.var.logFields.image = image.given
+    const deployment = await deploy({ service: c.req.param('name'), image }, swarm)
+    c.set('logFields', { ...deployment })
+    if (notifier !== undefined) {
+      keepAlive(c, notify({ event: 'accepted', ...deployment }, notifier, logger))
+    }
+    return c.json(deployment)
+  })
+
+  app.all('/service/:name', (c) => {
+    throw new DeployerError(
+      'method-not-allowed',
+      `Cannot ${c.req.method} a service: send PUT with {"image": "name:tag"}`,
+      { headers: { Allow: 'PUT' } },
+    )
+  })
+
+  app.notFound((c) =>
+    problemResponse(
+      new DeployerError(
+        'not-found',
+        `Cannot find ${JSON.stringify(shortened(c.req.path))}: the path is /service/<name>`,
+      ),
+    ),
+  )
+
+  app.onError((error, c) => {
+    if (error instanceof DeployerError) {
+      return problemResponse(error)
+    }
+    if (error instanceof HTTPException) {
+      return httpProblemResponse(error.status, error.message, error.getResponse().headers)
+    }
+    logger.error({ err: error, method: c.req.method, path: c.req.path }, 'request failed')
+    return problemResponse(
+      new DeployerError('internal-error', 'Deployer failed to answer; its log says why'),
+    )
+  })
+
+  return app
+}
+
+function checkOptions({ token, swarm, notifier }: DeployerOptions): void {
+  if (typeof token !== 'string' || token === '') {
+    throw new TypeError('Cannot create a deployer without a token: set `token` to a string')
+  }
+  if (typeof swarm?.inspectService !== 'function' || typeof swarm.updateService !== 'function') {
+    throw new TypeError('Cannot create a deployer without a swarm: set `swarm` to a Swarm')
+  }
+  if (notifier !== undefined && typeof notifier !== 'function') {
+    throw new TypeError('Cannot use `notifier`: it must be a function')
+  }
+}
+
+/** One log line per request, after the answer is known. */
+function logged(logger: Logger): MiddlewareHandler<Env> {
+  return async function logged(c, next) {
+    const startedAt = performance.now()
+    c.set('logFields', { service: shortened(c.req.param('name') ?? '') })
+    await next()
+    const fields = {
+      ...c.var.logFields,
+      status: c.res.status,
+      durationMs: Math.round(performance.now() - startedAt),
+    }
+    if (c.error === undefined) {
+      logger.info(fields, 'deployment accepted')
+      return
+    }
+    const { code, message, cause } =
+      c.error instanceof DeployerError ? c.error : { code: 'internal-error', message: '' }
+    const refusal = {
+      ...fields,
+      code,
+      reason: message,
+      ...(cause instanceof Error ? { cause: cause.message } : {}),
+    }
+    logger[c.res.status < 500 ? 'warn' : 'error'](refusal, 'deployment refused')
+  }
+}
+
+function limitedBody(): MiddlewareHandler {
+  return bodyLimit({
+    maxSize: MAX_BODY_BYTES,
+    onError: () => {
+      throw new DeployerError(
+        'body-too-large',
+        `The request body is larger than ${MAX_BODY_BYTES} bytes: send {"image": "name:tag"} alone`,
+      )
+    },
+  })
+}
+
+/** The content type is not looked at: curl's `-d` says `application/x-www-form-urlencoded`. */
+async function wantedImage(c: Context): Promise<string> {
+  const body = parseJson(await c.req.text())
+  if (typeof body === 'object' && body !== null && 'image' in body) {
+    if (typeof body.image === 'string') {
+      return body.image
+    }
+    throw malformed('"image" is not a string')
+  }
+  throw malformed('it is no JSON object with the member "image"')
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw malformed('it is not JSON', cause)
+  }
+}
+
+function malformed(fault: string, cause?: unknown): DeployerError {
+  return new DeployerError(
+    'malformed-request',
+    `Cannot read the request body: ${fault}; send {"image": "name:tag"}`,
+    { cause },
+  )
+}
+
+/** Never rejects: a message that fails is logged and changes nothing for the deployment. */
+async function notify(event: DeploymentEvent, notifier: Notifier, logger: Logger): Promise<void> {
+  try {
+    await notifier(event)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    logger.error({ ...event, reason }, 'message not delivered')
+  }
+}
+
+/** Runtimes that stop a request's work with its response (workerd) are asked to wait for this. */
+function keepAlive(c: Context, work: Promise<void>): void {
+  try {
+    c.executionCtx.waitUntil(work)
+  } catch {
+    // Hono throws where the runtime has no execution context; there the work goes on by itself.
+  }
+}
+
+function shortened(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}

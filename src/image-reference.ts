@@ -1,0 +1,163 @@
+// Image references as Docker's reference library (github.com/distribution/reference) reads them:
+// parse `domain/path:tag@digest` and print it again.
+
+import { DeployerError } from './problem.ts'
+
+/** An image reference, normalised as Docker does: `nginx` is `docker.io/library/nginx`. */
+export interface ImageReference {
+  /** The reference exactly as it was given. */
+  readonly given: string
+  /**
+   * The registry's host and optional port, such as `docker.io` or `localhost:5000`. Empty where
+   * Docker's grammar finds none: `a_b.com/app` is all path, since no host has an underscore.
+   */
+  readonly domain: string
+  /** The repository's path, such as `library/nginx`. */
+  readonly path: string
+  /** The tag, if one was given. */
+  readonly tag?: string
+  /** The digest, such as `sha256:…`, if one was given. */
+  readonly digest?: string
+}
+
+// The grammar, from the library's regexp.go, in its own words.
+const ALPHANUMERIC = '[a-z0-9]+'
+const SEPARATOR = '(?:[._]|__|[-]+)'
+const PATH_COMPONENT = `${ALPHANUMERIC}(?:${SEPARATOR}${ALPHANUMERIC})*`
+const REMOTE_NAME = `${PATH_COMPONENT}(?:/${PATH_COMPONENT})*`
+const DOMAIN_COMPONENT = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])'
+const DOMAIN_NAME = `${DOMAIN_COMPONENT}(?:\\.${DOMAIN_COMPONENT})*`
+const HOST = `(?:${DOMAIN_NAME}|\\[[a-fA-F0-9:]+\\])`
+const DOMAIN = `${HOST}(?::[0-9]+)?`
+const TAG = '[\\w][\\w.-]{0,127}'
+const DIGEST = '[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}'
+
+const REFERENCE = new RegExp(
+  `^(?:(?<domain>${DOMAIN})/)?(?<path>${REMOTE_NAME})(?::(?<tag>${TAG}))?(?:@(?<digest>${DIGEST}))?$`,
+)
+const IDENTIFIER = /^[a-f0-9]{64}$/
+
+// The algorithms that opencontainers/go-digest knows; each wants lower-case hex of one length.
+const KNOWN_DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/
+
+const DEFAULT_DOMAIN = 'docker.io'
+const LEGACY_DEFAULT_DOMAIN = 'index.docker.io'
+const OFFICIAL_PREFIX = 'library/'
+const DEFAULT_TAG = 'latest'
+const MAX_PATH_LENGTH = 255
+
+/**
+ * Reads an image reference by Docker's own grammar.
+ *
+ * @param given The reference as the caller wrote it.
+ * @returns Its parts, normalised.
+ * @throws DeployerError `invalid-image-reference` for whatever Docker would refuse.
+ */
+export function parseImageReference(given: string): ImageReference {
+  if (IDENTIFIER.test(given)) {
+    throw invalid(given, 'it is an image ID, not a name')
+  }
+  const [maybeDomain, remainder] = splitDomain(given)
+  const [repository = ''] = remainder.split(':', 1)
+  if (repository !== repository.toLowerCase()) {
+    throw invalid(given, 'the repository name must be lower case')
+  }
+  const groups = REFERENCE.exec(`${maybeDomain}/${remainder}`)?.groups
+  if (groups === undefined) {
+    throw invalid(given, 'write it as name:tag, such as me/blog:v1.12')
+  }
+  const { domain = '', path = '', tag, digest } = groups
+  if (path.length > MAX_PATH_LENGTH) {
+    throw invalid(given, `the repository name is longer than ${MAX_PATH_LENGTH} characters`)
+  }
+  if (digest !== undefined && !KNOWN_DIGEST.test(digest)) {
+    throw invalid(given, 'the digest must be sha256, sha384 or sha512 with lower-case hex')
+  }
+  return {
+    given,
+    domain,
+    path,
+    ...(tag === undefined ? {} : { tag }),
+    ...(digest === undefined ? {} : { digest }),
+  }
+}
+
+/**
+ * The one spelling that all spellings of the same reference share, `latest` written out unless
+ * there is a digest.
+ *
+ * @param reference The reference to print.
+ * @returns Such as `docker.io/library/nginx:latest`.
+ */
+export function canonicalForm(reference: ImageReference): string {
+  const tag = reference.tag ?? (reference.digest === undefined ? DEFAULT_TAG : undefined)
+  return fullName(reference) + suffix({ ...reference, ...(tag === undefined ? {} : { tag }) })
+}
+
+/**
+ * The short spelling that Docker's command line shows; nothing is added.
+ *
+ * @param reference The reference to print.
+ * @returns Such as `nginx:1.27`.
+ */
+export function familiarForm(reference: ImageReference): string {
+  return `${familiarName(reference)}${suffix(reference)}`
+}
+
+/**
+ * Whether two spellings mean the same image: same registry, repository, tag and digest.
+ *
+ * @param one A reference.
+ * @param other Another one, as some spec spells it; what Docker would refuse equals nothing.
+ * @returns True when both have the same canonical form.
+ */
+export function isSameImage(one: ImageReference, other: string): boolean {
+  if (one.given === other) {
+    return true
+  }
+  try {
+    return canonicalForm(one) === canonicalForm(parseImageReference(other))
+  } catch {
+    return false
+  }
+}
+
+/** `splitDockerDomain` of the library's normalize.go. */
+function splitDomain(name: string): readonly [domain: string, remainder: string] {
+  const slash = name.indexOf('/')
+  if (slash === -1) {
+    return [DEFAULT_DOMAIN, OFFICIAL_PREFIX + name]
+  }
+  const first = name.slice(0, slash)
+  const isDomain = first === 'localhost' || /[.:]/.test(first) || first !== first.toLowerCase()
+  const domain = isDomain && first !== LEGACY_DEFAULT_DOMAIN ? first : DEFAULT_DOMAIN
+  const remainder = isDomain ? name.slice(slash + 1) : name
+  return domain === DEFAULT_DOMAIN && !remainder.includes('/')
+    ? [domain, OFFICIAL_PREFIX + remainder]
+    : [domain, remainder]
+}
+
+function fullName({ domain, path }: ImageReference): string {
+  return domain === '' ? path : `${domain}/${path}`
+}
+
+function familiarName(reference: ImageReference): string {
+  const { domain, path } = reference
+  if (domain !== DEFAULT_DOMAIN) {
+    return fullName(reference)
+  }
+  const rest = path.slice(OFFICIAL_PREFIX.length)
+  return path.startsWith(OFFICIAL_PREFIX) && !rest.includes('/') ? rest : path
+}
+
+function suffix({ tag, digest }: ImageReference): string {
+  return (tag === undefined ? '' : `:${tag}`) + (digest === undefined ? '' : `@${digest}`)
+}
+
+function invalid(given: string, remedy: string): DeployerError {
+  const shown = given.length > 200 ? `${given.slice(0, 200)}…` : given
+  return new DeployerError(
+    'invalid-image-reference',
+    `Cannot read ${JSON.stringify(shown)} as an image reference: ${remedy}`,
+  )
+}

@@ -1,0 +1,211 @@
+// Behaviour of accepted deployments.
+
+import type { ServiceSpec } from '../../src/ports.ts'
+import { equal } from '../support/equal.ts'
+import { type Case, createHarness, read, TOKEN } from './harness.ts'
+
+const NAMES = ['shop_web', 'a', '9', 'a--b__c', 'A-b', 'x'.repeat(63), 'Blog']
+
+export const deployments: readonly Case[] = [
+  {
+    name: 'the documented curl line works as it stands: a bare token and a form content type',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      const { ID } = swarm.addService('blog', { image: 'me/blog:v1.11' })
+      const answer = await put('blog', {
+        image: 'me/blog:v1.12',
+        headers: { 'Content-Type': 'application/x-www-form-urlencoded', Authorization: TOKEN },
+      })
+      const deployment = {
+        service: 'blog',
+        serviceId: ID,
+        image: 'me/blog:v1.12',
+        previous: 'me/blog:v1.11',
+      }
+      equal([answer.status, answer.body], [200, deployment])
+      equal(answer.headers.get('Content-Type'), 'application/json')
+      equal(swarm.spec('blog').TaskTemplate.ContainerSpec?.Image, 'me/blog:v1.12')
+      equal(notifier.events, [{ event: 'accepted', ...deployment }])
+    },
+  },
+  ...NAMES.map((name) => ({
+    name: `a service may be named ${name}`,
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService(name)
+      equal((await put(name)).body.service, name)
+    },
+  })),
+  {
+    name: 'a service name arrives percent-decoded, once',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      equal((await put('%62l%6Fg')).status, 200)
+      equal((await put('%2562log')).status, 404)
+    },
+  },
+  {
+    name: 'a full service ID works, and the answer and the message say the name',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      const { ID } = swarm.addService('blog')
+      const { status, body } = await put(ID)
+      equal([status, body.service, body.serviceId], [200, 'blog', ID])
+      equal(
+        notifier.events.map(({ service }) => service),
+        ['blog'],
+      )
+    },
+  },
+  {
+    name: 'everything in the spec but the image goes back as it came',
+    async run() {
+      const { swarm, put } = createHarness()
+      const spec = {
+        Labels: { 'deployer.allowUpdates': 'true', other: '' },
+        TaskTemplate: {
+          ContainerSpec: {
+            Image: 'me/blog:v1',
+            Env: ['A=1', 'B=<&>'],
+            Mounts: [{ Type: 'bind', Source: '/a', Target: '/b' }],
+            FromTheFuture: { deep: [1, null, { x: 0.1 }] },
+          },
+          ForceUpdate: 3,
+          Placement: { Constraints: ['node.role == manager'] },
+        },
+        Mode: { Replicated: { Replicas: 2 } },
+        UpdateConfig: { Parallelism: 1, MaxFailureRatio: 0.25 },
+        NewerEngine: { kept: true },
+      }
+      swarm.addService('blog', { spec })
+      const before: ServiceSpec = structuredClone(swarm.spec('blog'))
+      equal((await put('blog', { image: 'me/blog:v2' })).status, 200)
+      const { TaskTemplate } = before
+      equal(swarm.spec('blog'), {
+        ...before,
+        TaskTemplate: {
+          ...TaskTemplate,
+          ContainerSpec: { ...TaskTemplate.ContainerSpec, Image: 'me/blog:v2' },
+        },
+      })
+    },
+  },
+  {
+    name: 'the image that the spec names already is not written again, and the message is put as ever',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog', { image: 'docker.io/library/nginx:latest' })
+      const answer = await put('blog', { image: 'nginx' })
+      equal(
+        [answer.status, answer.body.image, answer.body.previous],
+        [200, 'nginx', 'docker.io/library/nginx:latest'],
+      )
+      equal(swarm.calls, ['inspect blog'])
+      equal(
+        notifier.events.map(({ image }) => image),
+        ['nginx'],
+      )
+    },
+  },
+  {
+    name: 'another tag, or the same tag without its digest, is written as it was sent',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog', { image: `me/blog:v1@sha256:${'a'.repeat(64)}` })
+      equal((await put('blog', { image: 'me/blog:v1' })).status, 200)
+      equal(swarm.spec('blog').TaskTemplate.ContainerSpec?.Image, 'me/blog:v1')
+    },
+  },
+  {
+    name: 'a service that changes under the update is read again, and the change of the other is kept',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      let changes = 0
+      swarm.beforeUpdate = () => {
+        changes += 1
+        if (changes <= 3) {
+          swarm.change('blog', (spec) => ({ ...spec, Labels: { ...spec.Labels, n: `${changes}` } }))
+        }
+      }
+      equal((await put('blog', { image: 'me/app:v2' })).status, 200)
+      const spec = swarm.spec('blog')
+      equal([spec.Labels?.n, spec.TaskTemplate.ContainerSpec?.Image], ['3', 'me/app:v2'])
+    },
+  },
+  {
+    name: 'a notifier that throws, rejects or never ends does not touch the answer',
+    async run() {
+      const notifiers = [
+        () => {
+          throw new Error('thrown')
+        },
+        () => Promise.reject(new Error('rejected')),
+        () => new Promise<void>(() => {}),
+      ]
+      for (const notifier of notifiers) {
+        const { swarm, logger, put } = createHarness({ notifier })
+        swarm.addService('blog')
+        equal((await put('blog')).status, 200)
+        await Promise.resolve()
+        const faults = logger.lines.filter(({ level }) => level === 'error')
+        equal(
+          faults.map(({ message }) => message),
+          notifier === notifiers[2] ? [] : ['message not delivered'],
+        )
+      }
+    },
+  },
+  {
+    name: 'a runtime with an execution context is asked to wait for the message',
+    async run() {
+      const { app, swarm } = createHarness({ notifier: () => Promise.resolve() })
+      swarm.addService('blog')
+      const waitedFor: Promise<unknown>[] = []
+      const context = {
+        waitUntil: (work: Promise<unknown>) => void waitedFor.push(work),
+        passThroughOnException() {},
+        props: {},
+      }
+      const init = { method: 'PUT', body: '{"image":"a:2"}', headers: { Authorization: TOKEN } }
+      const request = new Request('http://deployer/service/blog', init)
+      equal((await app.fetch(request, {}, context)).status, 200)
+      equal(waitedFor.length, 1)
+    },
+  },
+  {
+    name: 'an accepted deployment is one log line that holds no token',
+    async run() {
+      const { swarm, logger, put } = createHarness()
+      const { ID } = swarm.addService('blog')
+      await put('blog')
+      equal(
+        logger.lines.map(({ durationMs, ...line }) => ({ ...line, took: typeof durationMs })),
+        [
+          {
+            level: 'info',
+            message: 'deployment accepted',
+            service: 'blog',
+            serviceId: ID,
+            image: 'me/app:v2',
+            previous: 'me/app:v1',
+            status: 200,
+            took: 'number',
+          },
+        ],
+      )
+    },
+  },
+  {
+    name: 'without notifier and logger it deploys just the same',
+    async run() {
+      const { createDeployer } = await import('../../src/app.ts')
+      const { swarm } = createHarness()
+      swarm.addService('blog')
+      const app = createDeployer({ token: TOKEN, swarm })
+      const init = { method: 'PUT', body: '{"image":"a:2"}', headers: { Authorization: TOKEN } }
+      equal((await read(await app.request('/service/blog', init))).status, 200)
+    },
+  },
+]

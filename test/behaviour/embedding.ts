@@ -1,0 +1,104 @@
+// Behaviour inside another Hono app, as docs/embedding.md shows it.
+
+import { Hono } from 'hono'
+import { createDeployer } from '../../src/app.ts'
+import { equal } from '../support/equal.ts'
+import { createFakeSwarm } from '../support/fake-swarm.ts'
+import { type Case, createHarness, read, TOKEN } from './harness.ts'
+
+type Mount = (gateway: Hono, path: string, app: Hono) => void
+
+const MOUNTS: readonly (readonly [string, Mount])[] = [
+  ['app.route', (gateway, path, app) => gateway.route(path, app)],
+  ['app.mount', (gateway, path, app) => gateway.mount(path, app.fetch)],
+]
+
+const put = (token: string, image = 'me/app:v2'): RequestInit => ({
+  method: 'PUT',
+  body: JSON.stringify({ image }),
+  headers: { Authorization: token },
+})
+
+export const embedding: readonly Case[] = [
+  ...MOUNTS.flatMap(([how, mount]): readonly Case[] => [
+    {
+      name: `${how}: deployments and refusals under the base path, middleware of the gateway around`,
+      async run() {
+        const { app, swarm } = createHarness()
+        swarm.addService('blog')
+        const gateway = new Hono()
+        gateway.use(async (c, next) => {
+          await next()
+          c.header('X-Gateway', 'was here')
+        })
+        mount(gateway, '/cd', app)
+        const done = await gateway.request('/cd/service/blog', put(TOKEN))
+        equal([done.status, done.headers.get('X-Gateway')], [200, 'was here'])
+        const refused = await read(await gateway.request('/cd/service/blog', put('wrong')))
+        equal([refused.status, refused.body.code], [401, 'invalid-token'])
+        equal(refused.headers.get('X-Gateway'), 'was here')
+        const wrongMethod = await gateway.request('/cd/service/blog')
+        equal([wrongMethod.status, wrongMethod.headers.get('Allow')], [405, 'PUT'])
+        equal((await gateway.request('/service/blog', put(TOKEN))).status, 404)
+      },
+    },
+    {
+      name: `${how}: twice in one process, each with its own token, swarm and messages`,
+      async run() {
+        const one = createHarness({ token: 'one' })
+        const two = createHarness({ token: 'two' })
+        one.swarm.addService('blog')
+        two.swarm.addService('shop')
+        const gateway = new Hono()
+        mount(gateway, '/one', one.app)
+        mount(gateway, '/two', two.app)
+        equal((await gateway.request('/one/service/blog', put('one'))).status, 200)
+        equal((await gateway.request('/two/service/shop', put('two'))).status, 200)
+        equal((await gateway.request('/two/service/shop', put('one'))).status, 401)
+        equal((await gateway.request('/one/service/shop', put('one'))).status, 404)
+        equal([one.notifier.events.length, two.notifier.events.length], [1, 1])
+      },
+    },
+    {
+      name: `${how}: a fault inside is answered by Deployer, not by the gateway's onError`,
+      async run() {
+        const { app, swarm } = createHarness()
+        swarm.failure = new Error('inside')
+        const gateway = new Hono()
+        gateway.onError(() => new Response('gateway', { status: 599 }))
+        mount(gateway, '/cd', app)
+        const { status, body } = await read(await gateway.request('/cd/service/blog', put(TOKEN)))
+        equal([status, body.code], [500, 'internal-error'])
+      },
+    },
+  ]),
+  {
+    name: 'an unknown path below app.route is answered by the gateway, below app.mount by Deployer',
+    async run() {
+      const gateway = new Hono()
+      gateway.notFound(() => new Response('gateway', { status: 404 }))
+      gateway.route('/route', createHarness().app)
+      gateway.mount('/mount', createHarness().app.fetch)
+      equal(await (await gateway.request('/route/nosuch')).text(), 'gateway')
+      equal((await read(await gateway.request('/mount/nosuch'))).body.code, 'not-found')
+    },
+  },
+  {
+    name: 'fetch alone is a whole handler, and works when it is taken off the app',
+    async run() {
+      const swarm = createFakeSwarm()
+      swarm.addService('blog')
+      const { fetch } = createDeployer({ token: TOKEN, swarm })
+      const response = await fetch(new Request('http://any.host/service/blog', put(TOKEN)))
+      equal(response.status, 200)
+    },
+  },
+  {
+    name: 'the options object is never changed',
+    async run() {
+      const options = Object.freeze({ token: TOKEN, swarm: createFakeSwarm() })
+      await createDeployer(options).request('/service/blog', put(TOKEN))
+      equal(Object.keys(options), ['token', 'swarm'])
+    },
+  },
+]

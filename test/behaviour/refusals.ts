@@ -1,0 +1,334 @@
+// Behaviour of refused requests: each with its code, and the swarm untouched.
+
+import { HTTPException } from 'hono/http-exception'
+import { createDeployer } from '../../src/app.ts'
+import { DeployerError, type ProblemCode } from '../../src/problem.ts'
+import { equal } from '../support/equal.ts'
+import { type Case, createHarness, type PutOptions, read, TOKEN } from './harness.ts'
+
+interface Refusal extends PutOptions {
+  readonly name: string
+  readonly code: ProblemCode
+  readonly status: number
+}
+
+const LARGEST = 64 * 1024
+const padded = (bytes: number): string => `{"image":"a:2"}`.padEnd(bytes, ' ')
+
+const REFUSALS: readonly Refusal[] = [
+  { name: 'an empty body', body: '', code: 'malformed-request', status: 400 },
+  { name: 'a body that is not JSON', body: 'image=a:2', code: 'malformed-request', status: 400 },
+  { name: 'a body that is no object', body: '["image"]', code: 'malformed-request', status: 400 },
+  { name: 'null', body: 'null', code: 'malformed-request', status: 400 },
+  { name: 'a missing image', body: '{}', code: 'malformed-request', status: 400 },
+  { name: 'an image that is a number', image: 12, code: 'malformed-request', status: 400 },
+  { name: 'an image that is null', image: null, code: 'malformed-request', status: 400 },
+  { name: 'an empty image', image: '', code: 'invalid-image-reference', status: 400 },
+  { name: 'an upper-case image', image: 'me/Blog', code: 'invalid-image-reference', status: 400 },
+  { name: 'an image with a space', image: 'a b', code: 'invalid-image-reference', status: 400 },
+  {
+    name: 'an image ID',
+    image: 'a'.repeat(64),
+    code: 'invalid-image-reference',
+    status: 400,
+  },
+  {
+    name: 'no token',
+    headers: { Authorization: '' },
+    code: 'missing-token',
+    status: 401,
+  },
+  { name: 'a wrong token', headers: { Authorization: 'nope' }, code: 'invalid-token', status: 401 },
+  {
+    name: 'the start of the token',
+    headers: { Authorization: TOKEN.slice(0, -1) },
+    code: 'invalid-token',
+    status: 401,
+  },
+  {
+    name: 'the token twice',
+    headers: { Authorization: TOKEN + TOKEN },
+    code: 'invalid-token',
+    status: 401,
+  },
+  {
+    name: 'the token in another scheme',
+    headers: { Authorization: `Basic ${TOKEN}` },
+    code: 'invalid-token',
+    status: 401,
+  },
+  {
+    name: 'a body of one byte too many',
+    body: padded(LARGEST + 1),
+    code: 'body-too-large',
+    status: 413,
+  },
+]
+
+const HOSTILE_NAMES = [
+  '..%2fcontainers%2fjson',
+  '%2e%2e',
+  '%2e%2e%2f',
+  '%00',
+  '%ff',
+  'blog%0a',
+  'blog%0d%0aX',
+  'blog%20',
+  'bl%C3%B6g',
+  '-blog',
+  'blog-',
+  '_blog',
+  'my.blog',
+  'blog%2Fx',
+  'blog%3Fversion=1',
+  'blog%23',
+  'x'.repeat(64),
+  '__proto__',
+]
+
+const ENGINE_FAULTS: readonly [ProblemCode, number][] = [
+  ['engine-error', 502],
+  ['engine-unreachable', 503],
+  ['not-a-manager', 503],
+  ['swarm-locked', 503],
+  ['no-quorum', 503],
+]
+
+export const refusals: readonly Case[] = [
+  ...REFUSALS.map(({ name, code, status, ...request }) => ({
+    name: `${name} is ${status} ${code}, and the swarm is not asked`,
+    async run() {
+      const { swarm, notifier, logger, put } = createHarness()
+      swarm.addService('blog')
+      const { body, headers, status: came } = await put('blog', request)
+      equal([came, body.status, body.code], [status, status, code])
+      equal(body.type, `urn:problem-type:deployer:${code}`)
+      equal([typeof body.title, typeof body.detail], ['string', 'string'])
+      equal(headers.get('Content-Type'), 'application/problem+json')
+      equal([swarm.calls, notifier.events], [[], []])
+      equal(
+        logger.lines.map(({ level, message, code }) => [level, message, code]),
+        [['warn', 'deployment refused', code]],
+      )
+    },
+  })),
+  {
+    name: 'the challenge follows RFC 6750: an error only where a token was sent',
+    async run() {
+      const { put } = createHarness()
+      const challenge = async (Authorization: string): Promise<string | null> =>
+        (await put('blog', { headers: { Authorization } })).headers.get('WWW-Authenticate')
+      equal(await challenge(''), 'Bearer realm="deployer"')
+      equal(await challenge('x'), 'Bearer realm="deployer", error="invalid_token"')
+    },
+  },
+  {
+    name: 'Bearer before the token works, in any case; and a token that begins with Bearer as it stands',
+    async run() {
+      const sent: readonly [token: string, header: string, status: number][] = [
+        [TOKEN, `Bearer ${TOKEN}`, 200],
+        [TOKEN, `bearer ${TOKEN}`, 200],
+        [TOKEN, `Bearer  ${TOKEN}`, 200],
+        [TOKEN, `Bearer${TOKEN}`, 401],
+        ['Bearer abc', 'Bearer abc', 200],
+        ['Bearer abc', 'Bearer Bearer abc', 200],
+        ['Bearer abc', 'abc', 401],
+        ['Bearer abc', 'bearer abc', 401],
+      ]
+      for (const [token, Authorization, status] of sent) {
+        const { swarm, put } = createHarness({ token })
+        swarm.addService('blog')
+        const answer = await put('blog', { headers: { Authorization } })
+        equal([token, Authorization, answer.status], [token, Authorization, status])
+      }
+    },
+  },
+  {
+    name: 'a token beyond ASCII matches the bytes that curl sends',
+    async run() {
+      const { swarm, put } = createHarness({ token: 'schlüssel' })
+      swarm.addService('blog')
+      equal((await put('blog', { headers: { Authorization: 'schl\u00c3\u00bcssel' } })).status, 200)
+      equal((await put('blog', { headers: { Authorization: 'schl\u00fcssel' } })).status, 401)
+    },
+  },
+  {
+    name: 'a body of 64 KiB is read, also when it comes in pieces of unknown length',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      equal((await put('blog', { body: padded(LARGEST) })).status, 200)
+      equal((await put('blog', { body: inPieces(padded(LARGEST)) })).status, 200)
+      equal(
+        (await put('blog', { body: inPieces(padded(LARGEST + 1)) })).body.code,
+        'body-too-large',
+      )
+    },
+  },
+  {
+    name: 'a service without the label, or with another value of it, is 403, and the remedy is told',
+    async run() {
+      const others = [{}, { 'deployer.allowUpdates': 'TRUE' }, { 'deployer.allowUpdates': '' }]
+      for (const labels of others) {
+        const { swarm, put } = createHarness()
+        swarm.addService('blog', { labels })
+        const { status, body } = await put('blog')
+        equal([status, body.code, swarm.calls], [403, 'updates-not-allowed', ['inspect blog']])
+        equal(String(body.detail).includes('--label-add deployer.allowUpdates=true blog'), true)
+      }
+    },
+  },
+  {
+    name: 'a label of the container allows nothing',
+    async run() {
+      const { swarm, put } = createHarness()
+      const ContainerSpec = { Image: 'a:1', Labels: { 'deployer.allowUpdates': 'true' } }
+      swarm.addService('blog', { labels: {}, spec: { TaskTemplate: { ContainerSpec } } })
+      equal((await put('blog')).body.code, 'updates-not-allowed')
+    },
+  },
+  {
+    name: 'a service that runs no container is 422 unsupported-service',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('plugin', { spec: { TaskTemplate: { PluginSpec: {}, Runtime: 'plugin' } } })
+      const { status, body } = await put('plugin')
+      equal([status, body.code, swarm.calls], [422, 'unsupported-service', ['inspect plugin']])
+    },
+  },
+  {
+    name: 'no such service, or a name or ID that is not whole, is 404 service-not-found',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog', { id: 'abcdefghijklmnopqrstuvwxy' })
+      for (const name of ['nosuch', 'blo', 'BLOG', 'abcdefghijkl', 'a']) {
+        const { status, body } = await put(name)
+        equal([name, status, body.code], [name, 404, 'service-not-found'])
+      }
+      equal(
+        swarm.calls.filter((call) => call.startsWith('update')),
+        [],
+      )
+    },
+  },
+  ...HOSTILE_NAMES.map((name) => ({
+    name: `the name ${name} is 404 and never reaches the engine`,
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      equal([(await put(name)).status, swarm.calls], [404, []])
+    },
+  })),
+  ...ENGINE_FAULTS.map(([code, status]) => ({
+    name: `${code} of the swarm is ${status}, with Retry-After where waiting helps`,
+    async run() {
+      const { swarm, logger, put } = createHarness()
+      swarm.failure = new DeployerError(code, 'Cannot do it', {
+        retryAfterSeconds: 7,
+        cause: new Error('why'),
+      })
+      const { body, headers, status: came } = await put('blog')
+      equal([came, body.code, body.detail], [status, code, 'Cannot do it'])
+      equal(headers.get('Retry-After'), '7')
+      equal(
+        logger.lines.map(({ level, code, cause }) => [level, code, cause]),
+        [['error', code, 'why']],
+      )
+    },
+  })),
+  {
+    name: 'an unexpected fault is 500 internal-error without detail, and logged once',
+    async run() {
+      const { swarm, logger, put } = createHarness()
+      swarm.failure = new Error('secret detail')
+      const { status, body } = await put('blog')
+      equal([status, body.code], [500, 'internal-error'])
+      equal(JSON.stringify(body).includes('secret detail'), false)
+      equal(
+        logger.lines.map(({ message }) => message),
+        ['request failed', 'deployment refused'],
+      )
+      equal(String(logger.lines[0]?.err), 'Error: secret detail')
+    },
+  },
+  {
+    name: 'an HTTPException becomes a problem that keeps its status and headers',
+    async run() {
+      const { swarm, put } = createHarness()
+      const res = new Response('tea', { status: 418, headers: { 'X-Pot': 'short' } })
+      swarm.failure = new HTTPException(418, { message: 'I am a teapot', res })
+      const { status, headers, body } = await put('blog')
+      equal([status, headers.get('X-Pot')], [418, 'short'])
+      equal([body.code, body.detail], ['http-error', 'I am a teapot'])
+      equal(headers.get('Content-Type'), 'application/problem+json')
+    },
+  },
+  {
+    name: 'nothing but PUT on a service changes anything: 405 with Allow, with and without a token',
+    async run() {
+      const { app, swarm } = createHarness()
+      swarm.addService('blog')
+      for (const method of ['GET', 'POST', 'DELETE', 'PATCH', 'OPTIONS']) {
+        for (const headers of [{}, { Authorization: TOKEN }]) {
+          const {
+            status,
+            headers: came,
+            body,
+          } = await read(await app.request('/service/blog', { method, headers }))
+          equal([method, status, came.get('Allow')], [method, 405, 'PUT'])
+          equal(body.code, 'method-not-allowed')
+        }
+      }
+      equal((await app.request('/service/blog', { method: 'HEAD' })).status, 405)
+      equal(swarm.calls, [])
+    },
+  },
+  {
+    name: 'an unknown path is 404 not-found',
+    async run() {
+      const { app, swarm } = createHarness()
+      for (const path of ['/', '/service', '/service/', '/service/blog/x', '/services/blog']) {
+        const init = { method: 'PUT', body: '{}', headers: { Authorization: TOKEN } }
+        const { status, body } = await read(await app.request(path, init))
+        equal([path, status, body.code], [path, 404, 'not-found'])
+      }
+      equal(swarm.calls, [])
+    },
+  },
+  {
+    name: 'wrong options throw at construction',
+    run() {
+      const { swarm } = createHarness()
+      const wrong: readonly unknown[] = [
+        { token: '', swarm },
+        { swarm },
+        { token: 'x' },
+        { token: 'x', swarm: {} },
+        { token: 'x', swarm, notifier: 'chat' },
+      ]
+      for (const options of wrong) {
+        let thrown: unknown
+        try {
+          createDeployer(options as Parameters<typeof createDeployer>[0])
+        } catch (error) {
+          thrown = error
+        }
+        equal(thrown instanceof TypeError, true)
+      }
+    },
+  },
+]
+
+function inPieces(text: string): ReadableStream<Uint8Array> {
+  const bytes = new TextEncoder().encode(text)
+  let sent = 0
+  return new ReadableStream({
+    pull(controller) {
+      controller.enqueue(bytes.slice(sent, sent + 1000))
+      sent += 1000
+      if (sent >= bytes.length) {
+        controller.close()
+      }
+    },
+  })
+}

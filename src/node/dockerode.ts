@@ -1,0 +1,143 @@
+// The swarm behind a Docker Engine, through dockerode.
+
+import Docker from 'dockerode'
+import type { Service, ServiceSpec, Swarm, UpdateOutcome } from '../ports.ts'
+import { DeployerError } from '../problem.ts'
+import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
+import { engineFault, isOutOfSequence } from './engine-fault.ts'
+import { createModem, type DockerTls, EngineRefusal } from './modem.ts'
+
+export type { DockerTls } from './modem.ts'
+
+/** What {@link createDockerodeSwarm} needs to know. */
+export interface DockerodeSwarmOptions {
+  /** As `DOCKER_HOST`. Default: `unix:///var/run/docker.sock`. */
+  readonly dockerHost?: string
+  /** Certificates for a `tcp://` daemon that wants TLS. Default: plain TCP. */
+  readonly tls?: DockerTls
+  /**
+   * The longest that one engine call may take, in milliseconds. Default: 30000, since calls hang
+   * for up to 20 s while managers elect a leader, and then succeed.
+   */
+  readonly timeoutMs?: number
+}
+
+/** A {@link Swarm} that can also tell how its engine is. */
+export interface DockerodeSwarm extends Swarm {
+  /**
+   * Asks whether the engine is there and manages a swarm; nothing is changed.
+   *
+   * @returns The engine's version.
+   * @throws DeployerError `engine-unreachable`, `not-a-manager`, `swarm-locked` or `engine-error`.
+   */
+  check(): Promise<string>
+}
+
+const OUTCOME_UNKNOWN = 'it may have been written all the same, so look at the service first'
+
+/**
+ * Makes a {@link Swarm} of a Docker Engine that is a swarm manager.
+ *
+ * @param options Where the engine is; defaults to the local socket.
+ * @returns The swarm. Nothing is connected yet; connections are kept alive between calls.
+ * @throws TypeError when `dockerHost` is not of a form that Docker knows.
+ * @example
+ * ```ts
+ * const swarm = createDockerodeSwarm({ dockerHost: 'unix:///var/run/docker.sock' })
+ * ```
+ */
+export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): DockerodeSwarm {
+  const { dockerHost = 'unix:///var/run/docker.sock', tls, timeoutMs = 30_000 } = options
+  const host = parseDockerHost(dockerHost, tls !== undefined)
+  if (host === undefined) {
+    throw new TypeError(`Cannot use dockerHost "${dockerHost}": it must be ${DOCKER_HOST_FORMS}`)
+  }
+  const modem = createModem({ host, timeoutMs, ...(tls === undefined ? {} : { tls }) })
+  const docker = new Docker({ modem } as Docker.DockerOptions)
+
+  return {
+    async inspectService(nameOrId): Promise<Service> {
+      const action = `inspect service "${nameOrId}"`
+      return asService(await attempt(action, () => docker.getService(nameOrId).inspect()), action)
+    },
+
+    async updateService({ ID, Version, Spec }, spec: ServiceSpec): Promise<UpdateOutcome> {
+      try {
+        await docker
+          .getService(ID)
+          .update({ _query: { version: String(Version.Index) }, _body: spec })
+        return 'updated'
+      } catch (error) {
+        if (isOutOfSequence(error)) {
+          return 'out-of-sequence'
+        }
+        throw updateFault(error, `update service "${Spec.Name}"`)
+      }
+    },
+
+    async check(): Promise<string> {
+      const action = 'ask the engine how it is'
+      const info: EngineInfo = await attempt(action, () => docker.info())
+      if (info.Swarm?.LocalNodeState === 'locked') {
+        throw engineFault(
+          new EngineRefusal(503, 'Swarm is encrypted and needs to be unlocked'),
+          action,
+        )
+      }
+      if (info.Swarm?.ControlAvailable !== true) {
+        throw engineFault(new EngineRefusal(503, 'This node is not a swarm manager'), action)
+      }
+      return String(info.ServerVersion)
+    },
+  }
+}
+
+interface EngineInfo {
+  readonly ServerVersion?: string
+  readonly Swarm?: { readonly LocalNodeState?: string; readonly ControlAvailable?: boolean }
+}
+
+async function attempt<T>(action: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw engineFault(error, action)
+  }
+}
+
+/** Whoever else answers at that address, its 200 must not pass for a service. */
+function asService(answer: unknown, action: string): Service {
+  if (isService(answer)) {
+    return answer
+  }
+  throw engineFault(new EngineRefusal(200, 'the answer is not a service'), action)
+}
+
+function isService(answer: unknown): answer is Service {
+  const { ID, Version, Spec } = (answer ?? {}) as Partial<Service>
+  return (
+    typeof ID === 'string' &&
+    typeof Version?.Index === 'number' &&
+    typeof Spec?.Name === 'string' &&
+    typeof Spec.TaskTemplate === 'object' &&
+    Spec.TaskTemplate !== null
+  )
+}
+
+/**
+ * A leader that loses its quorum answers an update with an error and may write it all the same
+ * (seen in 2 of 2 runs); so may an engine whose connection broke after the request was sent.
+ */
+function updateFault(error: unknown, action: string): DeployerError {
+  const fault = engineFault(error, action)
+  const isOpen =
+    fault.code === 'no-quorum' || (fault.code === 'engine-unreachable' && wasSent(error))
+  return isOpen
+    ? new DeployerError(fault.code, `${fault.message}; ${OUTCOME_UNKNOWN}`, { cause: error })
+    : fault
+}
+
+function wasSent(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'EACCES' && code !== 'ENOTFOUND'
+}

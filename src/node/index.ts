@@ -1,0 +1,14 @@
+// The door for gateways on Node: the adapters.
+
+export {
+  createDockerodeSwarm,
+  type DockerodeSwarm,
+  type DockerodeSwarmOptions,
+  type DockerTls,
+} from './dockerode.ts'
+export { createEtaRenderer } from './eta.ts'
+export {
+  createFivebeansNotifier,
+  type FivebeansNotifier,
+  type FivebeansNotifierOptions,
+} from './fivebeans.ts'

@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+// The entry: settings, adapters, the app, a server at BIND, signals.
+
+import { readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { type ServerType, serve } from '@hono/node-server'
+import { Command } from 'commander'
+import { type Logger as Pino, pino, stdTimeFunctions } from 'pino'
+import { createDeployer } from '../app.ts'
+import { formatAddress } from './address.ts'
+import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
+import { type Flags, readSettings, type Settings } from './env.ts'
+import { createEtaRenderer } from './eta.ts'
+import { createFivebeansNotifier, type FivebeansNotifier } from './fivebeans.ts'
+import { closeServer } from './shutdown.ts'
+
+// Docker kills ten seconds after SIGTERM.
+const REQUESTS_END_WITHIN_MS = 6500
+const MESSAGES_END_WITHIN_MS = 2000
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+
+new Command('deployer')
+  .description('Updates Docker Swarm services over HTTP: PUT /service/<name> {"image": "name:tag"}')
+  .version(version)
+  .option('--token <secret>', 'TOKEN: what callers must send in the Authorization header')
+  .option(
+    '--docker-host <url>',
+    'DOCKER_HOST: a swarm manager (default: unix:///var/run/docker.sock)',
+  )
+  .option('--notify-flags <json>', 'NOTIFY_FLAGS: addr, tube and template of the messages')
+  .option('--bind <address>', 'BIND: where to listen (default: :9999)')
+  .addHelpText(
+    'after',
+    '\nA flag wins over its variable. Other users of the machine can see flags.',
+  )
+  .action((options: Record<string, string | undefined>) => {
+    main({
+      ...(options.token === undefined ? {} : { TOKEN: options.token }),
+      ...(options.dockerHost === undefined ? {} : { DOCKER_HOST: options.dockerHost }),
+      ...(options.notifyFlags === undefined ? {} : { NOTIFY_FLAGS: options.notifyFlags }),
+      ...(options.bind === undefined ? {} : { BIND: options.bind }),
+    })
+  })
+  .parse()
+
+function main(flags: Flags): void {
+  const readFile = (path: string): string => readFileSync(path, 'utf8')
+  const result = readSettings(flags, { env: process.env, readFile })
+  if (!result.ok) {
+    const list = result.faults.map((fault) => `  ${fault}\n`).join('')
+    process.stderr.write(`deployer: cannot start with these settings:\n${list}`)
+    process.exitCode = 1
+    return
+  }
+  run(result.settings, createLogger())
+}
+
+function createLogger(): Pino {
+  return pino({
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  })
+}
+
+function run(settings: Settings, logger: Pino): void {
+  const { token, dockerHost, tls, bind } = settings
+  const swarm = createDockerodeSwarm({ dockerHost, ...(tls === undefined ? {} : { tls }) })
+  const beanstalkd = createNotifier(settings, logger)
+  const app = createDeployer({
+    token,
+    swarm,
+    logger,
+    ...(beanstalkd === undefined ? {} : { notifier: beanstalkd.notify }),
+  })
+  const hostname = bind.host === '' ? {} : { hostname: bind.host }
+  const server = serve({ fetch: app.fetch, port: bind.port, ...hostname }, ({ address, port }) => {
+    logger.info({ version, bind: formatAddress({ host: address, port }), dockerHost }, 'listening')
+    tellEngine(swarm, logger)
+  })
+  server.once('error', (error: Error) => {
+    process.stderr.write(
+      `deployer: cannot listen at BIND ${formatAddress(bind)}: ${error.message}; choose another address or free this one\n`,
+    )
+    process.exit(1)
+  })
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => shutDown({ signal, server, beanstalkd, logger }))
+  }
+}
+
+function createNotifier({ notify }: Settings, logger: Pino): FivebeansNotifier | undefined {
+  if (notify === undefined) {
+    logger.warn({}, 'NOTIFY_FLAGS is not set: nobody is notified')
+    return undefined
+  }
+  const { template, ...options } = notify
+  return createFivebeansNotifier({ ...options, renderer: createEtaRenderer(template) })
+}
+
+/** An engine that cannot be used yet is worth a line, and no more: it may come later. */
+function tellEngine(swarm: DockerodeSwarm, logger: Pino): void {
+  swarm.check().then(
+    (engine) => logger.info({ engine }, 'the Docker Engine is a swarm manager'),
+    (error) => logger.warn({ reason: error.message }, 'the Docker Engine cannot be used yet'),
+  )
+}
+
+interface Running {
+  readonly signal: string
+  readonly server: ServerType
+  readonly beanstalkd: FivebeansNotifier | undefined
+  readonly logger: Pino
+}
+
+async function shutDown({ signal, server, beanstalkd, logger }: Running): Promise<void> {
+  logger.info({ signal }, 'shutting down')
+  const allAnswered = await closeServer(server as Server, REQUESTS_END_WITHIN_MS)
+  const messagesGivenUp = (await beanstalkd?.close(MESSAGES_END_WITHIN_MS)) ?? 0
+  logger.info({ allAnswered, messagesGivenUp }, 'stopped')
+  process.exit(0)
+}

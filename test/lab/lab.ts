@@ -1,0 +1,131 @@
+// The lab: a private engine with a swarm of one node, a loopback registry with a few images, and
+// beanstalkd. For tests, the demo and the benchmark.
+
+import {
+  type Beanstalkd,
+  type BeanstalkdClient,
+  connectBeanstalkd,
+  createBeanstalkd,
+} from './beanstalkd.ts'
+import { connectEngine, createEngine, type Engine, type EngineClient } from './engine.ts'
+import { type ImageRecipe, pushImage, pushLabImages } from './images.ts'
+import { createLabDirectory, removeDeadLabs, removeLab } from './leftovers.ts'
+import { freePorts } from './ports.ts'
+import { findProgram } from './processes.ts'
+import { connectRegistry, createRegistry, type Registry, type RegistryClient } from './registry.ts'
+import { type CreatedService, createService, type ServiceOptions, waitRunning } from './services.ts'
+
+/** A lab that somebody runs; everything in it may be used, nothing may be stopped. */
+export interface SharedLab {
+  /** Where the lab keeps its files, the logs of its daemons (`NAME.log`) among them. */
+  readonly directory: string
+  readonly engine: EngineClient
+  readonly registry: RegistryClient
+  readonly beanstalkd: BeanstalkdClient
+  /**
+   * Tells where an image lies.
+   *
+   * @param name As in `lab/app:v1`; there are v1, v2, v3, bad (it exits 1 after a second) and
+   *   unhealthy (its health check never passes), and `lab/job:v1` (it exits 0 after a second).
+   * @returns The full reference in the loopback registry.
+   */
+  image(name: string): string
+  /** Makes one more image and pushes it; a tag that exists moves. Gives the full reference. */
+  pushImage(name: string, recipe: ImageRecipe): Promise<string>
+  /** Creates a service on the host network; its tasks may not run yet. */
+  createService(options: ServiceOptions): Promise<CreatedService>
+  /** Waits until just so many (1) tasks of a service run, all of them from this full reference. */
+  waitRunning(service: string, image: string, replicas?: number): Promise<void>
+}
+
+/** A lab of one's own. */
+export interface Lab extends SharedLab {
+  readonly engine: Engine
+  readonly registry: Registry
+  readonly beanstalkd: Beanstalkd
+  /** Takes the lab down: nothing of it is left, whatever state it is in. */
+  down(): Promise<void>
+}
+
+/** How a lab is raised. */
+export interface LabOptions {
+  /** Is told, in lines, what goes on. */
+  readonly log?: (line: string) => void
+  /** More flags for dockerd. */
+  readonly engineFlags?: readonly string[]
+}
+
+/** What it takes to reach a lab from another process. */
+export interface LabCoordinates {
+  readonly directory: string
+  readonly registryAddress: string
+  readonly beanstalkdPort: number
+}
+
+const programs = ['dockerd', 'docker', 'containerd', 'docker-registry', 'beanstalkd', 'busybox']
+
+/**
+ * Raises a lab, after clearing away the labs of processes that died.
+ *
+ * @param options A log and more flags for dockerd.
+ * @returns The lab; whoever raised it takes it `down`.
+ */
+export async function raiseLab(options: LabOptions = {}): Promise<Lab> {
+  const { log = () => {}, engineFlags = [] } = options
+  requirePrograms()
+  await removeDeadLabs(log)
+  const startedAt = Date.now()
+  const directory = await createLabDirectory()
+  try {
+    const [registryPort = 0, beanstalkdPort = 0] = await freePorts(2)
+    const registry = await createRegistry(directory, registryPort)
+    const beanstalkd = await createBeanstalkd(directory, beanstalkdPort)
+    const engine = await createEngine(directory, {
+      registryAddress: registry.address,
+      flags: engineFlags,
+    })
+    await Promise.all([registry.start(), beanstalkd.start(), engine.start()])
+    await pushLabImages(engine, registry.address)
+    log(`The lab in ${directory} is up after ${((Date.now() - startedAt) / 1000).toFixed(1)} s`)
+    const shared = connectLab({ directory, registryAddress: registry.address, beanstalkdPort })
+    return { ...shared, engine, registry, beanstalkd, down: () => removeLab(directory) }
+  } catch (error) {
+    await removeLab(directory)
+    throw error
+  }
+}
+
+/**
+ * Reaches a lab that another process raised.
+ *
+ * @param coordinates Where it is.
+ * @returns The lab.
+ */
+export function connectLab(coordinates: LabCoordinates): SharedLab {
+  const { directory, registryAddress, beanstalkdPort } = coordinates
+  const engine = connectEngine(directory)
+  const image = (name: string) => `${registryAddress}/${name}`
+  return {
+    directory,
+    engine,
+    registry: connectRegistry(registryAddress),
+    beanstalkd: connectBeanstalkd(beanstalkdPort),
+    image,
+    async pushImage(name, recipe) {
+      await pushImage(engine, image(name), recipe)
+      return image(name)
+    },
+    createService: (options) => createService(engine, options),
+    waitRunning: (service, reference, replicas = 1) =>
+      waitRunning(engine, service, { image: reference, replicas }),
+  }
+}
+
+function requirePrograms(): void {
+  const missing = programs.filter((name) => findProgram(name) === undefined)
+  if (missing.length > 0 || process.getuid?.() !== 0) {
+    throw new Error(
+      `The lab needs ${missing.join(', ') || 'root'}: run \`node test/prepare.mjs --lab\` as root on Debian or Ubuntu`,
+    )
+  }
+}

@@ -1,0 +1,165 @@
+// The lab's processes: daemons that can be started, stopped and killed, and programs that end.
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { waitFor } from './wait.ts'
+
+/** A program that runs until it is told to end. */
+export interface Daemon {
+  /** Starts the program and waits until it is ready; does nothing when it runs already. */
+  start(): Promise<void>
+  /** Ends the program politely (SIGTERM) and waits for its end. */
+  stop(): Promise<void>
+  /** Ends the program at once (SIGKILL) and waits for its end. */
+  kill(): Promise<void>
+}
+
+/** How a daemon is run. */
+export interface DaemonOptions {
+  /** The lab's directory; the log is `NAME.log` in it. */
+  readonly directory: string
+  /** The program's arguments. */
+  readonly args: readonly string[]
+  /** Tells whether the daemon is ready for work. */
+  readonly isReady: () => Promise<boolean>
+}
+
+/** What a program that ended with 0 wrote. */
+export interface ProgramOutput {
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const startTimeoutMs = 30_000
+const stopTimeoutMs = 30_000
+
+/**
+ * The environment of the lab's processes. `DEPLOYER_LAB` marks them, and what they start, as the
+ * lab's own: whoever clears the lab away finds them by it.
+ *
+ * @param directory The lab's directory.
+ * @returns The environment.
+ */
+export function labEnvironment(directory: string): Record<string, string> {
+  return {
+    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: directory,
+    TMPDIR: directory,
+    DEPLOYER_LAB: directory,
+  }
+}
+
+/**
+ * Finds a program of the system, which may lie in one of several folders.
+ *
+ * @param name The program's name.
+ * @returns Its path, or `undefined`.
+ */
+export function findProgram(name: string): string | undefined {
+  const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin']
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path))
+}
+
+/**
+ * Prepares a daemon; nothing runs before its `start`.
+ *
+ * @param command The program's name or path.
+ * @param options Its arguments, its directory and the test of its readiness.
+ * @returns The daemon.
+ */
+export function createDaemon(command: string, options: DaemonOptions): Daemon {
+  const { directory, args, isReady } = options
+  const name = command.slice(command.lastIndexOf('/') + 1)
+  const logFile = join(directory, `${name}.log`)
+  let child: ChildProcess | undefined
+
+  async function logTail(): Promise<string> {
+    const log = await readFile(logFile, 'utf8').catch(() => '')
+    return log.trimEnd().split('\n').slice(-20).join('\n')
+  }
+
+  async function start(): Promise<void> {
+    if (child !== undefined) return
+    const log = openSync(logFile, 'a')
+    const path = command.startsWith('/') ? command : (findProgram(command) ?? command)
+    const env = labEnvironment(directory)
+    const started = spawn(path, args, { cwd: directory, env, stdio: ['ignore', log, log] })
+    closeSync(log)
+    child = started
+    let end: string | undefined
+    started.once('error', (error) => {
+      end = error.message
+    })
+    started.once('exit', (code, signal) => {
+      end = `it ended with ${signal ?? code}`
+      if (child === started) child = undefined
+    })
+    started.unref()
+    await waitFor(
+      `${name} to be ready`,
+      async () => {
+        if (end !== undefined) {
+          throw new Error(`Could not start ${name}: ${end}:\n${await logTail()}`)
+        }
+        return isReady()
+      },
+      { timeoutMs: startTimeoutMs, intervalMs: 15, describe: logTail },
+    )
+  }
+
+  async function end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const ending = child
+    if (ending === undefined) return
+    const exit = once(ending, 'exit', { signal: AbortSignal.timeout(stopTimeoutMs) })
+    ending.ref()
+    ending.kill(signal)
+    try {
+      await exit
+    } catch (cause) {
+      throw new Error(
+        `Waited ${stopTimeoutMs / 1000} s in vain for ${name} to end on ${signal}:\n${await logTail()}`,
+        { cause },
+      )
+    }
+  }
+
+  return { start, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') }
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @param path The program.
+ * @param args Its arguments.
+ * @param options Its environment (the caller's unless told), folder and deadline (120 000 ms).
+ * @returns What it wrote.
+ * @throws Error with what it wrote to stderr, when it ends with another code than 0.
+ */
+export function runProgram(
+  path: string,
+  args: readonly string[],
+  options: {
+    readonly env?: Readonly<Record<string, string>>
+    readonly cwd?: string
+    readonly timeoutMs?: number
+  } = {},
+): Promise<ProgramOutput> {
+  const { timeoutMs = 120_000, ...rest } = options
+  const settings = { ...rest, timeout: timeoutMs, maxBuffer: 64 * 1024 * 1024 }
+  return new Promise((resolve, reject) => {
+    execFile(path, [...args], settings, (error, stdout, stderr) => {
+      if (error === null) resolve({ stdout, stderr })
+      else {
+        const reason = error.killed
+          ? `no end within ${timeoutMs} ms`
+          : stderr.trim() || error.message
+        reject(
+          new Error(`Could not run \`${path} ${args.join(' ')}\`: ${reason}`, { cause: error }),
+        )
+      }
+    })
+  })
+}

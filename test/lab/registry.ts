@@ -1,0 +1,75 @@
+// A loopback registry without credentials.
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createDaemon, type Daemon } from './processes.ts'
+
+/** A registry that somebody runs. */
+export interface RegistryClient {
+  /** `127.0.0.1:PORT`. */
+  readonly address: string
+  /**
+   * Asks what a tag stands for.
+   *
+   * @param name A repository and a tag, as in `lab/app:v1`.
+   * @returns The digest, `sha256:…`, or `undefined` when there is no such tag.
+   */
+  digest(name: string): Promise<string | undefined>
+}
+
+/** A registry of one's own. */
+export type Registry = RegistryClient & Daemon
+
+/**
+ * Reaches a registry that runs.
+ *
+ * @param address `127.0.0.1:PORT`.
+ * @returns The registry.
+ */
+export function connectRegistry(address: string): RegistryClient {
+  async function digest(name: string): Promise<string | undefined> {
+    const colon = name.lastIndexOf(':')
+    const url = `http://${address}/v2/${name.slice(0, colon)}/manifests/${name.slice(colon + 1)}`
+    const response = await fetch(url, {
+      method: 'HEAD',
+      headers: { accept: 'application/vnd.docker.distribution.manifest.v2+json' },
+      signal: AbortSignal.timeout(10_000),
+    })
+    if (response.status === 404) return undefined
+    if (!response.ok)
+      throw new Error(`Could not ask for the digest of "${name}": ${response.status}`)
+    return response.headers.get('docker-content-digest') ?? undefined
+  }
+  return { address, digest }
+}
+
+/**
+ * Prepares a registry; nothing runs before its `start`.
+ *
+ * @param directory The lab's directory.
+ * @param port A free port.
+ * @returns The registry.
+ */
+export async function createRegistry(directory: string, port: number): Promise<Registry> {
+  const address = `127.0.0.1:${port}`
+  const configFile = join(directory, 'registry.json')
+  // JSON is YAML too.
+  const config = {
+    version: 0.1,
+    storage: {
+      filesystem: { rootdirectory: join(directory, 'registry') },
+      delete: { enabled: true },
+    },
+    http: { addr: address },
+  }
+  await writeFile(configFile, JSON.stringify(config))
+  const daemon = createDaemon('docker-registry', {
+    directory,
+    args: ['serve', configFile],
+    isReady: async () => {
+      const answer = await fetch(`http://${address}/v2/`).catch(() => undefined)
+      return answer?.ok === true
+    },
+  })
+  return { ...connectRegistry(address), ...daemon }
+}

@@ -85,7 +85,8 @@ const config :Workerd.Config = (
   )
   const server = spawn(program, ['serve', config], { stdio: ['ignore', 'ignore', 'inherit'] })
   try {
-    return await (await fetchWhenUp(`http://127.0.0.1:${port}/`)).json()
+    const response = await fetchWhenUp(`http://127.0.0.1:${port}/`)
+    return (await response.json()) as SuiteResult
   } finally {
     server.kill('SIGKILL')
     await once(server, 'close')

@@ -1,0 +1,201 @@
+// The dockerode adapter against scripted HTTP servers: what no real engine can be made to do.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createDockerodeSwarm, type DockerodeSwarm } from '../../src/node/dockerode.ts'
+import { httpLoopback, type Loopback } from '../support/loopback.ts'
+
+type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void
+
+const SERVICE = '{"ID":"abc","Version":{"Index":7},"Spec":{"Name":"blog","TaskTemplate":{}}}'
+
+let engine: Loopback
+let swarm: DockerodeSwarm
+let answer: Answer
+let requests: { line: string; body: string; type: string | undefined }[]
+
+beforeEach(async () => {
+  requests = []
+  engine = await httpLoopback(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) {
+      chunks.push(chunk)
+    }
+    const body = Buffer.concat(chunks).toString()
+    const type = request.headers['content-type']
+    requests.push({ line: `${request.method} ${request.url}`, body, type })
+    answer(request, response, body)
+  })
+  swarm = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${engine.port}`, timeoutMs: 300 })
+})
+
+afterEach(async () => {
+  vi.unstubAllEnvs()
+  await engine.close()
+})
+
+const text =
+  (status: number, body: string, headers = {}): Answer =>
+  (_, response) => {
+    response.writeHead(status, headers).end(body)
+  }
+
+describe('inspectService', () => {
+  test('asks for the service and gives what the engine said', async () => {
+    answer = text(200, SERVICE)
+    expect(await swarm.inspectService('blog')).toEqual(JSON.parse(SERVICE))
+    expect(requests.map(({ line }) => line)).toEqual(['GET /services/blog'])
+  })
+
+  test.each([
+    '<html>',
+    '',
+    'null',
+    '[]',
+    '{"ID":"abc"}',
+    '{"ID":"a","Version":{},"Spec":{"Name":"b","TaskTemplate":{}}}',
+  ])('refuses a 200 that is not a service: %j', async (body) => {
+    answer = text(200, body)
+    await expect(swarm.inspectService('blog')).rejects.toMatchObject({ code: 'engine-error' })
+  })
+
+  test('follows no redirect, to any host', async () => {
+    answer = text(302, '', { Location: `http://127.0.0.1:1/` })
+    await expect(swarm.inspectService('blog')).rejects.toMatchObject({
+      code: 'engine-error',
+      message: expect.stringContaining('302'),
+    })
+  })
+
+  test('gives up after the time it may take, and leaves no connection', async () => {
+    answer = () => {}
+    await expect(swarm.inspectService('blog')).rejects.toMatchObject({
+      code: 'engine-unreachable',
+      message: expect.stringContaining('no answer within 300 ms'),
+    })
+    await vi.waitFor(() => expect(engine.openConnections()).toBe(0))
+  })
+
+  test('gives up on an answer that never ends', async () => {
+    answer = (_, response) => response.writeHead(200).write('{"ID":')
+    await expect(swarm.inspectService('blog')).rejects.toMatchObject({ code: 'engine-unreachable' })
+  })
+
+  test('a connection that breaks in the middle of the answer is engine-unreachable', async () => {
+    answer = (_, response) => {
+      response.writeHead(200, { 'Content-Length': 1000 }).write('{"ID":')
+      setTimeout(() => response.destroy(), 20)
+    }
+    await expect(swarm.inspectService('blog')).rejects.toMatchObject({ code: 'engine-unreachable' })
+  })
+
+  test('plain text refusals are told as they are', async () => {
+    answer = text(400, 'client version 1.12 is too old')
+    await expect(swarm.inspectService('blog')).rejects.toMatchObject({
+      message: expect.stringContaining('client version 1.12 is too old'),
+    })
+  })
+})
+
+describe('updateService', () => {
+  const inspectAndUpdate = async (body: string): Promise<string> => {
+    answer = text(200, body)
+    const service = await swarm.inspectService('blog')
+    answer = text(200, '{"Warnings":null}')
+    await swarm.updateService(service, service.Spec)
+    return requests.at(-1)?.body ?? ''
+  }
+
+  test('sends the whole spec in the body, and the version alone in the query', async () => {
+    const spec = '{"Name":"blog","TaskTemplate":{"ContainerSpec":{"Image":"a","Env":["A=secret"]}}}'
+    const body = await inspectAndUpdate(`{"ID":"abc","Version":{"Index":7},"Spec":${spec}}`)
+    expect(body).toBe(spec)
+    expect(requests.at(-1)).toMatchObject({
+      line: 'POST /services/abc/update?version=7',
+      type: 'application/json',
+    })
+  })
+
+  test('keeps numbers that JavaScript cannot hold, and members that nobody knows', async () => {
+    const spec =
+      '{"Name":"blog","TaskTemplate":{"Resources":{"Limits":{"NanoCPUs":9223372036854775807}},"Future":{"x":0.10000000000000000555}},"New":18446744073709551615}'
+    expect(await inspectAndUpdate(`{"ID":"a","Version":{"Index":7},"Spec":${spec}}`)).toBe(spec)
+  })
+
+  test('tells an update out of sequence from a fault', async () => {
+    answer = text(200, SERVICE)
+    const service = await swarm.inspectService('blog')
+    answer = text(500, '{"message":"rpc error: code = Unknown desc = update out of sequence"}')
+    expect(await swarm.updateService(service, service.Spec)).toBe('out-of-sequence')
+  })
+
+  test.each<[string, Answer]>([
+    ['the leader is lost', text(500, '{"message":"raft: node lost leader status"}')],
+    ['the connection breaks', (request) => request.socket.destroy()],
+    ['there is no answer in time', () => {}],
+  ])('says that the outcome is open when %s, and asks nobody to try again', async (_, broken) => {
+    answer = text(200, SERVICE)
+    const service = await swarm.inspectService('blog')
+    answer = broken
+    await expect(swarm.updateService(service, service.Spec)).rejects.toMatchObject({
+      message: expect.stringContaining('it may have been written all the same'),
+      retryAfterSeconds: undefined,
+    })
+  })
+
+  test('says nothing of the kind when the engine was not there at all', async () => {
+    answer = text(200, SERVICE)
+    const service = await swarm.inspectService('blog')
+    const { port } = engine
+    await engine.close()
+    const gone = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${port}` })
+    await expect(gone.updateService(service, service.Spec)).rejects.toMatchObject({
+      code: 'engine-unreachable',
+      message: expect.not.stringContaining('all the same'),
+    })
+  })
+})
+
+describe('check', () => {
+  test.each([
+    [
+      '{"ServerVersion":"29.0","Swarm":{"LocalNodeState":"active","ControlAvailable":true}}',
+      '29.0',
+    ],
+  ])('gives the version of a manager', async (body, version) => {
+    answer = text(200, body)
+    expect(await swarm.check()).toBe(version)
+  })
+
+  test.each([
+    ['{"Swarm":{"LocalNodeState":"locked"}}', 'swarm-locked'],
+    ['{"Swarm":{"LocalNodeState":"inactive","ControlAvailable":false}}', 'not-a-manager'],
+    ['{"Swarm":{"LocalNodeState":"active","ControlAvailable":false}}', 'not-a-manager'],
+  ])('rejects for %s', async (body, code) => {
+    answer = text(200, body)
+    await expect(swarm.check()).rejects.toMatchObject({ code })
+  })
+})
+
+test('DOCKER_HOST and its companions in the environment are not read behind the options', async () => {
+  vi.stubEnv('DOCKER_HOST', 'nonsense://///')
+  vi.stubEnv('DOCKER_CERT_PATH', '/nonexistent')
+  answer = text(200, SERVICE)
+  expect((await swarm.inspectService('blog')).ID).toBe('abc')
+})
+
+test('a dockerHost of no known form throws at construction', () => {
+  expect(() => createDockerodeSwarm({ dockerHost: 'http://x' })).toThrow(TypeError)
+})
+
+test('ssh that cannot be run, or cannot get there, is engine-unreachable and tells why', async () => {
+  const overSsh = createDockerodeSwarm({ dockerHost: `ssh://nobody@127.0.0.1:1` })
+  await expect(overSsh.inspectService('blog')).rejects.toMatchObject({
+    code: 'engine-unreachable',
+    message: expect.stringMatching(/Connection refused|is it installed/),
+  })
+  vi.stubEnv('PATH', '/nonexistent')
+  await expect(overSsh.inspectService('blog')).rejects.toMatchObject({
+    message: expect.stringContaining('cannot run ssh: is it installed?'),
+  })
+})

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest'
+import { type Flags, readSettings, type SettingsSources } from '../../src/node/env.ts'
+
+type Env = SettingsSources['env']
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+const NOTIFY = { addr: 'beanstalkd:11300', tube: 'chat', template: base64('{{.Artifact}}') }
+
+function read(env: Env, flags: Flags = {}) {
+  const readFile = (path: string): string => {
+    if (path.startsWith('/certs/')) {
+      return `content of ${path}`
+    }
+    throw new Error(`ENOENT: ${path}`)
+  }
+  return readSettings(flags, { env, readFile })
+}
+
+function faults(env: Env): readonly string[] {
+  const result = read(env)
+  return result.ok ? [] : result.faults
+}
+
+function notifyFaults(notify: unknown): readonly string[] {
+  const NOTIFY_FLAGS = typeof notify === 'string' ? notify : JSON.stringify(notify)
+  return faults({ TOKEN: 'x', NOTIFY_FLAGS })
+}
+
+test('a token alone is enough', () => {
+  expect(read({ TOKEN: 'x' })).toEqual({
+    ok: true,
+    settings: {
+      token: 'x',
+      dockerHost: 'unix:///var/run/docker.sock',
+      bind: { host: '', port: 9999 },
+    },
+  })
+})
+
+test('every variable is read, and the numbers of NOTIFY_FLAGS have defaults', () => {
+  const env = {
+    TOKEN: 'x',
+    DOCKER_HOST: 'tcp://manager:2375',
+    NOTIFY_FLAGS: JSON.stringify(NOTIFY),
+    BIND: '[::1]:80',
+  }
+  expect(read(env)).toMatchObject({
+    settings: {
+      dockerHost: 'tcp://manager:2375',
+      bind: { host: '::1', port: 80 },
+      notify: {
+        addr: 'beanstalkd:11300',
+        tube: 'chat',
+        template: '{{.Artifact}}',
+        priority: 10,
+        delay: 0,
+        ttr: 60,
+      },
+    },
+  })
+})
+
+test('a flag wins over its variable; an empty variable is none', () => {
+  const env = { TOKEN: 'variable', BIND: '', DOCKER_HOST: '', NOTIFY_FLAGS: '' }
+  expect(read(env, { TOKEN: 'flag', BIND: ':1' })).toMatchObject({
+    settings: { token: 'flag', bind: { port: 1 } },
+  })
+})
+
+test('TLS is used for tcp:// when its variables ask for it', () => {
+  const tls = { ca: 'content of /certs/ca.pem' }
+  const tcp = { TOKEN: 'x', DOCKER_HOST: 'tcp://manager' }
+  expect(read({ ...tcp, DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/certs' })).toMatchObject({
+    settings: { tls },
+  })
+  expect(read({ ...tcp, DOCKER_CERT_PATH: '/certs' })).toMatchObject({ settings: { tls } })
+  expect(read({ ...tcp, DOCKER_CERT_PATH: '' })).not.toHaveProperty('settings.tls')
+  expect(read({ TOKEN: 'x', DOCKER_CERT_PATH: '/certs' })).not.toHaveProperty('settings.tls')
+})
+
+describe('faults', () => {
+  test('all are told at once', () => {
+    const env = {
+      DOCKER_HOST: 'http://x',
+      BIND: 'nine',
+      NOTIFY_FLAGS: '{"addr":1,"tube":"-","template":"?","priority":-1,"delay":1.5,"ttr":0}',
+    }
+    expect(faults(env).map((fault) => fault.split(' ')[0])).toEqual([
+      'TOKEN',
+      'DOCKER_HOST',
+      'NOTIFY_FLAGS.addr',
+      'NOTIFY_FLAGS.tube',
+      'NOTIFY_FLAGS.template',
+      'NOTIFY_FLAGS.priority',
+      'NOTIFY_FLAGS.delay',
+      'NOTIFY_FLAGS.ttr',
+      'BIND',
+    ])
+  })
+
+  test.each([
+    [{}, 'TOKEN is not set: set it (or --token) to the secret that callers must send'],
+    [
+      { TOKEN: 'x', DOCKER_HOST: '/run/docker.sock' },
+      'DOCKER_HOST is "/run/docker.sock": it must be like unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host',
+    ],
+    [
+      { TOKEN: 'x', BIND: '9999' },
+      'BIND is "9999": it must be like :9999, 127.0.0.1:9999 or [::1]:9999',
+    ],
+  ])('%j: %s', (env, fault) => {
+    expect(faults(env)).toEqual([fault])
+  })
+
+  test.each(['x\n', ' x', 'x ', 'a\tb', 'a\u0000'])(
+    'a token that no header can carry is told, not shown: %j',
+    (token) => {
+      const [fault = ''] = faults({ TOKEN: `SECRET${token}SECRET`.slice(6, -6) })
+      expect(fault).toMatch(/^TOKEN can never match/)
+      expect(faults({ TOKEN: `${token}SECRET\n` }).join()).not.toContain('SECRET')
+    },
+  )
+
+  test('each certificate that cannot be read', () => {
+    const tcp = { TOKEN: 'x', DOCKER_HOST: 'tcp://manager' }
+    const told = faults({ ...tcp, DOCKER_CERT_PATH: '/nowhere' })
+    expect(told).toHaveLength(3)
+    expect(told[0]).toMatch(/^DOCKER_CERT_PATH is "\/nowhere", but ca\.pem cannot be read/)
+    expect(faults({ ...tcp, DOCKER_TLS_VERIFY: '1', HOME: '/home/me' })[0]).toContain(
+      '"/home/me/.docker"',
+    )
+  })
+
+  test.each([
+    ['{', 'NOTIFY_FLAGS is not JSON'],
+    ['[]', 'NOTIFY_FLAGS is not a JSON object'],
+    ['null', 'NOTIFY_FLAGS is not a JSON object'],
+    [{ ...NOTIFY, addr: undefined }, 'NOTIFY_FLAGS.addr is missing'],
+    [{ ...NOTIFY, addr: ':11300' }, 'NOTIFY_FLAGS.addr is ":11300"'],
+    [{ ...NOTIFY, tube: 'a b' }, 'NOTIFY_FLAGS.tube is "a b"'],
+    [{ ...NOTIFY, tube: 'x'.repeat(201) }, 'NOTIFY_FLAGS.tube is'],
+    [{ ...NOTIFY, template: undefined }, 'NOTIFY_FLAGS.template is not base64'],
+    [{ ...NOTIFY, template: '{{.Artifact}}' }, 'NOTIFY_FLAGS.template is not base64'],
+    [
+      { ...NOTIFY, template: base64('{{.Nope}}') },
+      'NOTIFY_FLAGS.template cannot be used once decoded: ',
+    ],
+    [
+      { ...NOTIFY, template: Buffer.from([0xff]).toString('base64') },
+      'NOTIFY_FLAGS.template cannot be used once decoded: ',
+    ],
+    [{ ...NOTIFY, priority: '10' }, 'NOTIFY_FLAGS.priority is "10"'],
+    [{ ...NOTIFY, ttr: 4_294_967_296 }, 'NOTIFY_FLAGS.ttr is 4294967296'],
+  ])('%j: %s', (notify, start) => {
+    const told = notifyFaults(notify)
+    expect(told).toHaveLength(1)
+    expect(told[0]?.startsWith(start)).toBe(true)
+  })
+
+  test('base64 with line breaks, and a byte order mark in the template, are kept as Go keeps them', () => {
+    const template = base64(`\uFEFF{{.Artifact}} ${'long '.repeat(30)}`).replace(/.{76}/g, '$&\n')
+    expect(
+      read({ TOKEN: 'x', NOTIFY_FLAGS: JSON.stringify({ ...NOTIFY, template }) }),
+    ).toMatchObject({
+      settings: { notify: { template: `\uFEFF{{.Artifact}} ${'long '.repeat(30)}` } },
+    })
+  })
+})

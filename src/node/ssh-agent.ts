@@ -33,19 +33,35 @@ function sshArguments({ user, host, port }: Extract<DockerHost, { kind: 'ssh' }>
 
 function dial(args: readonly string[]): Duplex {
   const child = spawn('ssh', args, { stdio: ['pipe', 'pipe', 'pipe'] })
-  const connection = Duplex.from({ writable: child.stdin, readable: child.stdout })
+  const connection = new Duplex({
+    read: () => void child.stdout.resume(),
+    write: (chunk, encoding, done) => void child.stdin.write(chunk, encoding, () => done()),
+    final: (done) => void child.stdin.end(() => done()),
+    destroy(error, done) {
+      child.kill()
+      done(error)
+    },
+  })
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(0, MAX_STDERR)
   })
+  child.stdout.on('data', (chunk: Buffer) => {
+    if (!connection.push(chunk)) {
+      child.stdout.pause()
+    }
+  })
+  // A broken pipe says less than the end of the program that broke it.
+  child.stdin.on('error', () => {})
   child.on('error', (cause) => {
     connection.destroy(new Error('cannot run ssh: is it installed?', { cause }))
   })
   child.on('close', (status) => {
-    if (status !== 0) {
+    if (status === 0) {
+      connection.push(null)
+    } else {
       connection.destroy(new Error(`ssh ended with status ${status}: ${stderr.trim()}`))
     }
   })
-  connection.on('close', () => child.kill())
   return connection
 }

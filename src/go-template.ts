@@ -1,0 +1,24 @@
+// The subset of Go's text/template that messages are written in: a source gives a checked tree.
+
+import type { GoTemplate } from './go-template/ast.ts'
+import { check } from './go-template/check.ts'
+import { parse } from './go-template/parser.ts'
+
+/**
+ * Parses a message template. What it accepts means what it means to Go, to the byte; what Go would
+ * refuse, at parsing or for whatever values at execution, and what Deployer does not have, is
+ * refused.
+ *
+ * @param source The template.
+ * @param options The names of the variables, which are strings.
+ * @returns The template's tree.
+ * @throws TemplateFault with the line and column of what is wrong or not supported.
+ */
+export function parseGoTemplate(
+  source: string,
+  options: { readonly fields: readonly string[] },
+): GoTemplate {
+  const template = parse(source)
+  check(template, { source, fields: options.fields })
+  return template
+}

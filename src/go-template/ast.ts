@@ -1,0 +1,71 @@
+// The tree that a message template parses to; pipelines are calls already, the piped value last.
+
+/** The functions of Go's text/template that Deployer has. */
+export const functionNames = [
+  'and',
+  'eq',
+  'html',
+  'ne',
+  'not',
+  'or',
+  'print',
+  'printf',
+  'println',
+  'urlquery',
+] as const
+
+/** One of {@link functionNames}. */
+export type FunctionName = (typeof functionNames)[number]
+
+/** A parsed template: what to write, in order. */
+export type GoTemplate = readonly TemplateNode[]
+
+/** A part of a template. */
+export type TemplateNode =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'output'; readonly value: Expression }
+  | ControlNode
+
+/** A choice between two bodies. `with` also makes its value the dot of the first body. */
+export interface ControlNode {
+  readonly kind: 'if' | 'with'
+  readonly value: Expression
+  readonly body: GoTemplate
+  readonly otherwise: GoTemplate
+}
+
+/** Something with a value, and its offset in the source. */
+export type Expression = StringLiteral | BoolLiteral | Dot | Field | Call
+
+export interface StringLiteral {
+  readonly kind: 'string'
+  readonly offset: number
+  readonly value: string
+}
+
+export interface BoolLiteral {
+  readonly kind: 'bool'
+  readonly offset: number
+  readonly value: boolean
+}
+
+/** `.`, the value of the innermost `with`. */
+export interface Dot {
+  readonly kind: 'dot'
+  readonly offset: number
+}
+
+/** `.Artifact`, looked up in the dot, or `$.Artifact`, looked up at the root. */
+export interface Field {
+  readonly kind: 'field'
+  readonly offset: number
+  readonly of: 'dot' | 'root'
+  readonly name: string
+}
+
+export interface Call {
+  readonly kind: 'call'
+  readonly offset: number
+  readonly name: FunctionName
+  readonly arguments: readonly Expression[]
+}

@@ -20,6 +20,7 @@ const needs = [
   { paths: ['/usr/bin/ip', '/bin/ip', '/sbin/ip'], packages: ['iproute2'] },
   { paths: ['/usr/sbin/sshd'], packages: ['openssh-server'] },
   { paths: ['/usr/bin/ssh'], packages: ['openssh-client'] },
+  { paths: ['/usr/bin/openssl'], packages: ['openssl'] },
   { paths: ['/usr/bin/curl'], packages: ['curl'] },
   { paths: ['/etc/ssl/certs/ca-certificates.crt'], packages: ['ca-certificates'] },
 ]

@@ -85,7 +85,7 @@ function* lexText(offset: number, text: string): Generator<Token, void> {
 /** Trims what Go calls white space, which is less than what JavaScript's own `trimEnd` takes. */
 function trimEnd(text: string): string {
   let end = text.length
-  while (match(SPACE, text, end - 1)) end -= 1
+  while (end > 0 && match(SPACE, text, end - 1)) end -= 1
   return text.slice(0, end)
 }
 

@@ -102,9 +102,9 @@ function parseCommand(tokens: Tokens, piped?: Expression): Expression {
   if (first.kind === 'call' && start.kind === 'word') {
     return { ...first, arguments: piped ? [...rest, piped] : rest }
   }
-  if (rest.length > 0)
-    throw tokens.fault(start, `${start.text} takes no argument: it is no function`)
-  if (piped) throw tokens.fault(start, `${start.text} cannot follow a "|": it is no function`)
+  const [argument] = rest
+  if (argument) throw tokens.fault(argument, 'only a function takes arguments')
+  if (piped) throw tokens.fault(start, 'only a function can follow "|"')
   return first
 }
 
@@ -179,7 +179,7 @@ function unexpected(tokens: Tokens, token: Token): TemplateFault {
 interface Tokens {
   peek(): Token
   next(): Token
-  fault(token: Token, fault: string): TemplateFault
+  fault(at: { readonly offset: number }, fault: string): TemplateFault
 }
 
 function createTokens(source: string): Tokens {
@@ -197,8 +197,8 @@ function createTokens(source: string): Tokens {
     return token
   }
 
-  function fault(token: Token, message: string): TemplateFault {
-    return new TemplateFault(message, { source, offset: token.offset })
+  function fault(at: { readonly offset: number }, message: string): TemplateFault {
+    return new TemplateFault(message, { source, offset: at.offset })
   }
 
   return { peek, next, fault }

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
-import { type ServerType, serve } from '@hono/node-server'
+import { serve } from '@hono/node-server'
 import { Command } from 'commander'
 import { type Logger as Pino, pino, stdTimeFunctions } from 'pino'
 import { createDeployer } from '../app.ts'
@@ -12,7 +12,7 @@ import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
 import { type Flags, readSettings, type Settings } from './env.ts'
 import { createEtaRenderer } from './eta.ts'
 import { createFivebeansNotifier, type FivebeansNotifier } from './fivebeans.ts'
-import { closeServer } from './shutdown.ts'
+import { closable } from './shutdown.ts'
 
 // Docker kills ten seconds after SIGTERM.
 const REQUESTS_END_WITHIN_MS = 6500
@@ -85,8 +85,9 @@ function run(settings: Settings, logger: Pino): void {
     )
     process.exit(1)
   })
+  const close = closable(server as Server)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => shutDown({ signal, server, beanstalkd, logger }))
+    process.once(signal, () => shutDown({ signal, close, beanstalkd, logger }))
   }
 }
 
@@ -109,14 +110,14 @@ function tellEngine(swarm: DockerodeSwarm, logger: Pino): void {
 
 interface Running {
   readonly signal: string
-  readonly server: ServerType
+  readonly close: (timeoutMs: number) => Promise<boolean>
   readonly beanstalkd: FivebeansNotifier | undefined
   readonly logger: Pino
 }
 
-async function shutDown({ signal, server, beanstalkd, logger }: Running): Promise<void> {
+async function shutDown({ signal, close, beanstalkd, logger }: Running): Promise<void> {
   logger.info({ signal }, 'shutting down')
-  const allAnswered = await closeServer(server as Server, REQUESTS_END_WITHIN_MS)
+  const allAnswered = await close(REQUESTS_END_WITHIN_MS)
   const messagesGivenUp = (await beanstalkd?.close(MESSAGES_END_WITHIN_MS)) ?? 0
   logger.info({ allAnswered, messagesGivenUp }, 'stopped')
   process.exit(0)

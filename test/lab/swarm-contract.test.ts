@@ -1,0 +1,18 @@
+// The Swarm contract on a real engine.
+
+import { createDockerodeSwarm } from '../../src/node/dockerode.ts'
+import { describeSwarm } from '../support/swarm-contract.ts'
+import { sharedLab } from './shared-lab.ts'
+
+describeSwarm('dockerode and a real engine', async () => {
+  const lab = sharedLab()
+  const image = lab.image('lab/app:v1')
+  return {
+    swarm: createDockerodeSwarm({ dockerHost: lab.engine.dockerHost }),
+    images: [image, lab.image('lab/app:v2')],
+    async create(name, labels) {
+      const args = ['--no-resolve-image']
+      return (await lab.createService({ name, image, labels, replicas: 0, args })).id
+    },
+  }
+})

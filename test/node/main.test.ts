@@ -1,0 +1,233 @@
+// The entry as a process: settings, what it prints, and how it ends.
+
+import { mkdtempSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { Socket } from 'node:net'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { curl } from '../support/curl.ts'
+import { type DeployerProcess, startDeployer } from '../support/deployer-process.ts'
+import { httpLoopback, type Loopback, tcpLoopback } from '../support/loopback.ts'
+
+const SERVICE = {
+  ID: 'abc',
+  Version: { Index: 7 },
+  Spec: {
+    Name: 'blog',
+    Labels: { 'deployer.allowUpdates': 'true' },
+    TaskTemplate: { ContainerSpec: { Image: 'me/blog:v1' } },
+  },
+}
+const UPDATE = ['-X', 'PUT', '-H', 'Authorization: x', '-d', '{"image":"me/blog:v2"}']
+
+const opened: { kill?(signal: NodeJS.Signals): void; close?(): Promise<void> }[] = []
+afterEach(async () => {
+  for (const thing of opened.splice(0)) {
+    thing.kill?.('SIGKILL')
+    await thing.close?.()
+  }
+})
+
+function keep<T extends (typeof opened)[number]>(thing: T): T {
+  opened.push(thing)
+  return thing
+}
+
+/** An engine that takes its time for updates. */
+async function slowEngine(updateMs: number): Promise<Loopback> {
+  return keep(
+    await httpLoopback((request, response) => {
+      const isUpdate = request.method === 'POST'
+      setTimeout(
+        () => response.end(JSON.stringify(isUpdate ? {} : SERVICE)),
+        isUpdate ? updateMs : 0,
+      )
+    }),
+  )
+}
+
+function start(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): DeployerProcess {
+  return keep(startDeployer({ env, args }))
+}
+
+describe('settings', () => {
+  test('every fault is on standard error at once, the exit status is 1, and nothing listened', async () => {
+    const deployer = start({
+      DOCKER_HOST: 'nonsense',
+      BIND: 'nonsense',
+      NOTIFY_FLAGS: '{"addr":"h:1","tube":"t","template":"e3suTm9wZX19"}',
+    })
+    expect((await deployer.ended()).status).toBe(1)
+    expect(deployer.output.stdout).toBe('')
+    expect(deployer.output.stderr).toMatch(
+      /^deployer: cannot start with these settings:\n {2}TOKEN .*\n {2}DOCKER_HOST .*\n {2}NOTIFY_FLAGS\.template .*line 1, column 3.*\n {2}BIND .*\n$/,
+    )
+  })
+
+  test('flags win over variables', async () => {
+    const engine = await slowEngine(0)
+    const env = { TOKEN: 'other', DOCKER_HOST: 'unix:///nonexistent', BIND: '127.0.0.1:1' }
+    const flags = { '--token': 'x', '--docker-host': `tcp://127.0.0.1:${engine.port}` }
+    const deployer = start(env, [...Object.entries(flags).flat(), '--bind', '127.0.0.1:0'])
+    expect((await curl(...UPDATE, `${await deployer.url()}/service/blog`)).status).toBe(200)
+  })
+
+  test('an unknown flag or argument is refused', async () => {
+    for (const arg of ['--tokn=x', 'serve']) {
+      const deployer = start({ TOKEN: 'x' }, [arg])
+      expect((await deployer.ended()).status).toBe(1)
+      expect(deployer.output.stderr).toMatch(/error: (unknown option|too many arguments)/)
+    }
+  })
+
+  test('an address that is taken is told, with status 1', async () => {
+    const { port } = keep(await tcpLoopback(() => {}))
+    const deployer = start({ TOKEN: 'x', BIND: `127.0.0.1:${port}` })
+    expect((await deployer.ended()).status).toBe(1)
+    expect(deployer.output.stderr).toContain(`cannot listen at BIND 127.0.0.1:${port}`)
+  })
+
+  test('an engine that is away at start, and nobody to notify, are a line each, and it serves', async () => {
+    const deployer = start({ TOKEN: 'x', DOCKER_HOST: 'unix:///nonexistent' })
+    const answer = await curl(...UPDATE, `${await deployer.url()}/service/blog`)
+    expect([answer.status, answer.body.code]).toEqual([503, 'engine-unreachable'])
+    expect(answer.headers['retry-after']).toBe('5')
+    expect(deployer.log().map(({ msg }) => msg)).toEqual([
+      'NOTIFY_FLAGS is not set: nobody is notified',
+      'listening',
+      'the Docker Engine cannot be used yet',
+      'deployment refused',
+    ])
+  })
+
+  test('BIND may be a port alone, and an IPv6 address', async () => {
+    const anywhere = start({ TOKEN: 'x', BIND: ':0' })
+    const port = (await anywhere.url()).split(':').at(-1)
+    expect((await curl(`http://127.0.0.1:${port}/`)).status).toBe(404)
+    const loopback = start({ TOKEN: 'x', BIND: '[::1]:0' })
+    expect((await curl('-g', `${await loopback.url()}/`)).status).toBe(404)
+  })
+})
+
+test('paths that would leave /service never reach the engine, whatever curl sends', async () => {
+  let calls = 0
+  const engine = keep(
+    await httpLoopback((_, response) => {
+      calls += 1
+      response.end(JSON.stringify(SERVICE))
+    }),
+  )
+  const env = { TOKEN: 'x', DOCKER_HOST: `tcp://127.0.0.1:${engine.port}` }
+  const url = await start(env).url()
+  await expect.poll(() => calls).toBe(1) // the look at the engine at start
+  for (const name of [
+    '..%2fcontainers%2fjson',
+    '../containers/json',
+    '%2e%2e',
+    '%00',
+    '%ff',
+    '..',
+  ]) {
+    const answer = await curl('--path-as-is', ...UPDATE, `${url}/service/${name}`)
+    expect([name, answer.status]).toEqual([name, 404])
+  }
+  expect(calls).toBe(1)
+})
+
+test('a body above 64 KiB is 413, and the connection goes on or ends cleanly', async () => {
+  const url = await start({ TOKEN: 'x', DOCKER_HOST: 'unix:///nonexistent' }).url()
+  const put = ['-X', 'PUT', '-H', 'Authorization: x', '-H', 'Expect:']
+  const large = ['-d', 'x'.repeat(70_000)]
+  expect((await curl(...put, ...large, `${url}/service/blog`)).body.code).toBe('body-too-large')
+  const chunked = ['-H', 'Transfer-Encoding: chunked', ...large]
+  expect((await curl(...put, ...chunked, `${url}/service/blog`)).body.code).toBe('body-too-large')
+})
+
+describe('SIGTERM and SIGINT', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s: what is in flight is answered, its message is put, then status 0',
+    async (signal) => {
+      const engine = await slowEngine(700)
+      const jobs: string[] = []
+      const beanstalkd = keep(await slowBeanstalkd(300, jobs))
+      const deployer = start({
+        TOKEN: 'x',
+        DOCKER_HOST: `tcp://127.0.0.1:${engine.port}`,
+        NOTIFY_FLAGS: JSON.stringify({
+          addr: `127.0.0.1:${beanstalkd.port}`,
+          tube: 'chat',
+          template: Buffer.from('{{.ServiceName}} {{.Artifact}}').toString('base64'),
+        }),
+      })
+      const url = await deployer.url()
+      const inFlight = curl(...UPDATE, `${url}/service/blog`)
+      await expect.poll(() => engine.openConnections()).toBeGreaterThan(0)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      deployer.kill(signal)
+      const ended = deployer.ended()
+      await expect.poll(() => curl(`${url}/`).catch(() => 'refused')).toBe('refused')
+      expect((await inFlight).status).toBe(200)
+      expect(await ended).toMatchObject({ status: 0 })
+      expect(jobs).toEqual(['blog me/blog:v2'])
+      expect(deployer.log().at(-1)).toMatchObject({ allAnswered: true, messagesGivenUp: 0 })
+    },
+  )
+
+  test('an engine and a beanstalkd that never answer hold it up for less than 9 s', async () => {
+    const engine = await slowEngine(60_000)
+    const deployer = start({ TOKEN: 'x', DOCKER_HOST: `tcp://127.0.0.1:${engine.port}` })
+    const url = await deployer.url()
+    const inFlight = curl(...UPDATE, `${url}/service/blog`).catch(() => 'cut')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    deployer.kill('SIGTERM')
+    const { status, tookMs } = await deployer.ended()
+    expect(status).toBe(0)
+    expect(tookMs).toBeLessThan(9000)
+    expect(await inFlight).toBe('cut')
+    expect(deployer.log().at(-1)).toMatchObject({ allAnswered: false })
+  }, 15_000)
+
+  test('idle kept-alive connections, and one that never sends, do not hold it up', async () => {
+    const deployer = start({ TOKEN: 'x' })
+    const url = new URL(await deployer.url())
+    const sockets: Socket[] = [connect(Number(url.port), url.hostname)]
+    sockets.push(connect(Number(url.port), url.hostname).end('GET / HTTP/1.1\r\nHost: x\r\n\r\n'))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    deployer.kill('SIGTERM')
+    const { status, tookMs } = await deployer.ended()
+    expect(status).toBe(0)
+    expect(tookMs).toBeLessThan(3000)
+    for (const socket of sockets) {
+      socket.destroy()
+    }
+  }, 15_000)
+})
+
+async function slowBeanstalkd(delayMs: number, jobs: string[]): Promise<Loopback> {
+  return tcpLoopback((socket) => {
+    socket.on('data', (data) => {
+      const [line = '', job = ''] = data.toString().split('\r\n')
+      if (line.startsWith('put')) {
+        jobs.push(job)
+      }
+      const reply = line.startsWith('use') ? 'USING chat\r\n' : 'INSERTED 1\r\n'
+      setTimeout(() => socket.write(reply), delayMs)
+    })
+  })
+}
+
+test('a unix socket is reached', async () => {
+  const socketPath = join(mkdtempSync(join(tmpdir(), 'deployer-')), 'docker.sock')
+  const engine = createServer((_, response) => response.end(JSON.stringify(SERVICE)))
+  engine.listen(socketPath)
+  const env = { TOKEN: 'x', DOCKER_HOST: `unix://${socketPath}` }
+  const answer = await curl(...UPDATE, `${await start(env).url()}/service/blog`)
+  expect(answer.body).toMatchObject({ service: 'blog', previous: 'me/blog:v1' })
+  engine.close()
+  engine.closeAllConnections()
+})

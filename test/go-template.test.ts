@@ -109,12 +109,12 @@ describe('what Go refuses as well', () => {
     ['{{.Artifact | .ServiceName}}', '15: only a function can follow "|"'],
     ['{{.Artifact | "a"}}', '15: only a function can follow "|"'],
     ['{{.Artifact | (print)}}', '15: only a function can follow "|"'],
-    ['{{eq .Artifact}}', '3: "eq" takes at least 2 arguments, not 1'],
-    ['{{ne .Artifact "a" "b"}}', '3: "ne" takes 2 arguments, not 3'],
-    ['{{not}}', '3: "not" takes 1 arguments, not 0'],
-    ['{{true | not true}}', '10: "not" takes 1 arguments, not 2'],
-    ['{{and}}', '3: "and" takes at least 1 arguments, not 0'],
-    ['{{printf}}', '3: "printf" takes at least 1 arguments, not 0'],
+    ['{{eq .Artifact}}', '3: arguments of "eq": 1, not at least 2'],
+    ['{{ne .Artifact "a" "b"}}', '3: arguments of "ne": 3, not 2'],
+    ['{{not}}', '3: arguments of "not": 0, not 1'],
+    ['{{true | not true}}', '10: arguments of "not": 2, not 1'],
+    ['{{and}}', '3: arguments of "and": 0, not at least 1'],
+    ['{{printf}}', '3: arguments of "printf": 0, not at least 1'],
     ['{{eq .Artifact true}}', '3: a string and a bool cannot be compared'],
     ['{{end}}', '3: unexpected "end"'],
     ['{{else}}', '3: unexpected "else"'],
@@ -132,7 +132,8 @@ describe('what Go refuses as well', () => {
     ['{{/* a */-}}', '10: a comment must end right before "}}" or " -}}"'],
     ['{{ /* a */}}', '4: unexpected "/"'],
     ['{{"a\nb"}}', '3: unterminated string'],
-    ['{{"a\\', '3: unterminated string'],
+    ['{{"a', '3: unterminated string'],
+    ['{{"a\\', '5: bad escape in a string'],
     ['{{`a', '3: unterminated raw string'],
     ['{{"\\\'"}}', '4: bad escape in a string'],
     ['{{"\\N"}}', '4: bad escape in a string'],
@@ -187,9 +188,9 @@ describe('what Go has and Deployer does not', () => {
   })
 
   it.each([
-    ['{{printf "%s"}}', 'the format has 1 verbs for 0 arguments'],
-    ['{{printf "a" .Artifact}}', 'the format has 0 verbs for 1 arguments'],
-    ['{{printf "%s %%" .Artifact .ServiceName}}', 'the format has 1 verbs for 2 arguments'],
+    ['{{printf "%s"}}', 'verbs in the format: 1, values for them: 0'],
+    ['{{printf "a" .Artifact}}', 'verbs in the format: 0, values for them: 1'],
+    ['{{printf "%s %%" .Artifact .ServiceName}}', 'verbs in the format: 1, values for them: 2'],
     ['{{printf "%s" true}}', '%s takes a string; %v takes all'],
     ['{{printf "%v%s" true (or .Artifact true)}}', '%s takes a string; %v takes all'],
     ['{{.Artifact |}}', 'a value is missing'],
@@ -237,8 +238,14 @@ describe('any string', () => {
   })
 
   it('without "{{" is one text', () => {
-    const text = fc.string({ unit: 'binary', minLength: 1 }).filter((it) => !it.includes('{{'))
-    fc.assert(fc.property(text, (it) => expect(parse(it)).toEqual([{ kind: 'text', text: it }])))
+    const text = fc
+      .string({ unit: 'binary', minLength: 1 })
+      .filter((source) => !source.includes('{{'))
+    fc.assert(
+      fc.property(text, (source) => {
+        expect(parse(source)).toEqual([{ kind: 'text', text: source }])
+      }),
+    )
   })
 })
 

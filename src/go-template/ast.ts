@@ -37,12 +37,14 @@ export interface ControlNode {
 /** Something with a value, and its offset in the source. */
 export type Expression = StringLiteral | BoolLiteral | Dot | Field | Call
 
+/** `"text"` or the same in backquotes, with its escapes read. */
 export interface StringLiteral {
   readonly kind: 'string'
   readonly offset: number
   readonly value: string
 }
 
+/** `true` or `false`. */
 export interface BoolLiteral {
   readonly kind: 'bool'
   readonly offset: number
@@ -63,6 +65,7 @@ export interface Field {
   readonly name: string
 }
 
+/** A function with its arguments, such as `eq .ServiceName "blog"`. */
 export interface Call {
   readonly kind: 'call'
   readonly offset: number

@@ -84,7 +84,7 @@ function typeOfCall(call: Call, scope: Scope): ValueType {
   const [least, most] = ARITY[call.name]
   if (types.length < least || types.length > most) {
     const wanted = least === most ? `${least}` : `at least ${least}`
-    throw fault(call, scope, `"${call.name}" takes ${wanted} arguments, not ${types.length}`)
+    throw fault(call, scope, `arguments of "${call.name}": ${types.length}, not ${wanted}`)
   }
   switch (call.name) {
     case 'and':
@@ -131,8 +131,8 @@ function checkFormat(call: Call, types: readonly ValueType[], scope: Scope): voi
     )
   }
   if (verbs.length !== types.length - 1) {
-    const counts = `${verbs.length} verbs for ${types.length - 1} arguments`
-    throw fault(format, scope, `the format has ${counts}`)
+    const counts = `verbs in the format: ${verbs.length}, values for them: ${types.length - 1}`
+    throw fault(format, scope, counts)
   }
   const misfit = verbs.findIndex((verb, index) => verb === '%s' && types[index + 1] !== 'string')
   if (misfit !== -1)

@@ -18,6 +18,7 @@ export type TokenKind =
   | 'right-paren'
   | 'end'
 
+/** A piece of the source. */
 export interface Token {
   readonly kind: TokenKind
   readonly offset: number
@@ -153,8 +154,8 @@ function readToken(source: string, offset: number): Token {
     match(VARIABLE, source, offset) ??
     []
   if (name === undefined) throw badCharacter(source, offset)
-  if (!match(TERMINATOR, source, offset + name.length))
-    throw badCharacter(source, offset + name.length)
+  const end = offset + name.length
+  if (!match(TERMINATOR, source, end)) throw badCharacter(source, end)
   if (name === '.') return token('dot', offset, name)
   if (name.startsWith('$')) return token('variable', offset, name)
   return token(name.startsWith('.') ? 'field' : 'word', offset, name)

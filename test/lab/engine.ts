@@ -26,7 +26,7 @@ export interface EngineClient {
    *
    * @param method The HTTP method.
    * @param path The path, with the query, as in `/services/web`.
-   * @param body Is sent as JSON.
+   * @param body Is sent as JSON; a string is JSON already.
    * @returns The answer, whatever its status.
    */
   request(method: string, path: string, body?: unknown): Promise<EngineAnswer>
@@ -45,7 +45,7 @@ export interface EngineClient {
  * takes five seconds, in which the socket is gone already: dockerd waits in vain for its ingress
  * network, which the lab keeps from coming up.
  */
-export interface Engine extends EngineClient, Daemon {
+export interface Engine extends EngineClient, Omit<Daemon, 'signal'> {
   /** Stops the engine and starts it, until its swarm answers again. */
   restart(): Promise<void>
 }
@@ -78,7 +78,7 @@ export function connectEngine(directory: string): EngineClient {
   }
 
   function request(method: string, path: string, body?: unknown): Promise<EngineAnswer> {
-    const payload = body === undefined ? undefined : JSON.stringify(body)
+    const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
     const headers = payload === undefined ? {} : { 'content-type': 'application/json' }
     const signal = AbortSignal.timeout(requestTimeoutMs)
     return new Promise((resolve, reject) => {

@@ -15,6 +15,8 @@ export interface Daemon {
   stop(): Promise<void>
   /** Ends the program at once (SIGKILL) and waits for its end. */
   kill(): Promise<void>
+  /** Sends a signal that does not end the program. */
+  signal(signal: NodeJS.Signals): void
 }
 
 /** How a daemon is run. */
@@ -126,7 +128,12 @@ export function createDaemon(command: string, options: DaemonOptions): Daemon {
     }
   }
 
-  return { start, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') }
+  return {
+    start,
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+    signal: (signal) => void child?.kill(signal),
+  }
 }
 
 /**

@@ -1,0 +1,154 @@
+// The states of an engine in which it refuses, each produced for real, as curl sees them.
+
+import { afterEach, describe, expect, test } from 'vitest'
+import { createDockerodeSwarm } from '../../src/node/dockerode.ts'
+import { type CurlAnswer, curl } from '../support/curl.ts'
+import { type DeployerProcess, startDeployer } from '../support/deployer-process.ts'
+import { type Lab, raiseLab } from './lab.ts'
+import { freePorts } from './ports.ts'
+import { waitFor } from './wait.ts'
+
+const opened: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const close of opened.splice(0).reverse()) {
+    await close()
+  }
+})
+
+interface Scene {
+  readonly lab: Lab
+  readonly deployer: DeployerProcess
+  put(image?: string): Promise<CurlAnswer>
+}
+
+/** A lab with a service, and a Deployer on it. */
+async function setScene(): Promise<Scene> {
+  const lab = await raiseLab()
+  opened.push(lab.down)
+  const image = lab.image('lab/app:v1')
+  const labels = { 'deployer.allowUpdates': 'true' }
+  await lab.createService({ name: 'blog', image, labels, replicas: 0 })
+  const deployer = startDeployer({ env: { TOKEN: 'x', DOCKER_HOST: lab.engine.dockerHost } })
+  opened.push(() => deployer.kill('SIGKILL'))
+  const url = await deployer.url()
+  return {
+    lab,
+    deployer,
+    put: (to = lab.image('lab/app:v2')) =>
+      curl(
+        '-X',
+        'PUT',
+        '-H',
+        'Authorization: x',
+        '-d',
+        JSON.stringify({ image: to }),
+        `${url}/service/blog`,
+      ),
+  }
+}
+
+test('a stopped engine is engine-unreachable; started again, it works without a restart of Deployer', async () => {
+  const { lab, put } = await setScene()
+  await lab.engine.kill()
+  const { status, body, headers } = await put()
+  expect([status, body.code, headers['retry-after']]).toEqual([503, 'engine-unreachable', '5'])
+  expect(body.detail).toMatch(/ECONNREFUSED|ENOENT/)
+  await lab.engine.start()
+  expect((await put()).status).toBe(200)
+}, 60_000)
+
+test('a locked swarm is swarm-locked, without Retry-After: somebody has to unlock it', async () => {
+  const { lab, put } = await setScene()
+  await lab.engine.docker('swarm', 'update', '--autolock')
+  await lab.engine.stop()
+  // It never gets ready as the lab means it: that needs the key.
+  void lab.engine.start().catch(() => {})
+  const answer = await waitFor('the engine to be locked', async () => {
+    const answer = await put()
+    return answer.body.code !== 'engine-unreachable' && answer
+  })
+  expect([answer.status, answer.body.code]).toEqual([503, 'swarm-locked'])
+  expect(answer.headers['retry-after']).toBeUndefined()
+  expect(answer.body.detail).toContain('docker swarm unlock')
+}, 60_000)
+
+test('an engine in no swarm is not-a-manager, and told at start', async () => {
+  const { lab, put } = await setScene()
+  await lab.engine.docker('swarm', 'leave', '--force')
+  const { status, body, headers } = await put()
+  expect([status, body.code]).toEqual([503, 'not-a-manager'])
+  expect(headers['retry-after']).toBeUndefined()
+  const late = startDeployer({ env: { TOKEN: 'x', DOCKER_HOST: lab.engine.dockerHost } })
+  opened.push(() => late.kill('SIGKILL'))
+  await late.url()
+  await expect.poll(() => late.log().at(-1)?.reason).toContain('not a swarm manager')
+}, 60_000)
+
+test('an address where something else answers is engine-error, never a success', async () => {
+  const { lab } = await setScene()
+  const env = { TOKEN: 'x', DOCKER_HOST: `tcp://${lab.registry.address}` }
+  const deployer = startDeployer({ env })
+  opened.push(() => deployer.kill('SIGKILL'))
+  const put = ['-X', 'PUT', '-H', 'Authorization: x', '-d', '{"image":"a:1"}']
+  const { status, body } = await curl(...put, `${await deployer.url()}/service/blog`)
+  expect([status, body.code]).toEqual([502, 'engine-error'])
+}, 60_000)
+
+test("what the engine refuses is engine-error with the engine's words", async () => {
+  const { lab } = await setScene()
+  const swarm = createDockerodeSwarm({ dockerHost: lab.engine.dockerHost })
+  const service = await swarm.inspectService('blog')
+  await expect(
+    swarm.updateService(service, { ...service.Spec, Name: 'renamed' }),
+  ).rejects.toMatchObject({ code: 'engine-error', message: expect.stringContaining('renaming') })
+}, 60_000)
+
+describe('two managers', () => {
+  /** The second lab's engine joins the swarm of the first. */
+  async function join(first: Lab, second: Lab): Promise<void> {
+    const { text } = await first.engine.request('GET', '/info')
+    const { NodeAddr, RemoteManagers } = JSON.parse(text).Swarm
+    const token = await first.engine.docker('swarm', 'join-token', '-q', 'manager')
+    await second.engine.docker('swarm', 'leave', '--force')
+    const [port] = await freePorts(1)
+    const address = NodeAddr.replace(/\d+$/, (last: string) => `${(Number(last) % 250) + 1}`)
+    const listen = [`--listen-addr=${address}:${port}`, `--advertise-addr=${address}:${port}`]
+    await second.engine.docker('swarm', 'join', '--token', token, ...listen, RemoteManagers[0].Addr)
+  }
+
+  test('one is lost: no-quorum with Retry-After, and no promise about what was being written', async () => {
+    const { lab, put } = await setScene()
+    const second = await raiseLab()
+    opened.push(second.down)
+    await join(lab, second)
+    expect((await put(lab.image('lab/app:v2'))).status).toBe(200)
+    await second.engine.kill()
+    const lost = await put(lab.image('lab/app:v3'))
+    expect([lost.status, lost.body.code]).toEqual([503, 'no-quorum'])
+    expect(lost.body.detail).toContain('it may have been written all the same')
+    expect(lost.headers['retry-after']).toBeUndefined()
+    const later = await waitFor('the manager to know that it leads no more', async () => {
+      const answer = await put(lab.image('lab/app:v3'))
+      return answer.headers['retry-after'] !== undefined && answer
+    })
+    expect([later.status, later.body.code]).toEqual([503, 'no-quorum'])
+    expect(later.headers['retry-after']).toBe('15')
+  }, 120_000)
+
+  test('one is made a worker: not-a-manager there', async () => {
+    const { lab } = await setScene()
+    const second = await raiseLab()
+    opened.push(second.down)
+    await join(lab, second)
+    const { text } = await second.engine.request('GET', '/info')
+    await lab.engine.docker('node', 'demote', JSON.parse(text).Swarm.NodeID)
+    const worker = createDockerodeSwarm({ dockerHost: second.engine.dockerHost })
+    const fault = await waitFor('the engine to be a worker', () =>
+      worker.inspectService('blog').then(
+        () => undefined,
+        (error) => (/Worker nodes/.test(error.message) ? error : undefined),
+      ),
+    )
+    expect(fault).toMatchObject({ code: 'not-a-manager', retryAfterSeconds: undefined })
+  }, 120_000)
+})

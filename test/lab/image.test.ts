@@ -1,0 +1,126 @@
+// The Dockerfile, built and run in the swarm with the line of the README: it updates another service,
+// and then itself.
+
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { curl } from '../support/curl.ts'
+import { ensureNodeBase } from './node-base.ts'
+import { freePorts } from './ports.ts'
+import { listTasks } from './services.ts'
+import { sharedLab } from './shared-lab.ts'
+import { waitFor } from './wait.ts'
+
+const PROJECT = new URL('../../', import.meta.url).pathname
+const lab = sharedLab()
+const [first, second] = [lab.image('me/deployer:1'), lab.image('me/deployer:2')]
+let url: string
+
+/** The README's `docker service create` line, for this lab: its registry, socket and free port. */
+function documentedCreate(port: number): readonly string[] {
+  const readme = readFileSync(`${PROJECT}README.md`, 'utf8')
+  const line = /^docker service create --name deployer[\s\S]*?[^\\]$/m.exec(readme)?.[0] ?? ''
+  const template = Buffer.from('{{.ServiceName}} {{.Artifact}}').toString('base64')
+  const notify = { addr: lab.beanstalkd.address, tube: 'from-the-image', template }
+  const changes: readonly (readonly [string, string])[] = [
+    ['docker ', ''],
+    ['source=/var/run/docker.sock', `source=${lab.engine.socketPath}`],
+    ['--publish 9999:9999', `--network host --env BIND=127.0.0.1:${port} --detach`],
+    ["NOTIFY_FLAGS='", 'NOTIFY_FLAGS='],
+    ["}'", '}'],
+    ['registry.example.com/deployer:1', first],
+  ]
+  const command = changes.reduce((text, [from, to]) => {
+    expect(text).toContain(from)
+    return text.replace(from, to)
+  }, line)
+  const words = command.replaceAll('\\\n', ' ').split(/\s+/)
+  return words.map((word) =>
+    word.startsWith('NOTIFY_FLAGS=') ? `NOTIFY_FLAGS=${JSON.stringify(notify)}` : word,
+  )
+}
+
+function deploy(service: string, image: string) {
+  const body = JSON.stringify({ image })
+  const header = 'Authorization: SOME_TOKEN'
+  return curl('--header', header, '-X', 'PUT', '-d', body, `${url}/service/${service}`)
+}
+
+describe('the image', () => {
+  beforeAll(async () => {
+    await ensureNodeBase(lab.engine)
+    await lab.engine.docker('build', '--network=host', '--quiet', '--tag', first, PROJECT)
+    await lab.engine.docker('tag', first, second)
+    await lab.engine.docker('push', '--quiet', first)
+    await lab.engine.docker('push', '--quiet', second)
+    const [port = 0] = await freePorts(1)
+    url = `http://127.0.0.1:${port}`
+    await lab.engine.docker(...documentedCreate(port))
+    await lab.engine.docker(
+      'service',
+      'update',
+      '--detach',
+      '--label-add=deployer.allowUpdates=true',
+      'deployer',
+    )
+    await waitFor(
+      'Deployer to answer',
+      () =>
+        curl(url).then(
+          () => true,
+          () => false,
+        ),
+      {
+        describe: async () =>
+          JSON.stringify((await listTasks(lab.engine, 'deployer')).map(({ Status }) => Status)),
+      },
+    )
+  }, 300_000)
+
+  afterAll(async () => {
+    await lab.engine.docker('service', 'rm', 'deployer')
+  })
+
+  test('updates another service', async () => {
+    const [v1, v2] = [lab.image('lab/app:v1'), lab.image('lab/app:v2')]
+    const labels = { 'deployer.allowUpdates': 'true' }
+    await lab.createService({ name: 'neighbour', image: v1, labels })
+    expect((await deploy('neighbour', v2)).status).toBe(200)
+    await lab.waitRunning('neighbour', v2)
+    const job = await lab.beanstalkd.reserve('from-the-image')
+    expect(job.body.toString()).toBe(`neighbour ${v2}`)
+  })
+
+  test('updates itself: the answer and the message get out, the old process ends with 0, the new one answers', async () => {
+    const answer = await deploy('deployer', second)
+    expect([answer.status, answer.body.service]).toEqual([200, 'deployer'])
+    expect((await lab.beanstalkd.reserve('from-the-image')).body.toString()).toBe(
+      `deployer ${second}`,
+    )
+    await lab.waitRunning('deployer', second)
+    const tasks = await listTasks(lab.engine, 'deployer')
+    const old = tasks.find(({ Spec }) => Spec.ContainerSpec.Image.startsWith(first))
+    expect(old?.Status).toMatchObject({ State: 'shutdown', ContainerStatus: { ExitCode: 0 } })
+    await waitFor('the new one to answer', () =>
+      curl(url).then(
+        () => true,
+        () => false,
+      ),
+    )
+    expect((await deploy('deployer', second)).body.previous).toBe(second)
+  })
+
+  test('is small, and holds no development packages and no build tools', async () => {
+    const files = await lab.engine.docker(
+      'run',
+      '--rm',
+      '--network=host',
+      '--entrypoint=ls',
+      first,
+      '/app/node_modules',
+    )
+    expect(files.split('\n')).toContain('hono')
+    for (const name of ['typescript', 'vitest', '@biomejs', 'cpu-features']) {
+      expect(files.split('\n')).not.toContain(name)
+    }
+  })
+})

@@ -1,6 +1,6 @@
 // The entry as a process: settings, what it prints, and how it ends.
 
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
@@ -222,7 +222,8 @@ async function slowBeanstalkd(delayMs: number, jobs: string[]): Promise<Loopback
 }
 
 test('a unix socket is reached', async () => {
-  const socketPath = join(mkdtempSync(join(tmpdir(), 'deployer-')), 'docker.sock')
+  const folder = mkdtempSync(join(tmpdir(), 'deployer-'))
+  const socketPath = join(folder, 'docker.sock')
   const engine = createServer((_, response) => response.end(JSON.stringify(SERVICE)))
   engine.listen(socketPath)
   const env = { TOKEN: 'x', DOCKER_HOST: `unix://${socketPath}` }
@@ -230,4 +231,5 @@ test('a unix socket is reached', async () => {
   expect(answer.body).toMatchObject({ service: 'blog', previous: 'me/blog:v1' })
   engine.close()
   engine.closeAllConnections()
+  rmSync(folder, { recursive: true })
 })

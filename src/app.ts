@@ -1,9 +1,9 @@
 // The portable Hono app: routes, order of middleware, errors to problem documents.
 
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
-import { bearer } from './auth.ts'
+import { bearer, isHeaderValue } from './auth.ts'
+import { bodyText, malformedBody } from './body.ts'
 import { deploy } from './deploy.ts'
 import { parseImageReference } from './image-reference.ts'
 import type { DeploymentEvent, Logger, Notifier, Swarm } from './ports.ts'
@@ -33,7 +33,9 @@ interface Env {
   Variables: { logFields: LogFields }
 }
 
-const MAX_BODY_BYTES = 64 * 1024
+// A gateway may have a parameter `:name` of its own before it, and Hono would give that one.
+const SERVICE_PARAMETER = 'deployer_service'
+const SERVICE_PATH = `/service/:${SERVICE_PARAMETER}` as const
 const SILENT: Logger = { info() {}, warn() {}, error() {} }
 
 /**
@@ -58,10 +60,11 @@ export function createDeployer(options: DeployerOptions): Hono {
   const { token, swarm, notifier, logger = SILENT } = options
   const app = new Hono()
 
-  app.put('/service/:name', logged(logger), bearer(token), limitedBody(), async (c) => {
+  app.put(SERVICE_PATH, logged(logger), bearer(token), async (c) => {
     const image = parseImageReference(await wantedImage(c))
     c.var.logFields.image = image.given
-    const deployment = await deploy({ service: c.req.param('name'), image }, swarm)
+    const wish = { service: c.req.param(SERVICE_PARAMETER), image }
+    const deployment = await deploy(wish, swarm).catch(rethrow)
     c.set('logFields', { ...deployment })
     if (notifier !== undefined) {
       keepAlive(c, notify({ event: 'accepted', ...deployment }, notifier, logger))
@@ -69,7 +72,7 @@ export function createDeployer(options: DeployerOptions): Hono {
     return c.json(deployment)
   })
 
-  app.all('/service/:name', (c) => {
+  app.all(SERVICE_PATH, (c) => {
     throw new DeployerError(
       'method-not-allowed',
       `Cannot ${c.req.method} a service: send PUT with {"image": "name:tag"}`,
@@ -95,16 +98,22 @@ export function createDeployer(options: DeployerOptions): Hono {
     }
     logger.error({ err: error, method: c.req.method, path: c.req.path }, 'request failed')
     return problemResponse(
-      new DeployerError('internal-error', 'Deployer failed to answer; its log says why'),
+      new DeployerError(
+        'internal-error',
+        'Cannot answer: Deployer itself failed; its log says why',
+      ),
     )
   })
 
   return app
 }
 
-function checkOptions({ token, swarm, notifier }: DeployerOptions): void {
+function checkOptions({ token, swarm, notifier, logger }: DeployerOptions): void {
   if (typeof token !== 'string' || token === '') {
     throw new TypeError('Cannot create a deployer without a token: set `token` to a string')
+  }
+  if (!isHeaderValue(token)) {
+    throw new TypeError('Cannot use `token`: no header can hold it, so it would never match')
   }
   if (typeof swarm?.inspectService !== 'function' || typeof swarm.updateService !== 'function') {
     throw new TypeError('Cannot create a deployer without a swarm: set `swarm` to a Swarm')
@@ -112,13 +121,17 @@ function checkOptions({ token, swarm, notifier }: DeployerOptions): void {
   if (notifier !== undefined && typeof notifier !== 'function') {
     throw new TypeError('Cannot use `notifier`: it must be a function')
   }
+  const methods = [logger?.info, logger?.warn, logger?.error]
+  if (logger !== undefined && methods.some((method) => typeof method !== 'function')) {
+    throw new TypeError('Cannot use `logger`: it must have the methods info, warn and error')
+  }
 }
 
 /** One log line per request, after the answer is known. */
 function logged(logger: Logger): MiddlewareHandler<Env> {
   return async function logged(c, next) {
     const startedAt = performance.now()
-    c.set('logFields', { service: shortened(c.req.param('name') ?? '') })
+    c.set('logFields', { service: shortened(c.req.param(SERVICE_PARAMETER) ?? '') })
     await next()
     const fields = {
       ...c.var.logFields,
@@ -129,8 +142,7 @@ function logged(logger: Logger): MiddlewareHandler<Env> {
       logger.info(fields, 'deployment accepted')
       return
     }
-    const { code, message, cause } =
-      c.error instanceof DeployerError ? c.error : { code: 'internal-error', message: '' }
+    const { code, message, cause } = described(c.error)
     const refusal = {
       ...fields,
       code,
@@ -141,44 +153,38 @@ function logged(logger: Logger): MiddlewareHandler<Env> {
   }
 }
 
-function limitedBody(): MiddlewareHandler {
-  return bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: () => {
-      throw new DeployerError(
-        'body-too-large',
-        `The request body is larger than ${MAX_BODY_BYTES} bytes: send {"image": "name:tag"} alone`,
-      )
-    },
-  })
+function described(error: Error): Pick<DeployerError, 'message' | 'cause'> & { code: string } {
+  if (error instanceof DeployerError) {
+    return error
+  }
+  return error instanceof HTTPException
+    ? { code: 'http-error', message: error.message }
+    : { code: 'internal-error', message: 'see the line "request failed"' }
 }
 
 /** The content type is not looked at: curl's `-d` says `application/x-www-form-urlencoded`. */
 async function wantedImage(c: Context): Promise<string> {
-  const body = parseJson(await c.req.text())
+  const body = parseJson(await bodyText(c))
   if (typeof body === 'object' && body !== null && 'image' in body) {
     if (typeof body.image === 'string') {
       return body.image
     }
-    throw malformed('"image" is not a string')
+    throw malformedBody('"image" is not a string')
   }
-  throw malformed('it is no JSON object with the member "image"')
+  throw malformedBody('it is no JSON object with the member "image"')
 }
 
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw malformed('it is not JSON', cause)
+    throw malformedBody('it is not JSON', cause)
   }
 }
 
-function malformed(fault: string, cause?: unknown): DeployerError {
-  return new DeployerError(
-    'malformed-request',
-    `Cannot read the request body: ${fault}; send {"image": "name:tag"}`,
-    { cause },
-  )
+/** Hono lets pass what is no Error, and then nobody would answer. */
+function rethrow(thrown: unknown): never {
+  throw thrown instanceof Error ? thrown : new Error(`Not an Error was thrown: ${String(thrown)}`)
 }
 
 /** Never rejects: a message that fails is logged and changes nothing for the deployment. */

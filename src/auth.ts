@@ -17,15 +17,29 @@ export function bearer(token: string): MiddlewareHandler {
   return function bearer(c, next) {
     const header = c.req.header('Authorization') ?? ''
     if (header === '') {
-      throw refusal('missing-token', `The request has no token: ${REMEDY}`)
+      throw refusal('missing-token', `Cannot let a request in without a token: ${REMEDY}`)
     }
     const isBare = isEqual(header, expected)
     const isBearer = isEqual(header.replace(/^Bearer +/i, ''), expected)
     if (!isBare && !isBearer) {
-      throw refusal('invalid-token', `The token is not the one that is set: ${REMEDY}`)
+      throw refusal(
+        'invalid-token',
+        `Cannot let this token in: it is not the one that is set; ${REMEDY}`,
+      )
     }
     return next()
   }
+}
+
+/**
+ * Whether a header can carry a text whole. RFC 9110 section 5.5: a header's value holds no control
+ * characters, and white space at its ends is not part of it.
+ *
+ * @param text The text, such as a token.
+ * @returns False when no request could ever bring it.
+ */
+export function isHeaderValue(text: string): boolean {
+  return !/\p{Cc}|^\s|\s$/u.test(text)
 }
 
 /** A header value comes in as one character a byte (WHATWG `ByteString`), and curl sends UTF-8. */

@@ -1,7 +1,7 @@
 // The one error of message templates: a place in the template and what is wrong there.
 
 /** What Deployer refuses of a template, at construction; the message names the place. */
-export class TemplateFault extends Error {
+export class TemplateFault extends TypeError {
   override readonly name = 'TemplateFault'
   /** The line, from 1. */
   readonly line: number

@@ -5,7 +5,7 @@ import type { Service, ServiceSpec, Swarm, UpdateOutcome } from '../ports.ts'
 import { DeployerError } from '../problem.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
 import { engineFault, isOutOfSequence } from './engine-fault.ts'
-import { createModem, type DockerTls, EngineRefusal } from './modem.ts'
+import { BrokenExchange, createModem, type DockerTls, EngineRefusal } from './modem.ts'
 
 export type { DockerTls } from './modem.ts'
 
@@ -76,16 +76,18 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
     },
 
     async check(): Promise<string> {
-      const action = 'ask the engine how it is'
-      const info: EngineInfo = await attempt(action, () => docker.info())
+      const info: EngineInfo = await attempt('ask the engine how it is', () => docker.info())
       if (info.Swarm?.LocalNodeState === 'locked') {
-        throw engineFault(
-          new EngineRefusal(503, 'Swarm is encrypted and needs to be unlocked'),
-          action,
+        throw new DeployerError(
+          'swarm-locked',
+          'Cannot use the engine: its swarm is locked; run "docker swarm unlock" there',
         )
       }
       if (info.Swarm?.ControlAvailable !== true) {
-        throw engineFault(new EngineRefusal(503, 'This node is not a swarm manager'), action)
+        throw new DeployerError(
+          'not-a-manager',
+          'Cannot use the engine: it is not a swarm manager; set DOCKER_HOST to one',
+        )
       }
       return String(info.ServerVersion)
     },
@@ -130,14 +132,8 @@ function isService(answer: unknown): answer is Service {
  */
 function updateFault(error: unknown, action: string): DeployerError {
   const fault = engineFault(error, action)
-  const isOpen =
-    fault.code === 'no-quorum' || (fault.code === 'engine-unreachable' && wasSent(error))
+  const isOpen = fault.code === 'no-quorum' || error instanceof BrokenExchange
   return isOpen
     ? new DeployerError(fault.code, `${fault.message}; ${OUTCOME_UNKNOWN}`, { cause: error })
     : fault
-}
-
-function wasSent(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'EACCES' && code !== 'ENOTFOUND'
 }

@@ -3,6 +3,7 @@
 
 import { DeployerError, type ProblemCode } from '../problem.ts'
 import { EngineRefusal } from './modem.ts'
+import { reasonOf } from './reason.ts'
 
 interface Meaning {
   readonly statusCode: number
@@ -68,7 +69,7 @@ export function engineFault(error: unknown, action: string): DeployerError {
   if (error instanceof EngineRefusal) {
     return refusalFault(error, action)
   }
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = reasonOf(error)
   return new DeployerError(
     'engine-unreachable',
     `Cannot ${action}: the Docker Engine cannot be reached (${reason}); check that it runs and that DOCKER_HOST is right`,
@@ -84,7 +85,7 @@ function refusalFault(refusal: EngineRefusal, action: string): DeployerError {
   if (meaning === undefined) {
     return new DeployerError(
       'engine-error',
-      `Cannot ${action}: the Docker Engine answered ${statusCode}: ${message}`,
+      `Cannot ${action}: the Docker Engine answered ${statusCode}: ${message || '(nothing)'}`,
       { cause: refusal },
     )
   }

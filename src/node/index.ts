@@ -1,5 +1,6 @@
 // The door for gateways on Node: the adapters.
 
+export { TemplateFault } from '../go-template/fault.ts'
 export {
   createDockerodeSwarm,
   type DockerodeSwarm,

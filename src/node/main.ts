@@ -12,7 +12,7 @@ import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
 import { type Flags, readSettings, type Settings } from './env.ts'
 import { createEtaRenderer } from './eta.ts'
 import { createFivebeansNotifier, type FivebeansNotifier } from './fivebeans.ts'
-import { closable } from './shutdown.ts'
+import { closable, counted } from './shutdown.ts'
 
 // Docker kills ten seconds after SIGTERM.
 const REQUESTS_END_WITHIN_MS = 6500
@@ -42,7 +42,14 @@ new Command('deployer')
       ...(options.bind === undefined ? {} : { BIND: options.bind }),
     })
   })
-  .parse()
+  .parse(process.argv.map(withTwoDashes))
+
+/** Go's flags may have one dash, so the callers of the Go program wrote `-token`. */
+function withTwoDashes(argument: string): string {
+  return /^-(?:token|docker-host|notify-flags|bind)(?:=|$)/.test(argument)
+    ? `-${argument}`
+    : argument
+}
 
 function main(flags: Flags): void {
   const readFile = (path: string): string => readFileSync(path, 'utf8')
@@ -75,19 +82,33 @@ function run(settings: Settings, logger: Pino): void {
     ...(beanstalkd === undefined ? {} : { notifier: beanstalkd.notify }),
   })
   const hostname = bind.host === '' ? {} : { hostname: bind.host }
-  const server = serve({ fetch: app.fetch, port: bind.port, ...hostname }, ({ address, port }) => {
-    logger.info({ version, bind: formatAddress({ host: address, port }), dockerHost }, 'listening')
-    tellEngine(swarm, logger)
-  })
+  const handler = counted(app.fetch)
+  const server = serve(
+    { fetch: handler.fetch, port: bind.port, ...hostname },
+    ({ address, port }) => {
+      logger.info(
+        { version, bind: formatAddress({ host: address, port }), dockerHost },
+        'listening',
+      )
+      tellEngine(swarm, logger)
+    },
+  )
   server.once('error', (error: Error) => {
     process.stderr.write(
       `deployer: cannot listen at BIND ${formatAddress(bind)}: ${error.message}; choose another address or free this one\n`,
     )
     process.exit(1)
   })
-  const close = closable(server as Server)
+  const close = closable(server as Server, handler)
+  let isEnding = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => shutDown({ signal, close, beanstalkd, logger }))
+    // Not `once`: the second of a terminal's and npm's SIGINT would kill.
+    process.on(signal, () => {
+      if (!isEnding) {
+        isEnding = true
+        shutDown({ signal, close, beanstalkd, logger })
+      }
+    })
   }
 }
 
@@ -104,7 +125,11 @@ function createNotifier({ notify }: Settings, logger: Pino): FivebeansNotifier |
 function tellEngine(swarm: DockerodeSwarm, logger: Pino): void {
   swarm.check().then(
     (engine) => logger.info({ engine }, 'the Docker Engine is a swarm manager'),
-    (error) => logger.warn({ reason: error.message }, 'the Docker Engine cannot be used yet'),
+    (error) =>
+      logger.warn(
+        { reason: error.message, code: error.code },
+        'the Docker Engine cannot be used yet',
+      ),
   )
 }
 

@@ -6,6 +6,7 @@ import { Agent, request as httpRequest, type IncomingMessage, type RequestOption
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { DockerHost } from './docker-host.ts'
 import { parseJson, stringifyJson } from './json.ts'
+import { reasonOf } from './reason.ts'
 import { createSshAgent } from './ssh-agent.ts'
 
 /** The certificates of a daemon behind TLS, in PEM. The daemon's own is always verified. */
@@ -53,7 +54,21 @@ export class EngineRefusal extends Error {
   }
 }
 
+/** The connection stood, and the request may have got through; then something broke. */
+export class BrokenExchange extends Error {
+  override readonly name = 'BrokenExchange'
+
+  /** @param cause What broke. */
+  constructor(cause: Error) {
+    super(reasonOf(cause), { cause })
+  }
+}
+
 const MAX_MESSAGE = 1000
+// A service is some kilobytes; a swarm's largest lists stay far below.
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024
+// An engine has no use for more calls at once, and each one is a process when it goes through ssh.
+const MAX_CONNECTIONS = 64
 
 /**
  * Makes the modem.
@@ -71,19 +86,40 @@ export function createModem(options: ModemOptions): Modem {
       const url = path.endsWith('?') ? path + new URLSearchParams(_query) : path
       const headers = body === undefined ? {} : jsonHeaders(body)
       const outgoing = request({ ...target, method, path: url, headers })
-      const timer = setTimeout(() => {
-        outgoing.destroy(new Error(`no answer within ${options.timeoutMs} ms`))
-      }, options.timeoutMs)
+      let isDone = false
+      let hasResponse = false
+      let mayBeSent = false
       const done = (error: Error | null, answer: unknown): void => {
-        clearTimeout(timer)
-        callback(error, answer)
+        if (!isDone) {
+          isDone = true
+          clearTimeout(timer)
+          callback(error, answer)
+        }
       }
-      outgoing.on('error', (error) => done(error, null))
+      const fail = (error: Error): void => {
+        done(mayBeSent ? new BrokenExchange(error) : error, null)
+        outgoing.destroy()
+      }
+      const timer = setTimeout(() => {
+        fail(new Error(`no answer within ${options.timeoutMs} ms`))
+      }, options.timeoutMs)
+      outgoing.on('socket', (socket) => {
+        // A kept-alive socket stands already; of an ssh program nobody knows.
+        mayBeSent = socket.connecting !== true
+        socket.once(options.tls === undefined ? 'connect' : 'secureConnect', () => {
+          mayBeSent = true
+        })
+      })
+      outgoing.on('error', fail)
+      // Node ends some exchanges, such as one answered 101, with nothing but this.
+      outgoing.on('close', () => {
+        if (!hasResponse) {
+          fail(new Error('the connection was closed'))
+        }
+      })
       outgoing.on('response', (response) => {
-        readText(response).then(
-          (text) => settle(response.statusCode ?? 0, text, done),
-          (error) => done(error, null),
-        )
+        hasResponse = true
+        readText(response).then((text) => settle(response.statusCode ?? 0, text, done), fail)
       })
       outgoing.end(body)
     },
@@ -91,14 +127,15 @@ export function createModem(options: ModemOptions): Modem {
 }
 
 function requestTarget({ host, tls }: ModemOptions): RequestOptions {
+  const keptAlive = { keepAlive: true, maxSockets: MAX_CONNECTIONS }
   switch (host.kind) {
     case 'unix':
-      return { socketPath: host.socketPath, agent: new Agent({ keepAlive: true }) }
+      return { socketPath: host.socketPath, agent: new Agent(keptAlive) }
     case 'tcp':
       return {
         host: host.host,
         port: host.port,
-        agent: tls ? new HttpsAgent({ ...tls, keepAlive: true }) : new Agent({ keepAlive: true }),
+        agent: tls ? new HttpsAgent({ ...tls, ...keptAlive }) : new Agent(keptAlive),
       }
     case 'ssh':
       return { host: 'docker', agent: createSshAgent(host) }
@@ -112,7 +149,12 @@ function jsonHeaders(body: string): Record<string, string | number> {
 
 async function readText(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
+  let length = 0
   for await (const chunk of response) {
+    length += chunk.length
+    if (length > MAX_ANSWER_BYTES) {
+      throw new Error(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`)
+    }
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -2,6 +2,36 @@
 
 import type { Server } from 'node:http'
 
+type Fetch<Args extends unknown[]> = (...args: Args) => Response | Promise<Response>
+
+/** A handler that knows how many of its requests are still being worked on. */
+export interface CountedFetch<Args extends unknown[]> {
+  readonly fetch: (...args: Args) => Promise<Response>
+  /** Requests whose handler has not returned, whether or not the caller still waits. */
+  inFlight(): number
+}
+
+/**
+ * Counts a handler's requests. A caller who hangs up ends its response, and not the deployment.
+ *
+ * @param fetch The handler.
+ * @returns The same handler, and its count.
+ */
+export function counted<Args extends unknown[]>(fetch: Fetch<Args>): CountedFetch<Args> {
+  let count = 0
+  return {
+    async fetch(...args) {
+      count += 1
+      try {
+        return await fetch(...args)
+      } finally {
+        count -= 1
+      }
+    },
+    inFlight: () => count,
+  }
+}
+
 const LOOK_EVERY_MS = 25
 // A request that was on its way when the end began has this long to come in.
 const LATE_REQUESTS_MS = 200
@@ -10,36 +40,33 @@ const LATE_REQUESTS_MS = 200
  * Watches a server, so that it can be closed without cutting a request.
  *
  * @param server An HTTP server that has had no request yet.
- * @returns A function that stops accepting and waits for the requests in flight, for `timeoutMs`
- *   milliseconds at most; then connections are cut. It resolves to true when every request got its
- *   answer. Connections that carry no request, as proxies keep them, are not waited for.
+ * @param handler The handler that it serves.
+ * @returns A function that stops accepting and waits for what is in flight, for `timeoutMs`
+ *   milliseconds at most; then connections are cut. It resolves to true when every request was
+ *   worked off. Connections that carry no request, as proxies keep them, are not waited for.
  */
-export function closable(server: Server): (timeoutMs: number) => Promise<boolean> {
-  let inFlight = 0
+export function closable(
+  server: Server,
+  handler: Pick<CountedFetch<never>, 'inFlight'>,
+): (timeoutMs: number) => Promise<boolean> {
+  let openResponses = 0
   server.on('request', (_, response) => {
-    inFlight += 1
+    openResponses += 1
     response.once('close', () => {
-      inFlight -= 1
+      openResponses -= 1
     })
   })
 
   return async (timeoutMs) => {
     const startedAt = performance.now()
-    let isComplete = true
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve())
-      timer = setInterval(() => {
-        const elapsed = performance.now() - startedAt
-        if (elapsed >= timeoutMs) {
-          isComplete = inFlight === 0
-          server.closeAllConnections()
-        } else if (inFlight === 0 && elapsed >= LATE_REQUESTS_MS) {
-          server.closeAllConnections()
-        }
-      }, LOOK_EVERY_MS)
-    })
-    clearInterval(timer)
+    const elapsed = (): number => performance.now() - startedAt
+    const isIdle = (): boolean => openResponses === 0 && handler.inFlight() === 0
+    server.close()
+    while (elapsed() < LATE_REQUESTS_MS || (!isIdle() && elapsed() < timeoutMs)) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+    }
+    const isComplete = isIdle()
+    server.closeAllConnections()
     return isComplete
   }
 }

@@ -1,12 +1,14 @@
 // An HTTP agent that reaches a Docker daemon through the `ssh` program, as Docker's own command
 // line does, so that its keys, its configuration and its known hosts hold here too.
 
-import { spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { Agent } from 'node:http'
 import { Duplex } from 'node:stream'
 import type { DockerHost } from './docker-host.ts'
 
 const MAX_STDERR = 2000
+// sshd starts to drop logins at 10 (its MaxStartups).
+const MAX_PROCESSES = 8
 
 /**
  * Makes the agent. Each request runs `ssh … docker system dial-stdio`, so the far machine needs the
@@ -16,7 +18,7 @@ const MAX_STDERR = 2000
  * @returns An agent whose connections fail with what `ssh` said on its standard error.
  */
 export function createSshAgent(host: Extract<DockerHost, { kind: 'ssh' }>): Agent {
-  const agent = new Agent()
+  const agent = new Agent({ maxSockets: MAX_PROCESSES })
   agent.createConnection = () => dial(sshArguments(host))
   return agent
 }
@@ -34,14 +36,25 @@ function sshArguments({ user, host, port }: Extract<DockerHost, { kind: 'ssh' }>
 function dial(args: readonly string[]): Duplex {
   const child = spawn('ssh', args, { stdio: ['pipe', 'pipe', 'pipe'] })
   const connection = new Duplex({
-    read: () => void child.stdout.resume(),
-    write: (chunk, encoding, done) => void child.stdin.write(chunk, encoding, () => done()),
-    final: (done) => void child.stdin.end(() => done()),
+    read: () => void child.stdout?.resume(),
+    write: (chunk, encoding, done) => void child.stdin?.write(chunk, encoding, () => done()),
+    final: (done) => void child.stdin?.end(() => done()),
     destroy(error, done) {
       child.kill()
       done(error)
     },
   })
+  child.on('error', (cause) => {
+    connection.destroy(new Error(`cannot run ssh (${cause.message}): is it installed?`, { cause }))
+  })
+  // Without a free file descriptor there are no pipes, whatever the types say; `error` follows.
+  if (child.stdout !== undefined) {
+    joinPipes(child, connection)
+  }
+  return connection
+}
+
+function joinPipes(child: ChildProcessWithoutNullStreams, connection: Duplex): void {
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(0, MAX_STDERR)
@@ -53,9 +66,6 @@ function dial(args: readonly string[]): Duplex {
   })
   // A broken pipe says less than the end of the program that broke it.
   child.stdin.on('error', () => {})
-  child.on('error', (cause) => {
-    connection.destroy(new Error('cannot run ssh: is it installed?', { cause }))
-  })
   child.on('close', (status) => {
     if (status === 0) {
       connection.push(null)
@@ -63,5 +73,4 @@ function dial(args: readonly string[]): Duplex {
       connection.destroy(new Error(`ssh ended with status ${status}: ${stderr.trim()}`))
     }
   })
-  return connection
 }

@@ -73,6 +73,33 @@ export const embedding: readonly Case[] = [
     },
   ]),
   {
+    name: 'app.route: a parameter of the gateway, of whatever name, is not taken for the service',
+    async run() {
+      const { app, swarm } = createHarness()
+      swarm.addService('blog')
+      swarm.addService('other')
+      const gateway = new Hono().basePath('/api/:name').route('/cd', app)
+      const { body } = await read(await gateway.request('/api/other/cd/service/blog', put(TOKEN)))
+      equal(body.service, 'blog')
+    },
+  },
+  {
+    name: 'app.route: a middleware of the gateway may have read the body, which is still bounded',
+    async run() {
+      const { app, swarm } = createHarness()
+      swarm.addService('blog')
+      const gateway = new Hono()
+      gateway.use(async (c, next) => {
+        await c.req.text()
+        await next()
+      })
+      gateway.route('/cd', app)
+      equal((await gateway.request('/cd/service/blog', put(TOKEN))).status, 200)
+      const large = put(TOKEN, `a:${'x'.repeat(70_000)}`)
+      equal((await gateway.request('/cd/service/blog', large)).status, 413)
+    },
+  },
+  {
     name: 'an unknown path below app.route is answered by the gateway, below app.mount by Deployer',
     async run() {
       const gateway = new Hono()

@@ -252,14 +252,64 @@ export const refusals: readonly Case[] = [
     },
   },
   {
+    name: 'a swarm that throws what is no Error is answered and logged like any fault',
+    async run() {
+      const { swarm, logger, put } = createHarness()
+      swarm.failure = 'just a text'
+      equal((await put('blog')).body.code, 'internal-error')
+      equal(String(logger.lines[0]?.err), 'Error: Not an Error was thrown: just a text')
+    },
+  },
+  {
+    name: 'a body that breaks off is malformed-request',
+    async run() {
+      const { logger, put } = createHarness()
+      let sent = false
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          if (sent) {
+            controller.error(new Error('gone'))
+          } else {
+            controller.enqueue(new TextEncoder().encode('{"image":'))
+            sent = true
+          }
+        },
+      })
+      equal((await put('blog', { body })).body.code, 'malformed-request')
+      equal(logger.lines.length, 1)
+    },
+  },
+  {
+    name: 'the log line of a refusal names the image, and shortens what a caller made long',
+    async run() {
+      const { logger, put } = createHarness()
+      await put('blog', { image: 'me/app:v2' })
+      await put('x'.repeat(5000))
+      equal(
+        logger.lines.map(({ service, image }) => [String(service).length, image]),
+        [
+          [4, 'me/app:v2'],
+          [201, 'me/app:v2'],
+        ],
+      )
+    },
+  },
+  {
     name: 'an HTTPException becomes a problem that keeps its status and headers',
     async run() {
-      const { swarm, put } = createHarness()
-      const res = new Response('tea', { status: 418, headers: { 'X-Pot': 'short' } })
+      const { swarm, logger, put } = createHarness()
+      const res = new Response('tea', {
+        status: 418,
+        headers: { 'X-Pot': 'short', 'Content-Length': '3' },
+      })
       swarm.failure = new HTTPException(418, { message: 'I am a teapot', res })
       const { status, headers, body } = await put('blog')
-      equal([status, headers.get('X-Pot')], [418, 'short'])
+      equal([status, headers.get('X-Pot'), headers.get('Content-Length')], [418, 'short', null])
       equal([body.code, body.detail], ['http-error', 'I am a teapot'])
+      equal(
+        logger.lines.map(({ code, reason }) => [code, reason]),
+        [['http-error', 'I am a teapot']],
+      )
       equal(headers.get('Content-Type'), 'application/problem+json')
     },
   },
@@ -305,6 +355,8 @@ export const refusals: readonly Case[] = [
         { token: 'x' },
         { token: 'x', swarm: {} },
         { token: 'x', swarm, notifier: 'chat' },
+        { token: 'x', swarm, logger: console.log },
+        { token: 'x\n', swarm },
       ]
       for (const options of wrong) {
         let thrown: unknown

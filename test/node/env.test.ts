@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Flags, readSettings, type SettingsSources } from '../../src/node/env.ts'
 
@@ -6,10 +10,22 @@ type Env = SettingsSources['env']
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 const NOTIFY = { addr: 'beanstalkd:11300', tube: 'chat', template: base64('{{.Artifact}}') }
 
+const folder = mkdtempSync(join(tmpdir(), 'deployer-env-'))
+const [keyFile, certificateFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+const SELF_SIGNED = 'req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 1'.split(' ')
+execFileSync('openssl', [...SELF_SIGNED, '-keyout', keyFile, '-out', certificateFile], {
+  stdio: 'ignore',
+})
+const [KEY, CERTIFICATE] = [readFileSync(keyFile, 'utf8'), readFileSync(certificateFile, 'utf8')]
+rmSync(folder, { recursive: true })
+
 function read(env: Env, flags: Flags = {}) {
   const readFile = (path: string): string => {
     if (path.startsWith('/certs/')) {
-      return `content of ${path}`
+      return path === '/certs/key.pem' ? KEY : CERTIFICATE
+    }
+    if (path.startsWith('/broken/')) {
+      return 'no PEM'
     }
     throw new Error(`ENOENT: ${path}`)
   }
@@ -68,7 +84,7 @@ test('a flag wins over its variable; an empty variable is none', () => {
 })
 
 test('TLS is used for tcp:// when its variables ask for it', () => {
-  const tls = { ca: 'content of /certs/ca.pem' }
+  const tls = { ca: CERTIFICATE, cert: CERTIFICATE, key: KEY }
   const tcp = { TOKEN: 'x', DOCKER_HOST: 'tcp://manager' }
   expect(read({ ...tcp, DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/certs' })).toMatchObject({
     settings: { tls },
@@ -126,20 +142,25 @@ describe('faults', () => {
     const told = faults({ ...tcp, DOCKER_CERT_PATH: '/nowhere' })
     expect(told).toHaveLength(3)
     expect(told[0]).toMatch(/^DOCKER_CERT_PATH is "\/nowhere", but ca\.pem cannot be read/)
+    expect(faults({ ...tcp, DOCKER_CERT_PATH: '/broken' })).toEqual([
+      expect.stringMatching(/^DOCKER_CERT_PATH is "\/broken", but .* cannot be used \(.*PEM/),
+    ])
     expect(faults({ ...tcp, DOCKER_TLS_VERIFY: '1', HOME: '/home/me' })[0]).toContain(
       '"/home/me/.docker"',
     )
   })
 
   test.each([
-    ['{', 'NOTIFY_FLAGS is not JSON'],
+    ['{', 'NOTIFY_FLAGS is not a JSON object'],
+    ['{"addr":"SECRET",', 'NOTIFY_FLAGS is not a JSON object'],
     ['[]', 'NOTIFY_FLAGS is not a JSON object'],
     ['null', 'NOTIFY_FLAGS is not a JSON object'],
     [{ ...NOTIFY, addr: undefined }, 'NOTIFY_FLAGS.addr is missing'],
     [{ ...NOTIFY, addr: ':11300' }, 'NOTIFY_FLAGS.addr is ":11300"'],
     [{ ...NOTIFY, tube: 'a b' }, 'NOTIFY_FLAGS.tube is "a b"'],
     [{ ...NOTIFY, tube: 'x'.repeat(201) }, 'NOTIFY_FLAGS.tube is'],
-    [{ ...NOTIFY, template: undefined }, 'NOTIFY_FLAGS.template is not base64'],
+    [{ ...NOTIFY, template: undefined }, 'NOTIFY_FLAGS.template is missing'],
+    [{ ...NOTIFY, template: 1 }, 'NOTIFY_FLAGS.template is not base64'],
     [{ ...NOTIFY, template: '{{.Artifact}}' }, 'NOTIFY_FLAGS.template is not base64'],
     [
       { ...NOTIFY, template: base64('{{.Nope}}') },
@@ -155,6 +176,7 @@ describe('faults', () => {
     const told = notifyFaults(notify)
     expect(told).toHaveLength(1)
     expect(told[0]?.startsWith(start)).toBe(true)
+    expect(told[0]).not.toContain('SECRET')
   })
 
   test('base64 with line breaks, and a byte order mark in the template, are kept as Go keeps them', () => {

@@ -77,6 +77,35 @@ describe('settings', () => {
     expect((await curl(...UPDATE, `${await deployer.url()}/service/blog`)).status).toBe(200)
   })
 
+  test('flags with one dash, as the Go program took them, work', async () => {
+    const engine = await slowEngine(0)
+    const deployer = start({ BIND: '127.0.0.1:1' }, [
+      ...['-token', 'x', `-docker-host=tcp://127.0.0.1:${engine.port}`, '-bind=127.0.0.1:0'],
+      ...['-notify-flags', '{"addr":"127.0.0.1:1","tube":"t","template":""}'],
+    ])
+    expect((await curl(...UPDATE, `${await deployer.url()}/service/blog`)).status).toBe(200)
+    await expect.poll(() => deployer.log().at(-1)?.msg).toBe('message not delivered')
+  })
+
+  test('secrets are in no line, whatever is asked and however it goes', async () => {
+    const engine = await slowEngine(0)
+    const template = Buffer.from('TEMPLATE-SECRET').toString('base64')
+    const deployer = start({
+      TOKEN: 'TOKEN-SECRET',
+      DOCKER_HOST: `tcp://127.0.0.1:${engine.port}`,
+      NOTIFY_FLAGS: JSON.stringify({ addr: '127.0.0.1:1', tube: 't', template }),
+    })
+    const url = `${await deployer.url()}/service/blog`
+    for (const token of ['TOKEN-SECRET', 'Bearer TOKEN-SECRET', 'WRONG-SECRET']) {
+      await curl('-X', 'PUT', '-H', `Authorization: ${token}`, '-d', '{"image":"a:1"}', url)
+    }
+    deployer.kill('SIGTERM')
+    await deployer.ended()
+    const { stdout, stderr } = deployer.output
+    expect(stdout).toContain('invalid-token')
+    expect(stdout + stderr).not.toMatch(/SECRET|VEVNUExBVEUtU0VDUkVU/)
+  })
+
   test('an unknown flag or argument is refused', async () => {
     for (const arg of ['--tokn=x', 'serve']) {
       const deployer = start({ TOKEN: 'x' }, [arg])
@@ -177,6 +206,38 @@ describe('SIGTERM and SIGINT', () => {
       expect(deployer.log().at(-1)).toMatchObject({ allAnswered: true, messagesGivenUp: 0 })
     },
   )
+
+  test('a caller who hung up does not stop the deployment, its log line or its message', async () => {
+    const engine = await slowEngine(1500)
+    const jobs: string[] = []
+    const beanstalkd = keep(await slowBeanstalkd(10, jobs))
+    const template = Buffer.from('{{.ServiceName}}').toString('base64')
+    const addr = `127.0.0.1:${beanstalkd.port}`
+    const deployer = start({
+      TOKEN: 'x',
+      DOCKER_HOST: `tcp://127.0.0.1:${engine.port}`,
+      NOTIFY_FLAGS: JSON.stringify({ addr, tube: 'chat', template }),
+    })
+    const url = await deployer.url()
+    await expect(curl('-m', '0.3', ...UPDATE, `${url}/service/blog`)).rejects.toThrow()
+    deployer.kill('SIGTERM')
+    expect(await deployer.ended()).toMatchObject({ status: 0 })
+    expect(jobs).toEqual(['blog'])
+    expect(deployer.log().map(({ msg }) => msg)).toContain('deployment accepted')
+    expect(deployer.log().at(-1)).toMatchObject({ allAnswered: true, messagesGivenUp: 0 })
+  })
+
+  test('a second signal changes nothing', async () => {
+    const engine = await slowEngine(800)
+    const deployer = start({ TOKEN: 'x', DOCKER_HOST: `tcp://127.0.0.1:${engine.port}` })
+    const inFlight = curl(...UPDATE, `${await deployer.url()}/service/blog`)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) {
+      deployer.kill(signal)
+    }
+    expect((await inFlight).status).toBe(200)
+    expect(await deployer.ended()).toMatchObject({ status: 0 })
+  })
 
   test('an engine and a beanstalkd that never answer hold it up for less than 9 s', async () => {
     const engine = await slowEngine(60_000)

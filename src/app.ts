@@ -1,6 +1,6 @@
 // The portable Hono app: routes, order of middleware, errors to problem documents.
 
-import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { type Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { bearer, isHeaderValue } from './auth.ts'
 import { bodyText, malformedBody } from './body.ts'
@@ -8,6 +8,7 @@ import { deploy } from './deploy.ts'
 import { parseImageReference } from './image-reference.ts'
 import type { DeploymentEvent, Logger, Notifier, Swarm } from './ports.ts'
 import { DeployerError, httpProblemResponse, problemResponse } from './problem.ts'
+import { requestLog, shortened } from './request-log.ts'
 
 /** What {@link createDeployer} is made of. */
 export interface DeployerOptions {
@@ -17,20 +18,11 @@ export interface DeployerOptions {
   readonly swarm: Swarm
   /** Told of each accepted deployment, after the engine's answer. Default: nobody. */
   readonly notifier?: Notifier
-  /** Gets one line per request for a deployment, accepted or refused. Default: nothing is logged. */
+  /**
+   * Gets one line per request for a deployment, accepted or refused; of those with a wrong token at
+   * most 20 a second. Default: nothing is logged.
+   */
   readonly logger?: Logger
-}
-
-/** What the log line of a request knows, filled in as the request goes on. */
-interface LogFields {
-  service: string
-  serviceId?: string
-  image?: string
-  previous?: string
-}
-
-interface Env {
-  Variables: { logFields: LogFields }
 }
 
 // A gateway may have a parameter `:name` of its own before it, and Hono would give that one.
@@ -60,10 +52,10 @@ export function createDeployer(options: DeployerOptions): Hono {
   const { token, swarm, notifier, logger = SILENT } = options
   const app = new Hono()
 
-  app.put(SERVICE_PATH, logged(logger), bearer(token), async (c) => {
+  app.put(SERVICE_PATH, requestLog(logger, serviceName), bearer(token), async (c) => {
     const image = parseImageReference(await wantedImage(c))
     c.var.logFields.image = image.given
-    const wish = { service: c.req.param(SERVICE_PARAMETER), image }
+    const wish = { service: serviceName(c), image }
     const deployment = await deploy(wish, swarm).catch(rethrow)
     c.set('logFields', { ...deployment })
     if (notifier !== undefined) {
@@ -108,6 +100,10 @@ export function createDeployer(options: DeployerOptions): Hono {
   return app
 }
 
+function serviceName(c: Context): string {
+  return c.req.param(SERVICE_PARAMETER) ?? ''
+}
+
 function checkOptions({ token, swarm, notifier, logger }: DeployerOptions): void {
   if (typeof token !== 'string' || token === '') {
     throw new TypeError('Cannot create a deployer without a token: set `token` to a string')
@@ -125,41 +121,6 @@ function checkOptions({ token, swarm, notifier, logger }: DeployerOptions): void
   if (logger !== undefined && methods.some((method) => typeof method !== 'function')) {
     throw new TypeError('Cannot use `logger`: it must have the methods info, warn and error')
   }
-}
-
-/** One log line per request, after the answer is known. */
-function logged(logger: Logger): MiddlewareHandler<Env> {
-  return async function logged(c, next) {
-    const startedAt = performance.now()
-    c.set('logFields', { service: shortened(c.req.param(SERVICE_PARAMETER) ?? '') })
-    await next()
-    const fields = {
-      ...c.var.logFields,
-      status: c.res.status,
-      durationMs: Math.round(performance.now() - startedAt),
-    }
-    if (c.error === undefined) {
-      logger.info(fields, 'deployment accepted')
-      return
-    }
-    const { code, message, cause } = described(c.error)
-    const refusal = {
-      ...fields,
-      code,
-      reason: message,
-      ...(cause instanceof Error ? { cause: cause.message } : {}),
-    }
-    logger[c.res.status < 500 ? 'warn' : 'error'](refusal, 'deployment refused')
-  }
-}
-
-function described(error: Error): Pick<DeployerError, 'message' | 'cause'> & { code: string } {
-  if (error instanceof DeployerError) {
-    return error
-  }
-  return error instanceof HTTPException
-    ? { code: 'http-error', message: error.message }
-    : { code: 'internal-error', message: 'see the line "request failed"' }
 }
 
 /** The content type is not looked at: curl's `-d` says `application/x-www-form-urlencoded`. */
@@ -204,8 +165,4 @@ function keepAlive(c: Context, work: Promise<void>): void {
   } catch {
     // Hono throws where the runtime has no execution context; there the work goes on by itself.
   }
-}
-
-function shortened(text: string): string {
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }

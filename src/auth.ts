@@ -1,7 +1,7 @@
 // Bearer middleware: lets a request through when its `Authorization` header carries the token.
 
-import type { MiddlewareHandler } from 'hono'
-import { DeployerError } from './problem.ts'
+import type { Context, MiddlewareHandler } from 'hono'
+import { DeployerError, problemAnswer } from './problem.ts'
 
 const REMEDY = 'send the header "Authorization: Bearer <token>"'
 
@@ -10,24 +10,27 @@ const REMEDY = 'send the header "Authorization: Bearer <token>"'
  * program send it, or `Bearer` and the token (RFC 6750 section 2.1).
  *
  * @param token What a caller must send.
- * @returns A named Hono middleware that throws DeployerError `missing-token` or `invalid-token`.
+ * @returns A named Hono middleware that answers `missing-token` or `invalid-token`, with the error on
+ *   the context. It throws nothing: whoever floods a service with wrong tokens is to cost little.
  */
 export function bearer(token: string): MiddlewareHandler {
   const expected = headerBytes(token)
-  return function bearer(c, next) {
+  const refuseMissing = refuseWith(
+    'missing-token',
+    `Cannot let a request in without a token: ${REMEDY}`,
+  )
+  const refuseInvalid = refuseWith(
+    'invalid-token',
+    `Cannot let this token in: it is not the one that is set; ${REMEDY}`,
+  )
+  return async function bearer(c, next) {
     const header = c.req.header('Authorization') ?? ''
     if (header === '') {
-      throw refusal('missing-token', `Cannot let a request in without a token: ${REMEDY}`)
+      return refuseMissing(c)
     }
     const isBare = isEqual(header, expected)
     const isBearer = isEqual(header.replace(/^Bearer +/i, ''), expected)
-    if (!isBare && !isBearer) {
-      throw refusal(
-        'invalid-token',
-        `Cannot let this token in: it is not the one that is set; ${REMEDY}`,
-      )
-    }
-    return next()
+    return isBare || isBearer ? next() : refuseInvalid(c)
   }
 }
 
@@ -57,12 +60,20 @@ function isEqual(sent: string, expected: string): boolean {
 }
 
 /** RFC 6750 section 3: no `error` parameter for a request without credentials. */
-function refusal(code: 'missing-token' | 'invalid-token', message: string): DeployerError {
+function refuseWith(
+  code: 'missing-token' | 'invalid-token',
+  message: string,
+): (c: Context) => Response {
   const challenge = 'Bearer realm="deployer"'
-  return new DeployerError(code, message, {
+  const error = new DeployerError(code, message, {
     headers: {
       'WWW-Authenticate':
         code === 'missing-token' ? challenge : `${challenge}, error="invalid_token"`,
     },
   })
+  const answer = problemAnswer(error)
+  return (c) => {
+    c.error = error
+    return answer()
+  }
 }

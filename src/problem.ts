@@ -95,21 +95,23 @@ export interface ProblemDocument {
  * @returns A response with the status of the error's code and the error's headers.
  */
 export function problemResponse(error: DeployerError): Response {
+  return problemAnswer(error)()
+}
+
+/**
+ * The same for an error that is answered often: its document is written once.
+ *
+ * @param error The error to tell of.
+ * @returns A function that makes a response each time.
+ */
+export function problemAnswer(error: DeployerError): () => Response {
   const [status, title] = PROBLEMS[error.code]
-  const headers = new Headers(error.headers)
+  const headers: Record<string, string> = { ...error.headers }
   if (error.retryAfterSeconds !== undefined) {
-    headers.set('Retry-After', String(error.retryAfterSeconds))
+    headers['Retry-After'] = String(error.retryAfterSeconds)
   }
-  return toResponse(
-    {
-      type: `urn:problem-type:deployer:${error.code}`,
-      title,
-      status,
-      code: error.code,
-      detail: error.message,
-    },
-    headers,
-  )
+  const type = `urn:problem-type:deployer:${error.code}`
+  return answer({ type, title, status, code: error.code, detail: error.message }, headers)
 }
 
 /**
@@ -123,13 +125,21 @@ export function problemResponse(error: DeployerError): Response {
 export function httpProblemResponse(status: number, detail: string, headers: Headers): Response {
   const kept = new Headers(headers)
   kept.delete('Content-Length')
-  return toResponse(
+  kept.delete('Content-Type')
+  return answer(
     { type: 'about:blank', title: `HTTP ${status}`, status, code: 'http-error', detail },
-    kept,
-  )
+    Object.fromEntries(kept),
+  )()
 }
 
-function toResponse(document: ProblemDocument, headers: Headers): Response {
-  headers.set('Content-Type', 'application/problem+json')
-  return new Response(JSON.stringify(document), { status: document.status, headers })
+function answer(
+  document: ProblemDocument,
+  headers: Readonly<Record<string, string>>,
+): () => Response {
+  const body = JSON.stringify(document)
+  const init = {
+    status: document.status,
+    headers: { ...headers, 'Content-Type': 'application/problem+json' },
+  }
+  return () => new Response(body, init)
 }

@@ -1,9 +1,11 @@
-// The notifier that puts messages on a beanstalkd tube, through fivebeans.
+// The notifier that puts messages on a beanstalkd tube.
 
-import fivebeans from 'fivebeans'
 import { messageData } from '../messages.ts'
 import type { DeploymentEvent, Notifier, Renderer } from '../ports.ts'
 import { type Address, formatAddress, parseAddress } from './address.ts'
+import { type BeanstalkdConnection, openConnection } from './beanstalkd-connection.ts'
+import { isJobNumber, isTubeName, MAX_UINT32, TUBE_FORM } from './job-options.ts'
+import { reasonOf } from './reason.ts'
 
 /** What {@link createFivebeansNotifier} needs to know. */
 export interface FivebeansNotifierOptions {
@@ -25,6 +27,7 @@ export interface FivebeansNotifierOptions {
 
 /** A {@link Notifier} and its end. */
 export interface FivebeansNotifier {
+  /** Puts one job for an event; rejects with an error that names the tube and the reason. */
   readonly notify: Notifier
   /**
    * Waits for the messages that are under way, and gives up what is left.
@@ -35,20 +38,14 @@ export interface FivebeansNotifier {
   close(timeoutMs: number): Promise<number>
 }
 
-interface Job {
-  readonly payload: Buffer
-  readonly priority: number
-  readonly delay: number
-  readonly ttr: number
-}
-
 /**
- * Makes a notifier that puts one job per event. Each job has a connection of its own, which is gone
- * when the job is put, refused or out of time.
+ * Makes a notifier that puts one job per event. Its connection is kept while there is work; after any
+ * fault the next job gets a fresh one.
  *
  * @param options Where to put what.
- * @returns The notifier; `notify` rejects with an error that names the tube and the reason.
- * @throws TypeError when `addr` is not `host:port`.
+ * @returns The notifier.
+ * @throws TypeError when `addr` is not `host:port` or `tube` is no name of a tube.
+ * @throws RangeError when a number is none that beanstalkd or a timer can take.
  * @example
  * ```ts
  * const renderer = createEtaRenderer('{{.ServiceName}} runs {{.Artifact}}')
@@ -59,22 +56,23 @@ interface Job {
 export function createFivebeansNotifier(options: FivebeansNotifierOptions): FivebeansNotifier {
   const { addr, tube, renderer, priority = 10, delay = 0, ttr = 60, timeoutMs = 5000 } = options
   const address = checkedAddress(addr)
-  const underWay = new Map<Promise<void>, AbortController>()
+  checkJobOptions({ tube, priority, delay, ttr, timeoutMs })
+  const underWay = new Map<Promise<void>, BeanstalkdConnection>()
+  let current: BeanstalkdConnection | undefined
 
   async function notify(event: DeploymentEvent): Promise<void> {
     const payload = Buffer.from(renderer.render(messageData(event)))
-    const abort = new AbortController()
-    const timer = setTimeout(() => abort.abort(`no answer within ${timeoutMs} ms`), timeoutMs)
-    const putting = put({ address, tube, signal: abort.signal }, { payload, priority, delay, ttr })
-    underWay.set(putting, abort)
+    if (current?.isUsable() !== true) {
+      current = openConnection({ address, tube })
+    }
+    const putting = current.put({ payload, priority, delay, ttr }, timeoutMs)
+    underWay.set(putting, current)
     try {
       await putting
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
       const place = `tube "${tube}" of beanstalkd at ${formatAddress(address)}`
-      throw new Error(`Cannot put the message on ${place}: ${reason}`, { cause })
+      throw new Error(`Cannot put the message on ${place}: ${reasonOf(cause)}`, { cause })
     } finally {
-      clearTimeout(timer)
       underWay.delete(putting)
     }
   }
@@ -87,8 +85,8 @@ export function createFivebeansNotifier(options: FivebeansNotifierOptions): Five
     await Promise.race([Promise.allSettled(underWay.keys()), timeUp])
     clearTimeout(timer)
     const givenUp = underWay.size
-    for (const abort of underWay.values()) {
-      abort.abort('Deployer is shutting down')
+    for (const connection of [current, ...underWay.values()]) {
+      connection?.close('Deployer is shutting down')
     }
     return givenUp
   }
@@ -104,57 +102,21 @@ function checkedAddress(addr: string): Address {
   return address
 }
 
-interface Destination {
-  readonly address: Address
-  readonly tube: string
-  /** Ends the exchange; its reason says why. */
-  readonly signal: AbortSignal
-}
-
-/**
- * One exchange: connect, `use`, `put`. A fresh client each time, since fivebeans never calls back a
- * command whose connection died and keeps its handler for the next one.
- */
-function put({ address, tube, signal }: Destination, job: Job): Promise<void> {
-  const client = new fivebeans.client(address.host, address.port)
-  return new Promise<void>((resolve, reject) => {
-    const fail = (reason: string): void => reject(new Error(reason))
-    signal.addEventListener('abort', () => fail(String(signal.reason)))
-    client.on('error', (error: Error) => fail(error.message))
-    client.on('close', () => fail('the connection was closed'))
-    client.on('connect', () => {
-      client.use(tube, (refusal) => {
-        if (refusal !== null) {
-          fail(answered(refusal))
-          return
-        }
-        client.put(job.priority, job.delay, job.ttr, job.payload, (refusal) => {
-          if (refusal === null) {
-            resolve()
-          } else {
-            fail(answered(refusal))
-          }
-        })
-      })
-    })
-    guardParser(client, fail)
-    client.connect()
-  }).finally(() => client.stream?.destroy())
-}
-
-/** fivebeans parses some answers as YAML in a socket's event handler, where a throw ends the process. */
-function guardParser(client: fivebeans.client, fail: (reason: string) => void): void {
-  const parse = client.tryHandlingResponse.bind(client)
-  client.tryHandlingResponse = () => {
-    try {
-      parse()
-    } catch {
-      fail('the answer makes no sense')
+function checkJobOptions(
+  options: Required<
+    Pick<FivebeansNotifierOptions, 'tube' | 'priority' | 'delay' | 'ttr' | 'timeoutMs'>
+  >,
+): void {
+  const { tube, ...numbers } = options
+  if (!isTubeName(tube)) {
+    throw new TypeError(`Cannot use tube ${JSON.stringify(tube)}: it must be ${TUBE_FORM}`)
+  }
+  for (const [name, value] of Object.entries(numbers)) {
+    const from = name === 'priority' || name === 'delay' ? 0 : 1
+    if (!isJobNumber(value, from)) {
+      throw new RangeError(
+        `Cannot use ${name} ${value}: it must be a whole number from ${from} to ${MAX_UINT32}`,
+      )
     }
   }
-}
-
-/** The first word of the answer: beanstalkd's own (`DRAINING`, `JOB_TOO_BIG`) or anybody's. */
-function answered(word: string): string {
-  return `the answer was ${JSON.stringify(word.slice(0, 100))}`
 }

@@ -23,7 +23,9 @@ export function parseJson(text: string): unknown {
  * @returns JSON text with every number as it was read.
  */
 export function stringifyJson(value: unknown): string {
-  return stringify(value) ?? 'null'
+  const text = JSON.stringify(value) ?? 'null'
+  // Only an exact number prints like this, and only then is the slower way needed.
+  return text.includes('"isLosslessNumber":true') ? (stringify(value) ?? 'null') : text
 }
 
 function exactNumber(digits: string): number | LosslessNumber {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The entry: settings, adapters, the app, a server at BIND, signals.
 
+import './small-heap.ts'
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { serve } from '@hono/node-server'

@@ -26,6 +26,8 @@ export interface ModemOptions {
 
 /** What dockerode asks of its modem. */
 export interface Modem {
+  /** What dockerode makes its promises with. */
+  readonly Promise: PromiseConstructor
   dial(call: Call, callback: (error: Error | null, body: unknown) => void): void
 }
 
@@ -81,6 +83,7 @@ export function createModem(options: ModemOptions): Modem {
   const target = requestTarget(options)
   const request = options.tls === undefined ? httpRequest : httpsRequest
   return {
+    Promise,
     dial({ path, method, options: { _query, _body } = {} }, callback) {
       const body = _body === undefined ? undefined : stringifyJson(_body)
       const url = path.endsWith('?') ? path + new URLSearchParams(_query) : path
@@ -106,9 +109,11 @@ export function createModem(options: ModemOptions): Modem {
       outgoing.on('socket', (socket) => {
         // A kept-alive socket stands already; of an ssh program nobody knows.
         mayBeSent = socket.connecting !== true
-        socket.once(options.tls === undefined ? 'connect' : 'secureConnect', () => {
-          mayBeSent = true
-        })
+        if (!mayBeSent) {
+          socket.once(options.tls === undefined ? 'connect' : 'secureConnect', () => {
+            mayBeSent = true
+          })
+        }
       })
       outgoing.on('error', fail)
       // Node ends some exchanges, such as one answered 101, with nothing but this.
@@ -147,17 +152,20 @@ function jsonHeaders(body: string): Record<string, string | number> {
   return { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of response) {
-    length += chunk.length
-    if (length > MAX_ANSWER_BYTES) {
-      throw new Error(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`)
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+function readText(response: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    response.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length > MAX_ANSWER_BYTES) {
+        reject(new Error(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`))
+      }
+    })
+    response.on('error', reject)
+    response.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
+  })
 }
 
 function settle(

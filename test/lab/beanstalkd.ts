@@ -70,7 +70,7 @@ export async function createBeanstalkd(directory: string, port: number): Promise
   await mkdir(binlog)
   const daemon = createDaemon('beanstalkd', {
     directory,
-    args: ['-l', '127.0.0.1', '-p', String(port), '-b', binlog, '-f', '0'],
+    args: ['-l', '127.0.0.1', '-p', String(port), '-b', binlog],
     isReady: () => isListening(port),
   })
   return { ...connectBeanstalkd(port), ...daemon }

@@ -50,6 +50,34 @@ describe('inspectService', () => {
     expect(requests.map(({ line }) => line)).toEqual(['GET /services/blog'])
   })
 
+  test('asks by ID once it knows it, and finds a service of the same name that came after', async () => {
+    const service = (ID: string): string => SERVICE.replace('abc', ID)
+    let current = 'abc'
+    answer = (request, response) => {
+      const isFound = request.url === '/services/blog' || request.url === `/services/${current}`
+      response.writeHead(isFound ? 200 : 404)
+      response.end(isFound ? service(current) : '{"message":"service abc not found"}')
+    }
+    await swarm.inspectService('blog')
+    await swarm.inspectService('blog')
+    current = 'xyz'
+    expect((await swarm.inspectService('blog')).ID).toBe('xyz')
+    expect(requests.map(({ line }) => line.split('/').at(-1))).toEqual([
+      'blog',
+      'abc',
+      'abc',
+      'blog',
+    ])
+  })
+
+  test('an ID that leads to a service of another name by now is not taken for the name', async () => {
+    answer = text(200, SERVICE)
+    await swarm.inspectService('blog')
+    answer = text(200, SERVICE.replace('blog', 'other'))
+    await swarm.inspectService('blog')
+    expect(requests.map(({ line }) => line.split('/').at(-1))).toEqual(['blog', 'abc', 'blog'])
+  })
+
   test.each([
     '<html>',
     '',

@@ -45,6 +45,9 @@ function notifier(timeoutMs = 200): FivebeansNotifier {
   return createFivebeansNotifier({ addr, tube: 'chat', renderer, timeoutMs })
 }
 
+const timers = (): number =>
+  process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+
 const healthy: Script = (line) => (line.startsWith('use') ? 'USING chat\r\n' : 'INSERTED 1\r\n')
 const putAnswers =
   (reply: string): Script =>
@@ -55,7 +58,41 @@ test('uses the tube, puts the bytes of the message with priority, delay and TTR,
   script = healthy
   await notifier().notify(EVENT)
   expect(received).toBe(EXCHANGE)
-  await vi.waitFor(() => expect(beanstalkd.openConnections()).toBe(0))
+  expect(beanstalkd.openConnections()).toBe(1)
+  await vi.waitFor(() => expect(beanstalkd.openConnections()).toBe(0), { timeout: 3000 })
+  expect(timers()).toBe(0)
+})
+
+test('messages share a connection while there is work, and the tube is used once', async () => {
+  script = healthy
+  const { notify } = notifier()
+  await Promise.all([notify(EVENT), notify(EVENT)])
+  await notify(EVENT)
+  expect(received.match(/^use /gm)).toHaveLength(1)
+  expect(received.match(/^put /gm)).toHaveLength(3)
+})
+
+test('after a refusal the next message has a fresh connection, and what was under way is not lost', async () => {
+  let puts = 0
+  const server = await tcpLoopback((socket) => {
+    socket.on('data', (data) => {
+      for (const line of data.toString().split('\r\n')) {
+        if (line.startsWith('use')) {
+          socket.write('USING chat\r\n')
+        } else if (line.startsWith('put')) {
+          puts += 1
+          socket.write(puts === 1 ? 'JOB_TOO_BIG\r\n' : 'INSERTED 1\r\n')
+        }
+      }
+    })
+  })
+  const addr = `127.0.0.1:${server.port}`
+  const { notify } = createFivebeansNotifier({ addr, tube: 'chat', renderer })
+  const outcomes = await Promise.allSettled([notify(EVENT), notify(EVENT), notify(EVENT)])
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled'])
+  await notify(EVENT)
+  await vi.waitFor(() => expect(server.openConnections()).toBe(0), { timeout: 3000 })
+  await server.close()
 })
 
 describe('a message is reported as not delivered, with tube and reason, and nothing leaks, when', () => {
@@ -67,9 +104,9 @@ describe('a message is reported as not delivered, with tube and reason, and noth
     ['put is answered EXPECTED_CRLF', putAnswers('EXPECTED_CRLF\r\n'), /"EXPECTED_CRLF"/],
     ['put is answered with nonsense', putAnswers('HTTP/1.1 200 OK\r\n'), /"HTTP\/1.1"/],
     ['put is answered with an empty line', putAnswers('\r\n'), /""/],
-    ['put is answered with YAML that is none', putAnswers('OK 3\r\n{:[\r\n'), /no sense/],
+    ['put is answered with YAML that is none', putAnswers('OK 3\r\n{:[\r\n'), /"OK"/],
+    ['put is answered with a job', putAnswers('RESERVED 1 3\r\nabc\r\n'), /"RESERVED"/],
     ['put is answered with half a line', putAnswers('INSERT'), /no answer within 200 ms/],
-    ['put is answered with a body that never comes', putAnswers('OK 99\r\n'), /no answer within/],
     [
       'put is not answered',
       (line) => (line.startsWith('use') ? 'USING chat\r\n' : undefined),
@@ -164,6 +201,18 @@ describe('close', () => {
     ])
     await vi.waitFor(() => expect(beanstalkd.openConnections()).toBe(0))
   })
+})
+
+test.each([
+  [{ tube: 'a\r\nput 0 0 1 1\r\nx' }, TypeError],
+  [{ tube: '' }, TypeError],
+  [{ priority: Number.NaN }, RangeError],
+  [{ ttr: 0 }, RangeError],
+  [{ delay: -1 }, RangeError],
+  [{ timeoutMs: 0 }, RangeError],
+])('wrong options throw at construction: %j', (wrong, kind) => {
+  const options = { addr: 'beanstalkd:11300', tube: 'chat', renderer, ...wrong }
+  expect(() => createFivebeansNotifier(options)).toThrow(kind)
 })
 
 test('an addr that is none throws at construction', () => {

@@ -1,0 +1,120 @@
+// Deployer as it is shipped: `dist/node/main.js` in a process of its own, with its log in a file.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SharedLab } from '../lab/lab.ts'
+import { freePorts, isListening } from '../lab/ports.ts'
+import { labEnvironment } from '../lab/processes.ts'
+import { waitFor } from '../lab/wait.ts'
+import type { Side } from './bare-engine.ts'
+import { createHttpClient } from './http-client.ts'
+
+/** Memory of a process, in MiB. */
+export interface Memory {
+  readonly resident: number
+  readonly residentAtMost: number
+}
+
+/** A Deployer that runs. */
+export interface DeployerProcess {
+  readonly port: number
+  /** Makes connections to it that deploy. */
+  connect(connections: number): Side
+  /** How many deployments it has accepted. */
+  deployments(): number
+  memory(): Promise<Memory>
+  stop(): Promise<void>
+}
+
+/** The tube that the benchmark's Deployer puts its messages on. */
+export const TUBE = 'bench'
+
+const TOKEN = 'the-token-of-the-benchmark'
+const MAIN = join(import.meta.dirname, '../../dist/node/main.js')
+
+/**
+ * Starts Deployer against the lab, and waits until it listens.
+ *
+ * @param lab The lab.
+ * @returns The process.
+ */
+export async function startDeployer(lab: SharedLab): Promise<DeployerProcess> {
+  const [port = 0] = await freePorts(1)
+  const log = openSync(join(lab.directory, 'deployer.log'), 'a')
+  const child = spawn(process.execPath, [...flags(), MAIN], {
+    cwd: lab.directory,
+    env: {
+      ...labEnvironment(lab.directory),
+      ...settings(lab, port),
+    },
+    stdio: ['ignore', log, 'inherit'],
+  })
+  closeSync(log)
+  await waitFor('Deployer to listen', () => isListening(port))
+  let deployments = 0
+
+  function connect(connections: number): Side {
+    const side = putSide(port, connections)
+    async function deploy(service: string, image: string): Promise<void> {
+      await side.deploy(service, image)
+      deployments += 1
+    }
+    return { deploy, close: side.close }
+  }
+
+  async function memory(): Promise<Memory> {
+    const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
+    const mebibytes = (name: string): number =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024
+    return { resident: mebibytes('VmRSS'), residentAtMost: mebibytes('VmHWM') }
+  }
+
+  async function stop(): Promise<void> {
+    if (child.exitCode === null) {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    }
+  }
+
+  return { port, connect, deployments: () => deployments, memory, stop }
+}
+
+/**
+ * Deploys by `PUT`, as callers of Deployer do.
+ *
+ * @param port Where Deployer, or what stands in for it, listens.
+ * @param connections How many connections to keep.
+ * @returns The side.
+ */
+export function putSide(port: number, connections: number): Side {
+  const headers = { Authorization: TOKEN }
+  const client = createHttpClient({ target: { port }, connections, headers })
+  async function deploy(service: string, image: string): Promise<void> {
+    const answer = await client.call('PUT', `/service/${service}`, JSON.stringify({ image }))
+    if (answer.status !== 200) throw new Error(`The deployment was refused: ${answer.text}`)
+    JSON.parse(answer.text)
+  }
+  return { deploy, close: client.close }
+}
+
+function settings({ engine, beanstalkd }: SharedLab, port: number): Record<string, string> {
+  const template = Buffer.from('I just deployed {{.Artifact}} for {{.ServiceName}}')
+  return {
+    TOKEN,
+    DOCKER_HOST: engine.dockerHost,
+    BIND: `127.0.0.1:${port}`,
+    NOTIFY_FLAGS: JSON.stringify({
+      addr: beanstalkd.address,
+      tube: TUBE,
+      template: template.toString('base64'),
+    }),
+  }
+}
+
+/** `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=…"` looks into the process that is measured. */
+function flags(): readonly string[] {
+  return (process.env.BENCH_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '')
+}

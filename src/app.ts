@@ -8,7 +8,7 @@ import { deploy } from './deploy.ts'
 import { parseImageReference } from './image-reference.ts'
 import type { DeploymentEvent, Logger, Notifier, Swarm } from './ports.ts'
 import { DeployerError, httpProblemResponse, problemResponse } from './problem.ts'
-import { requestLog, shortened } from './request-log.ts'
+import { requestLog, shortened, unauthorizedLog } from './request-log.ts'
 
 /** What {@link createDeployer} is made of. */
 export interface DeployerOptions {
@@ -52,7 +52,8 @@ export function createDeployer(options: DeployerOptions): Hono {
   const { token, swarm, notifier, logger = SILENT } = options
   const app = new Hono()
 
-  app.put(SERVICE_PATH, requestLog(logger, serviceName), bearer(token), async (c) => {
+  const authorized = bearer(token, unauthorizedLog(logger, serviceName))
+  app.put(SERVICE_PATH, authorized, requestLog(logger, serviceName), async (c) => {
     const image = parseImageReference(await wantedImage(c))
     c.var.logFields.image = image.given
     const wish = { service: serviceName(c), image }

@@ -10,27 +10,30 @@ const REMEDY = 'send the header "Authorization: Bearer <token>"'
  * program send it, or `Bearer` and the token (RFC 6750 section 2.1).
  *
  * @param token What a caller must send.
- * @returns A named Hono middleware that answers `missing-token` or `invalid-token`, with the error on
- *   the context. It throws nothing: whoever floods a service with wrong tokens is to cost little.
+ * @param onRefusal Is told of each request that is turned away.
+ * @returns A named Hono middleware that answers `missing-token` or `invalid-token` itself. It throws
+ *   nothing: whoever floods a service with wrong tokens is to cost little.
  */
-export function bearer(token: string): MiddlewareHandler {
+export function bearer(
+  token: string,
+  onRefusal: (c: Context, error: DeployerError) => void,
+): MiddlewareHandler {
   const expected = headerBytes(token)
-  const refuseMissing = refuseWith(
-    'missing-token',
-    `Cannot let a request in without a token: ${REMEDY}`,
-  )
-  const refuseInvalid = refuseWith(
+  const missing = refusal('missing-token', `Cannot let a request in without a token: ${REMEDY}`)
+  const invalid = refusal(
     'invalid-token',
     `Cannot let this token in: it is not the one that is set; ${REMEDY}`,
   )
   return async function bearer(c, next) {
     const header = c.req.header('Authorization') ?? ''
-    if (header === '') {
-      return refuseMissing(c)
-    }
     const isBare = isEqual(header, expected)
     const isBearer = isEqual(header.replace(/^Bearer +/i, ''), expected)
-    return isBare || isBearer ? next() : refuseInvalid(c)
+    if (isBare || isBearer) {
+      return next()
+    }
+    const { error, answer } = header === '' ? missing : invalid
+    onRefusal(c, error)
+    return answer()
   }
 }
 
@@ -59,11 +62,13 @@ function isEqual(sent: string, expected: string): boolean {
   return difference === 0
 }
 
+interface Refusal {
+  readonly error: DeployerError
+  readonly answer: () => Response
+}
+
 /** RFC 6750 section 3: no `error` parameter for a request without credentials. */
-function refuseWith(
-  code: 'missing-token' | 'invalid-token',
-  message: string,
-): (c: Context) => Response {
+function refusal(code: 'missing-token' | 'invalid-token', message: string): Refusal {
   const challenge = 'Bearer realm="deployer"'
   const error = new DeployerError(code, message, {
     headers: {
@@ -71,9 +76,5 @@ function refuseWith(
         code === 'missing-token' ? challenge : `${challenge}, error="invalid_token"`,
     },
   })
-  const answer = problemAnswer(error)
-  return (c) => {
-    c.error = error
-    return answer()
-  }
+  return { error, answer: problemAnswer(error) }
 }

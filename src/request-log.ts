@@ -1,6 +1,6 @@
-// One log line per request for a deployment, once its answer is known.
+// The log lines of requests for a deployment: one each, once the answer is known.
 
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { Logger } from './ports.ts'
 import { DeployerError } from './problem.ts'
@@ -18,13 +18,12 @@ export interface LogEnv {
   Variables: { logFields: LogFields }
 }
 
-// Whoever knows no token shall not fill the disk: of more in a second, the next line tells the number.
+// Whoever knows no token shall not fill the disk.
 const UNAUTHORIZED_LINES_A_SECOND = 20
 
 /**
  * Middleware that writes `deployment accepted` or `deployment refused`, with the fields that the
- * handlers put into `logFields`. Of requests that are answered 401 at most 20 a second get a line; the
- * next one has the others' number as `leftOut`.
+ * handlers put into `logFields`.
  *
  * @param logger Gets the lines.
  * @param serviceName Tells the name that the path holds; shown shortened.
@@ -32,44 +31,57 @@ const UNAUTHORIZED_LINES_A_SECOND = 20
  */
 export function requestLog(
   logger: Logger,
-  serviceName: (c: Parameters<MiddlewareHandler>[0]) => string,
+  serviceName: (c: Context) => string,
 ): MiddlewareHandler<LogEnv> {
-  let second = 0
-  let lines = 0
-  let leftOut = 0
-
-  function isLeftOut(status: number, now: number): boolean {
-    if (status !== 401) {
-      return false
-    }
-    const current = Math.floor(now / 1000)
-    lines = current === second ? lines + 1 : 1
-    second = current
-    leftOut += lines > UNAUTHORIZED_LINES_A_SECOND ? 1 : 0
-    return lines > UNAUTHORIZED_LINES_A_SECOND
-  }
-
   return async function requestLog(c, next) {
     const startedAt = performance.now()
     c.set('logFields', { service: shortened(serviceName(c)) })
     await next()
-    const now = performance.now()
-    if (isLeftOut(c.res.status, now)) {
-      return
-    }
     const fields = {
       ...c.get('logFields'),
       status: c.res.status,
-      durationMs: Math.round(now - startedAt),
-      ...(leftOut === 0 ? {} : { leftOut }),
+      durationMs: Math.round(performance.now() - startedAt),
     }
-    leftOut = 0
     if (c.error === undefined) {
       logger.info(fields, 'deployment accepted')
     } else {
       const level = c.res.status < 500 ? 'warn' : 'error'
       logger[level]({ ...fields, ...described(c.error) }, 'deployment refused')
     }
+  }
+}
+
+/**
+ * Writes `deployment refused` for requests without the token, at most 20 times a second. The next
+ * line after that has the number of the others as `leftOut`.
+ *
+ * @param logger Gets the lines.
+ * @param serviceName Tells the name that the path holds; shown shortened.
+ * @returns A function that is told of each such request.
+ */
+export function unauthorizedLog(
+  logger: Logger,
+  serviceName: (c: Context) => string,
+): (c: Context, error: DeployerError) => void {
+  let second = 0
+  let lines = 0
+  let leftOut = 0
+  return (c, error) => {
+    const now = Math.floor(performance.now() / 1000)
+    lines = now === second ? lines + 1 : 1
+    second = now
+    if (lines > UNAUTHORIZED_LINES_A_SECOND) {
+      leftOut += 1
+      return
+    }
+    const fields = {
+      service: shortened(serviceName(c)),
+      status: error.status,
+      ...described(error),
+      ...(leftOut === 0 ? {} : { leftOut }),
+    }
+    leftOut = 0
+    logger.warn(fields, 'deployment refused')
   }
 }
 

@@ -1,0 +1,209 @@
+// What a single task says about a rollout.
+
+import type { Node, Task, TaskSpec } from '../swarm-types.ts'
+
+/** What the tasks of a rollout are to be made of. */
+export interface Target {
+  /** The image, spelled as the spec spells it. */
+  readonly image: string | undefined
+  readonly forceUpdate: number
+}
+
+// Docker CLI's order (cli/command/service/progress/progress.go, numberedStates). It passes over
+// tasks in a state that is not here: `orphaned`, `remove`, and what engines to come may add.
+const ORDER: readonly string[] = [
+  'new',
+  'allocated',
+  'pending',
+  'assigned',
+  'accepted',
+  'preparing',
+  'ready',
+  'starting',
+  'running',
+  'complete',
+  'shutdown',
+  'failed',
+  'rejected',
+]
+
+/**
+ * Reads one of the engine's times.
+ *
+ * @param time RFC 3339, if the engine gave one.
+ * @returns Milliseconds since 1970, or NaN, which is neither before nor after anything.
+ */
+export function milliseconds(time: string | null | undefined): number {
+  return Date.parse(time ?? '')
+}
+
+/**
+ * What a spec makes tasks of.
+ *
+ * @param spec The template of a service's tasks, or a task's own spec.
+ * @returns The target that it stands for.
+ */
+export function targetOf(spec: TaskSpec): Target {
+  return { image: spec.ContainerSpec?.Image, forceUpdate: spec.ForceUpdate ?? 0 }
+}
+
+/**
+ * Whether a spec makes the tasks that a rollout wants.
+ *
+ * @param target What the rollout wants.
+ * @param spec The template of a service's tasks, or a task's own spec.
+ * @returns True when the image is spelled the same and `ForceUpdate` is the same.
+ */
+export function isMadeOf(target: Target, spec: TaskSpec): boolean {
+  const { image, forceUpdate } = targetOf(spec)
+  return image === target.image && forceUpdate === target.forceUpdate
+}
+
+/**
+ * Whether Docker's CLI looks at a task at all.
+ *
+ * @param task Any task.
+ * @returns False when its state, or the one wanted of it, is not in the CLI's order.
+ */
+export function isCounted(task: Task): boolean {
+  return rank(task.DesiredState) >= 0 && rank(task.Status.State) >= 0
+}
+
+/**
+ * Whether the managers want a task to live.
+ *
+ * @param task Any task.
+ * @returns True up to `running`, or for a job's task up to `complete`, which no other one has.
+ */
+export function isWanted(task: Task): boolean {
+  return rank(task.DesiredState) <= rank('complete')
+}
+
+/**
+ * Whether a task came to an end that nobody wished for. The engine ends tasks whose health check
+ * never passes as `complete`, which is success for a job alone.
+ *
+ * @param task Any task.
+ * @returns True for `failed` and `rejected`, and for `complete` where there is no job.
+ */
+export function isFailure(task: Task): boolean {
+  const { State } = task.Status
+  return State === 'failed' || State === 'rejected' || (State === 'complete' && !isOfJob(task))
+}
+
+/**
+ * Which task stands for a slot, by Docker CLI's rule: the one with the lowest desired state, and of
+ * several the one with the lowest state. So a start-first update waits for the newcomer.
+ *
+ * @param tasks The tasks of one slot.
+ * @returns The one that counts; undefined when there is none.
+ */
+export function lowest(tasks: readonly Task[]): Task | undefined {
+  return tasks.toSorted(
+    (one, other) =>
+      rank(one.DesiredState) - rank(other.DesiredState) ||
+      rank(one.Status.State) - rank(other.Status.State) ||
+      newestFirst(one, other),
+  )[0]
+}
+
+/**
+ * Which of several tasks was made last.
+ *
+ * @param tasks Any tasks.
+ * @returns The newest; undefined when there is none.
+ */
+export function newest(tasks: readonly Task[]): Task | undefined {
+  return tasks.toSorted(newestFirst)[0]
+}
+
+/**
+ * Sorts tasks into the slots of a service; a global one has a slot for each node.
+ *
+ * @param tasks Tasks of one service.
+ * @param global Whether nodes are its slots.
+ * @returns The tasks by slot number or node ID, in the order of slots or nodes.
+ */
+export function bySlot(
+  tasks: readonly Task[],
+  global: boolean,
+): readonly (readonly [place: number | string, tasks: readonly Task[]])[] {
+  const slots = new Map<number | string, Task[]>()
+  for (const task of tasks) {
+    // The engine leaves out a slot 0, which is the first of a replicated job.
+    const place = global ? (task.NodeID ?? '') : (task.Slot ?? 0)
+    const slot = slots.get(place)
+    if (slot === undefined) {
+      slots.set(place, [task])
+    } else {
+      slot.push(task)
+    }
+  }
+  return [...slots].sort(([one], [other]) => (one < other ? -1 : 1))
+}
+
+/**
+ * Whether a node's tasks do not count: it is down, drained or no longer in the swarm.
+ *
+ * @param nodeId The node of a task; empty or absent for a task that waits for one.
+ * @param nodes The swarm's nodes; undefined: nothing is known, and so all of them count.
+ * @returns True when nothing is to be expected of the node.
+ */
+export function isLost(nodeId: string | undefined, nodes: readonly Node[] | undefined): boolean {
+  if (nodes === undefined || nodeId === undefined || nodeId === '') {
+    return false
+  }
+  const node = nodes.find(({ ID }) => ID === nodeId)
+  return node === undefined || node.Status?.State === 'down' || node.Spec?.Availability === 'drain'
+}
+
+/**
+ * Whether a task was on its way when its node was lost: nobody will hear of it again.
+ *
+ * @param task Any task.
+ * @param nodes The swarm's nodes, as {@link isLost} has them.
+ * @returns True when it did not run yet and its node is lost.
+ */
+export function isLostOnTheWay(task: Task, nodes: readonly Node[] | undefined): boolean {
+  return rank(task.Status.State) < rank('running') && isLost(task.NodeID, nodes)
+}
+
+/**
+ * What people call a node.
+ *
+ * @param nodeId The node of a task; empty or absent for a task that waits for one.
+ * @param nodes The swarm's nodes, as far as they are known.
+ * @returns Its host name, or else its ID; empty where there is no node.
+ */
+export function nodeName(nodeId: string | undefined, nodes: readonly Node[] | undefined): string {
+  const node = nodes?.find(({ ID }) => ID === nodeId)
+  return node?.Description?.Hostname || (nodeId ?? '')
+}
+
+/**
+ * When a task was made, by the managers' clock.
+ *
+ * @param task Any task.
+ * @returns Milliseconds since 1970.
+ */
+export function madeAt(task: Task): number {
+  return milliseconds(task.CreatedAt)
+}
+
+/**
+ * Whether a task is a job's.
+ *
+ * @param task Any task.
+ * @returns True when it belongs to an iteration of a job.
+ */
+export function isOfJob(task: Task): boolean {
+  return task.JobIteration !== undefined && task.JobIteration !== null
+}
+
+function newestFirst(one: Task, other: Task): number {
+  return madeAt(other) - madeAt(one) || (one.ID < other.ID ? -1 : 1)
+}
+
+function rank(state: string): number {
+  return ORDER.indexOf(state)
+}

@@ -1,0 +1,292 @@
+// The verdict on a real engine: every rollout is looked at again and again, and judged each time.
+
+import { describe, expect, test } from 'vitest'
+import { evidence, type FailedTask } from '../../src/convergence/evidence.ts'
+import type { Rollout } from '../../src/convergence/rollout.ts'
+import type { Convergence, Sight } from '../../src/convergence/state.ts'
+import { judge } from '../../src/convergence.ts'
+import type { Node, Task, WatchedService, WatchedSpec } from '../../src/swarm-types.ts'
+import { sharedLab } from './shared-lab.ts'
+import { waitFor } from './wait.ts'
+
+const lab = sharedLab()
+const INTERVAL_MS = 50
+const LOOKS_AFTER_END = 20
+// The bad image exits after a second: the engine has to watch longer than that.
+const WATCH = ['--update-monitor=3s', '--rollback-monitor=3s']
+
+interface Scene {
+  readonly image: string
+  /** Flags of `docker service create`, two replicas unless they tell. */
+  readonly flags?: readonly string[]
+  readonly job?: boolean
+  /** More that is written, besides the image. */
+  readonly write?: (spec: Spec) => void
+  /** Is done once, as soon as the engine says `on`. */
+  readonly meanwhile?: { readonly on: string; readonly act: (id: string) => Promise<void> }
+}
+
+/** A whole spec; more of it is written than judged. */
+interface Spec extends WatchedSpec {
+  TaskTemplate: {
+    ContainerSpec: { Image: string }
+    ForceUpdate: number
+    Placement: { Constraints?: string[] }
+  }
+  Labels: Record<string, string>
+}
+
+/** A service as the engine shows it. */
+interface Inspected extends WatchedService {
+  readonly ID: string
+  readonly Spec: Spec
+}
+
+async function get<T>(path: string): Promise<T> {
+  const { status, text } = await lab.engine.request('GET', path)
+  if (status !== 200) throw new Error(`Cannot get "${path}": ${status} ${text}`)
+  return JSON.parse(text)
+}
+
+async function look(id: string): Promise<Sight> {
+  const filters = encodeURIComponent(JSON.stringify({ service: { [id]: true } }))
+  const service = await get<WatchedService>(`/services/${id}`)
+  const tasks = await get<readonly Task[]>(`/tasks?filters=${filters}`)
+  return { service, tasks, nodes: await get<readonly Node[]>('/nodes'), now: Date.now() }
+}
+
+async function create({ flags = [], job = false }: Scene): Promise<string> {
+  const image = lab.image(job ? 'lab/job:v1' : 'lab/app:v1')
+  if (job) {
+    return lab.engine.docker('service', 'create', '--detach', '--network=host', ...flags, image)
+  }
+  const replicas = flags.includes('--mode=global') ? [] : ['--replicas=2']
+  return (await lab.createService({ image, args: [...replicas, ...WATCH, ...flags] })).id
+}
+
+/** Writes the newest spec with a change, until the engine takes it. */
+async function write(id: string, change: (spec: Spec) => void, query = ''): Promise<Rollout> {
+  return waitFor(`a write to service ${id}`, async () => {
+    const { Version, Spec } = await get<Inspected>(`/services/${id}`)
+    const previous = Spec.TaskTemplate.ContainerSpec.Image
+    change(Spec)
+    const writtenAt = new Date().toISOString()
+    const path = `/services/${id}/update?version=${Version.Index}${query}`
+    const { status, text } = await lab.engine.request('POST', path, Spec)
+    if (status !== 200 && !text.includes('out of sequence')) throw new Error(text)
+    const { ContainerSpec, ForceUpdate } = Spec.TaskTemplate
+    const rollout = { image: ContainerSpec.Image, forceUpdate: ForceUpdate, previous, writtenAt }
+    return status === 200 && { ...rollout, versionIndex: Version.Index }
+  })
+}
+
+async function settle(id: string, job: boolean): Promise<void> {
+  await waitFor(`service ${id} to settle`, async () => {
+    const { service, tasks = [] } = await look(id)
+    const mode = service.Spec.Mode ?? {}
+    const wanted = mode.ReplicatedJob?.TotalCompletions ?? mode.Replicated?.Replicas ?? 1
+    const state = job ? 'complete' : 'running'
+    return tasks.filter(({ Status }) => Status.State === state).length >= wanted
+  })
+}
+
+/** Judges every 50 ms until the rollout comes to its end, and a second longer. */
+async function watch(
+  rollout: Rollout,
+  id: string,
+  { meanwhile }: Scene,
+): Promise<{ readonly verdicts: readonly Convergence[]; readonly failed: readonly FailedTask[] }> {
+  const verdicts: Convergence[] = []
+  let failed: readonly FailedTask[] = []
+  let isDone = meanwhile === undefined
+  let looksAfterEnd = 0
+  await waitFor(
+    `the end of the rollout of ${id}`,
+    async () => {
+      const sight = await look(id)
+      if (!isDone && sight.service.UpdateStatus?.State === meanwhile?.on) {
+        isDone = true
+        await meanwhile?.act(id)
+      }
+      const verdict = judge(rollout, sight)
+      const alone = judge(rollout, { ...sight, tasks: undefined, nodes: undefined })
+      if (alone.state !== 'pending') expect(verdict).toEqual(alone)
+      if (verdict.state !== verdicts.at(-1)?.state) verdicts.push(verdict)
+      if (verdict.state === 'pending') return false
+      looksAfterEnd += 1
+      failed = looksAfterEnd === 1 ? evidence(rollout, sight.tasks ?? [], sight) : failed
+      return looksAfterEnd > LOOKS_AFTER_END
+    },
+    { intervalMs: INTERVAL_MS, timeoutMs: 90_000, describe: () => JSON.stringify(verdicts) },
+  )
+  return { verdicts, failed }
+}
+
+const rollback = '--update-failure-action=rollback'
+const onContinue = '--update-failure-action=continue'
+const allAtOnce = ['--update-parallelism=0', '--rollback-parallelism=0']
+const exited = { state: 'failed', error: 'task: non-zero exit (1)', exitCode: 1, node: /./ }
+const unhealthy = { state: 'complete', exitCode: 0, node: /./ }
+
+async function changeLabel(id: string): Promise<void> {
+  await write(id, (spec) => {
+    spec.Labels = { ...spec.Labels, touched: 'yes' }
+  })
+}
+
+describe.concurrent('every rollout is pending until its one verdict, which it keeps', () => {
+  test.each<[string, Scene, Convergence['state'], object?]>([
+    ['stop-first', { image: 'app:v2' }, 'converged'],
+    ['start-first', { image: 'app:v2', flags: ['--update-order=start-first'] }, 'converged'],
+    ['parallel', { image: 'app:v2', flags: allAtOnce }, 'converged'],
+    ['global', { image: 'app:v2', flags: ['--mode=global'] }, 'converged'],
+    [
+      'bad image, global, rollback',
+      { image: 'app:bad', flags: ['--mode=global', rollback] },
+      'rolled-back',
+      exited,
+    ],
+    ['no replicas', { image: 'app:v2', flags: ['--replicas=0'] }, 'converged'],
+    [
+      'replicated job',
+      { image: 'job:v1', job: true, flags: ['--mode=replicated-job', '--replicas=2'] },
+      'converged',
+    ],
+    ['global job', { image: 'job:v1', job: true, flags: ['--mode=global-job'] }, 'converged'],
+    [
+      'job that fails and is not restarted',
+      {
+        image: 'app:bad',
+        job: true,
+        flags: ['--mode=replicated-job', '--restart-condition=none'],
+      },
+      'failed',
+      exited,
+    ],
+    ['bad image, rollback', { image: 'app:bad', flags: [rollback] }, 'rolled-back', exited],
+    [
+      'bad image, rollback, start-first',
+      { image: 'app:bad', flags: [rollback, '--update-order=start-first'] },
+      'rolled-back',
+      exited,
+    ],
+    [
+      'bad image, rollback, parallel',
+      { image: 'app:bad', flags: [rollback, ...allAtOnce, '--replicas=3'] },
+      'rolled-back',
+      exited,
+    ],
+    ['bad image, pause', { image: 'app:bad' }, 'paused', exited],
+    ['bad image, continue', { image: 'app:bad', flags: [onContinue] }, 'failed', exited],
+    [
+      'no such image',
+      { image: 'none:v1' },
+      'paused',
+      { state: 'rejected', error: /^No such image/, exitCode: undefined },
+    ],
+    ['unhealthy image, pause', { image: 'app:unhealthy' }, 'paused', unhealthy],
+    [
+      'unhealthy image, continue',
+      { image: 'app:unhealthy', flags: [onContinue, '--replicas=1'] },
+      'failed',
+      unhealthy,
+    ],
+    [
+      'another image half way',
+      {
+        image: 'app:v2',
+        meanwhile: {
+          on: 'updating',
+          act: async (id) => {
+            await write(id, (spec) => {
+              spec.TaskTemplate.ContainerSpec.Image = lab.image('lab/app:v3')
+            })
+          },
+        },
+      },
+      'superseded',
+    ],
+    [
+      'a manual rollback half way',
+      {
+        image: 'app:v2',
+        meanwhile: {
+          on: 'updating',
+          act: async (id) => {
+            await write(id, () => {}, '&rollback=previous')
+          },
+        },
+      },
+      'superseded',
+    ],
+    [
+      'a label that changes half way',
+      { image: 'app:v2', meanwhile: { on: 'updating', act: changeLabel } },
+      'converged',
+    ],
+    [
+      'a label that changes in the middle of a rollback',
+      {
+        image: 'app:bad',
+        flags: [rollback],
+        meanwhile: { on: 'rollback_started', act: changeLabel },
+      },
+      'rolled-back',
+      exited,
+    ],
+    [
+      'the same image by force',
+      {
+        image: 'app:v1',
+        write: (spec) => {
+          spec.TaskTemplate.ForceUpdate += 1
+        },
+      },
+      'converged',
+    ],
+  ])(
+    '%s',
+    async (_, scene, state, failure) => {
+      const id = await create(scene)
+      try {
+        await settle(id, scene.job ?? false)
+        const rollout = await write(id, (spec) => {
+          spec.TaskTemplate.ContainerSpec.Image = lab.image(`lab/${scene.image}`)
+          scene.write?.(spec)
+        })
+        const { verdicts, failed } = await watch(rollout, id, scene)
+        const states = verdicts.map((verdict) => verdict.state).filter((one) => one !== 'pending')
+        expect({ states, verdicts }).toEqual({ states: [state], verdicts: expect.anything() })
+        if (failure === undefined) return
+        expect(failed.length).toBeGreaterThan(0)
+        for (const [key, value] of Object.entries(failure)) {
+          const actual = failed[0]?.[key as keyof FailedTask]
+          if (value instanceof RegExp) expect(actual).toMatch(value)
+          else expect([key, actual]).toEqual([key, value])
+        }
+      } finally {
+        await lab.engine.docker('service', 'rm', id)
+      }
+    },
+    150_000,
+  )
+
+  test('a constraint that no node meets: pending, and it says what for', async () => {
+    const scene = { image: 'app:v2' }
+    const id = await create(scene)
+    try {
+      await settle(id, false)
+      const rollout = await write(id, (spec) => {
+        spec.TaskTemplate.ContainerSpec.Image = lab.image('lab/app:v2')
+        spec.TaskTemplate.Placement = { Constraints: ['node.labels.no == where'] }
+      })
+      await waitFor('the message', async () => {
+        const verdict = judge(rollout, await look(id))
+        expect(verdict.state).toBe('pending')
+        return verdict.state === 'pending' && verdict.message.includes('no suitable node (')
+      })
+    } finally {
+      await lab.engine.docker('service', 'rm', id)
+    }
+  }, 60_000)
+})

@@ -11,6 +11,7 @@ import { ALLOW_UPDATES_LABEL, allowsUpdates, currentImage, nextSpec } from './se
 export interface Wish {
   /** The service's name or full ID, percent-decoded, not yet checked. */
   readonly service: string
+  /** The image, parsed at the edge. */
   readonly image: ImageReference
 }
 
@@ -86,7 +87,7 @@ function updatableImage(service: Service): string {
   if (image === undefined) {
     throw new DeployerError(
       'unsupported-service',
-      `Cannot update service "${name}": it does not run a container image`,
+      `Cannot update service "${name}": it runs a plugin or a network attachment, not a container image; choose another service`,
     )
   }
   return image

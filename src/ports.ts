@@ -15,8 +15,11 @@ export interface ServiceSpec {
 
 /** The parts of a Docker `Service` that Deployer looks at. */
 export interface Service {
+  /** 25 letters and digits, the same for the service's whole life. */
   readonly ID: string
+  /** Grows with every change, Swarm's own too; an update must name the one it replaces. */
   readonly Version: { readonly Index: number }
+  /** What its owner wants it to be. */
   readonly Spec: ServiceSpec
 }
 
@@ -58,6 +61,7 @@ export interface DeploymentEvent {
   readonly event: 'accepted'
   /** The service's name. */
   readonly service: string
+  /** The service's full ID. */
   readonly serviceId: string
   /** The image exactly as the caller sent it. */
   readonly image: string
@@ -73,7 +77,9 @@ export type Notifier = (event: DeploymentEvent) => void | Promise<void>
 
 /** What a message template can name, under the names that templates use. */
 export interface MessageData {
+  /** The image exactly as the caller sent it. */
   readonly Artifact: string
+  /** The service's name. */
   readonly ServiceName: string
 }
 
@@ -88,7 +94,10 @@ export interface Renderer {
 
 /** Structured logging, in the shape of pino's methods: fields first, then a constant message. */
 export interface Logger {
+  /** An accepted deployment. */
   info(fields: Readonly<Record<string, unknown>>, message: string): void
+  /** A refusal that is the caller's to mend. */
   warn(fields: Readonly<Record<string, unknown>>, message: string): void
+  /** A failure of the engine, a message that was not delivered, a fault of Deployer. */
   error(fields: Readonly<Record<string, unknown>>, message: string): void
 }

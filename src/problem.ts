@@ -57,8 +57,11 @@ export interface DeployerErrorOptions {
 /** A failure with a stable {@link ProblemCode} and a message that is safe to show to the caller. */
 export class DeployerError extends Error {
   override readonly name = 'DeployerError'
+  /** What went wrong. */
   readonly code: ProblemCode
+  /** After how many seconds trying again may help; undefined when waiting does not. */
   readonly retryAfterSeconds: number | undefined
+  /** Response headers that belong to the problem. */
   readonly headers: Readonly<Record<string, string>>
 
   /**
@@ -81,10 +84,15 @@ export class DeployerError extends Error {
 
 /** An RFC 9457 problem document with Deployer's `code` as an extension member. */
 export interface ProblemDocument {
+  /** A URN that ends in the code, or `about:blank`. */
   readonly type: string
+  /** The same for every problem of the code. */
   readonly title: string
+  /** The HTTP status. */
   readonly status: number
+  /** A {@link ProblemCode}, or `http-error`. */
   readonly code: string
+  /** What failed, with which value, and what to do. */
   readonly detail: string
 }
 

@@ -8,7 +8,7 @@ import { LosslessNumber, parse, stringify } from 'lossless-json'
  * @param text JSON text.
  * @returns The value. A number is a `number` where that prints as it was written, and else an
  *   opaque object that {@link stringifyJson} prints as it was written.
- * @throws SyntaxError when the text is not JSON or names a member twice.
+ * @throws SyntaxError when the text is not JSON.
  */
 export function parseJson(text: string): unknown {
   // Most texts survive JSON.parse as they are, which is several times faster; printing tells.

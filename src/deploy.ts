@@ -2,7 +2,7 @@
 // next spec.
 
 import type { ImageReference } from './image-reference.ts'
-import type { Service, Swarm } from './ports.ts'
+import type { Service, ServiceSpec, Swarm, UpdateOutcome } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import { isServiceName } from './service-name.ts'
 import { ALLOW_UPDATES_LABEL, allowsUpdates, currentImage, nextSpec } from './service-spec.ts'
@@ -46,7 +46,7 @@ export async function deploy(wish: Wish, swarm: Swarm): Promise<Deployment> {
     const service = await findService(wish.service, swarm)
     const previous = updatableImage(service)
     const next = nextSpec(service.Spec, wish.image)
-    if (next === 'unchanged' || (await swarm.updateService(service, next)) === 'updated') {
+    if (next === 'unchanged' || (await write(service, next, swarm)) === 'updated') {
       const { ID, Spec } = service
       return { service: Spec.Name, serviceId: ID, image: wish.image.given, previous }
     }
@@ -58,6 +58,27 @@ export async function deploy(wish: Wish, swarm: Swarm): Promise<Deployment> {
       )
     }
     await pause(attempt)
+  }
+}
+
+/**
+ * Writes the next spec. A call that fails may have been heard all the same: a leader that loses its
+ * quorum answers 500 and keeps the spec, a connection can break after the request was sent. So the
+ * service is looked at before a failure is called one.
+ */
+async function write(service: Service, next: ServiceSpec, swarm: Swarm): Promise<UpdateOutcome> {
+  try {
+    return await swarm.updateService(service, next)
+  } catch (error) {
+    const now = await swarm.inspectService(service.ID).catch(() => undefined)
+    const isWritten =
+      now !== undefined &&
+      now.Version.Index > service.Version.Index &&
+      currentImage(now.Spec) === currentImage(next)
+    if (isWritten) {
+      return 'updated'
+    }
+    throw error
   }
 }
 

@@ -1,6 +1,7 @@
 // Behaviour of accepted deployments.
 
 import type { ServiceSpec } from '../../src/ports.ts'
+import { DeployerError } from '../../src/problem.ts'
 import { equal } from '../support/equal.ts'
 import { type Case, createHarness, read, TOKEN } from './harness.ts'
 
@@ -132,6 +133,36 @@ export const deployments: readonly Case[] = [
       equal((await put('blog', { image: 'me/app:v2' })).status, 200)
       const spec = swarm.spec('blog')
       equal([spec.Labels?.n, spec.TaskTemplate.ContainerSpec?.Image], ['3', 'me/app:v2'])
+    },
+  },
+  {
+    name: 'an update whose answer was lost is no failure when the service has the image',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      const { ID } = swarm.addService('blog')
+      swarm.afterUpdate = () => {
+        throw new DeployerError('no-quorum', 'Cannot update: node lost leader status')
+      }
+      equal((await put('blog', { image: 'me/app:v2' })).status, 200)
+      equal(swarm.calls, ['inspect blog', 'update blog', `inspect ${ID}`])
+      equal(notifier.events.length, 1)
+    },
+  },
+  {
+    name: 'an update that failed is a failure when the service has another image, or cannot be seen',
+    async run() {
+      for (const isSeen of [true, false]) {
+        const { swarm, notifier, put } = createHarness()
+        swarm.addService('blog')
+        swarm.beforeUpdate = () => {
+          const fault = new DeployerError('no-quorum', 'Cannot update')
+          swarm.failure = isSeen ? undefined : fault
+          swarm.change('blog', (spec) => ({ ...spec, Labels: { ...spec.Labels, n: '1' } }))
+          throw fault
+        }
+        equal((await put('blog', { image: 'me/app:v2' })).body.code, 'no-quorum')
+        equal(notifier.events, [])
+      }
     },
   },
   {

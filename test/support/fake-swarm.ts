@@ -24,6 +24,8 @@ export interface FakeSwarm extends Swarm {
   change(name: string, change: (spec: ServiceSpec) => ServiceSpec): void
   /** Runs before each update is looked at. */
   beforeUpdate: () => void
+  /** Runs after each update was written, and before the caller hears of it. */
+  afterUpdate: () => void
   /** When set, every call rejects with it. */
   failure: unknown
 }
@@ -51,6 +53,7 @@ export function createFakeSwarm(): FakeSwarm {
   const fake: FakeSwarm = {
     calls,
     beforeUpdate() {},
+    afterUpdate() {},
     failure: undefined,
 
     addService(name, options = {}) {
@@ -85,6 +88,7 @@ export function createFakeSwarm(): FakeSwarm {
         return 'out-of-sequence'
       }
       write(current, structuredClone(spec))
+      fake.afterUpdate()
       return 'updated'
     },
   }

@@ -32,6 +32,7 @@ export interface BeanstalkdConnection {
   close(reason: string): void
 }
 
+/** Where jobs go. */
 export interface ConnectionOptions {
   readonly address: Address
   readonly tube: string
@@ -52,11 +53,12 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
   const client = new FiveBeansClient(address.host, address.port)
   const pending = new Set<(reason: string) => void>()
   const waiting: (() => void)[] = []
-  let state: 'opening' | 'open' | 'spoilt' = 'opening'
+  let isReady = false
+  let isSpoilt = false
   let idleTimer: NodeJS.Timeout | undefined
 
   function close(reason: string): void {
-    state = 'spoilt'
+    isSpoilt = true
     clearTimeout(idleTimer)
     for (const giveUp of pending) {
       giveUp(reason)
@@ -67,10 +69,10 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
   function settled(giveUp: (reason: string) => void): void {
     pending.delete(giveUp)
     if (pending.size === 0) {
-      if (state === 'open') {
-        idleTimer = setTimeout(close, IDLE_MS, 'it was idle')
-      } else {
+      if (isSpoilt) {
         close('it is spoilt')
+      } else {
+        idleTimer = setTimeout(close, IDLE_MS, 'it was idle')
       }
     }
   }
@@ -81,7 +83,7 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
       const end = (reason: string | null): void => {
         if (pending.has(giveUp)) {
           clearTimeout(timer)
-          state = reason === null ? state : 'spoilt'
+          isSpoilt ||= reason !== null
           settled(giveUp)
           if (reason === null) {
             resolve()
@@ -94,10 +96,12 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
       const timer = setTimeout(end, timeoutMs, `no answer within ${timeoutMs} ms`)
       pending.add(giveUp)
       const write = (): void => {
-        client.put(job.priority, job.delay, job.ttr, job.payload, (word) => end(answered(word)))
-        neverParseBodies(client)
+        if (pending.has(giveUp)) {
+          client.put(job.priority, job.delay, job.ttr, job.payload, (word) => end(answered(word)))
+          neverParseBodies(client)
+        }
       }
-      if (state === 'open') {
+      if (isReady) {
         write()
       } else {
         waiting.push(write)
@@ -111,8 +115,8 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
     client.use(tube, (word) => {
       if (word !== null) {
         close(answered(word) ?? '')
-      } else if (state === 'opening') {
-        state = 'open'
+      } else {
+        isReady = true
         for (const write of waiting.splice(0)) {
           write()
         }
@@ -121,7 +125,7 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
     neverParseBodies(client)
   })
   client.connect()
-  return { put, isUsable: () => state !== 'spoilt', close }
+  return { put, isUsable: () => !isSpoilt, close }
 }
 
 /**

@@ -69,7 +69,7 @@ export class BrokenExchange extends Error {
 const MAX_MESSAGE = 1000
 // A service is some kilobytes; a swarm's largest lists stay far below.
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
-// An engine has no use for more calls at once, and each one is a process when it goes through ssh.
+// An engine has no use for more calls at once; the others wait for their turn.
 const MAX_CONNECTIONS = 64
 
 /**

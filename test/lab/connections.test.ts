@@ -71,21 +71,7 @@ describe('tcp:// with TLS', () => {
   test('a daemon whose certificate is of another authority, or for another name, is not spoken to', async () => {
     const other = join(scratch, 'other')
     mkdirSync(other)
-    openssl(
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-subj',
-      '/CN=other',
-      '-days',
-      '1',
-      '-keyout',
-      `${other}/ca-key.pem`,
-      '-out',
-      `${other}/ca.pem`,
-    )
+    makeAuthority(other)
     for (const file of ['cert.pem', 'key.pem']) {
       writeFileSync(join(other, file), readFileSync(join(scratch, file)))
     }
@@ -147,24 +133,17 @@ function openssl(...args: readonly string[]): void {
   execFileSync('openssl', args, { stdio: 'ignore' })
 }
 
+/** A self-signed `ca.pem`, and its key. */
+function makeAuthority(folder: string): void {
+  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=authority']
+  openssl(...request, '-days', '1', '-keyout', `${folder}/ca-key.pem`, '-out', `${folder}/ca.pem`)
+}
+
 /** An authority, a server certificate for 127.0.0.1 and a client certificate, as Docker's docs do. */
 function makeCertificates(): void {
   const file = (name: string): string => join(scratch, name)
   const days = ['-days', '1']
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-subj',
-    '/CN=ca',
-    ...days,
-    '-keyout',
-    file('ca-key.pem'),
-    '-out',
-    file('ca.pem'),
-  )
+  makeAuthority(scratch)
   for (const [cert, key, extension] of [
     ['server-cert.pem', 'server-key.pem', 'subjectAltName=IP:127.0.0.1'],
     ['cert.pem', 'key.pem', 'extendedKeyUsage=clientAuth'],

@@ -1,5 +1,6 @@
 // The dockerode adapter against scripted HTTP servers: what no real engine can be made to do.
 
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -266,6 +267,14 @@ test('ssh is run as Docker runs it, and ended when it says nothing', async () =>
   )
   await vi.waitFor(() => expect(existsSync(`/proc/${pid}`)).toBe(false))
   rmSync(folder, { recursive: true })
+})
+
+test('ssh that cannot be run for want of a file descriptor does not end the process', () => {
+  const script = new URL('../support/ssh-without-descriptors.ts', import.meta.url).pathname
+  const command = `ulimit -n 120 && exec ${process.execPath} --import tsx ${script}`
+  const fault = JSON.parse(execFileSync('sh', ['-c', command], { encoding: 'utf8', stdio: 'pipe' }))
+  expect(fault.code).toBe('engine-unreachable')
+  expect(fault.message).toMatch(/cannot run ssh \(.*EMFILE/)
 })
 
 test('a name with several addresses tells why none of them answered', async () => {

@@ -136,6 +136,33 @@ describe('a message is reported as not delivered, with tube and reason, and noth
   })
 })
 
+test('a message that ran out of time while connecting takes no later one along', async () => {
+  const greetings: (() => void)[] = []
+  const server = await tcpLoopback((socket) => {
+    socket.on('data', (data) => {
+      for (const line of data.toString().split('\r\n')) {
+        if (line.startsWith('use')) {
+          greetings.push(() => socket.write('USING chat\r\n'))
+        } else if (line.startsWith('put')) {
+          socket.write('INSERTED 1\r\n')
+        }
+      }
+    })
+  })
+  const addr = `127.0.0.1:${server.port}`
+  const { notify } = createFivebeansNotifier({ addr, tube: 'chat', renderer, timeoutMs: 400 })
+  const early = Promise.resolve(notify(EVENT)).catch(String)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  const late = notify(EVENT)
+  expect(await early).toContain('no answer within 400 ms')
+  for (const greet of greetings) {
+    greet()
+  }
+  await late
+  await vi.waitFor(() => expect(server.openConnections()).toBe(0), { timeout: 3000 })
+  await server.close()
+})
+
 test('answers that come byte by byte are answers', async () => {
   const server = await tcpLoopback((socket) => {
     socket.setNoDelay()

@@ -655,17 +655,26 @@ describe('slots, once the engine says completed', () => {
   })
 })
 
-test('a pending message tells what the tasks wait for', () => {
-  const error = 'no suitable node (scheduling constraints not satisfied on 1 node)'
-  const seen = [task('1 new running/pending', { error }), task('2 old running/running')]
-  expect(look({ status: ['updating'] }, seen)).toEqual({
-    state: 'pending',
-    needsTasks: false,
-    message: `engine: updating: 0 of 2 tasks run; the task in slot 1 is pending: ${error}`,
-    progress: { running: 0, desired: 2 },
-    lookAgainInMs: 17_000,
-  })
-})
+test.each([
+  [1, 2],
+  [2, 1],
+])(
+  'a pending message tells what the task in slot %i waits for, not that slot %i has its turn yet',
+  (waiting, old) => {
+    const error = 'no suitable node (scheduling constraints not satisfied on 1 node)'
+    const seen = [
+      task(`${waiting} new running/pending`, { error }),
+      task(`${old} old running/running`),
+    ]
+    expect(look({ status: ['updating'] }, seen)).toEqual({
+      state: 'pending',
+      needsTasks: false,
+      message: `engine: updating: 0 of 2 tasks run; the task in slot ${waiting} is pending: ${error}`,
+      progress: { running: 0, desired: 2 },
+      lookAgainInMs: 17_000,
+    })
+  },
+)
 
 describe('a node that goes down under a new task, for which the engine waits for ever', () => {
   const global = spec('new', { Mode: { Global: {} } })

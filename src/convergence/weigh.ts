@@ -97,7 +97,9 @@ function describe(
   }
   const count = `${running} of ${desired} tasks ${isJob(aim.mode) ? 'are complete' : 'run'}`
   const states = ['failed', 'waiting', 'unproven'] as const
-  const [blocker] = states.flatMap((state) => inState(counts, state))
+  const blockers = states.flatMap((state) => inState(counts, state))
+  // A task that says why it waits tells more than one whose turn has not come.
+  const blocker = blockers.find(({ task }) => task.Status.Err) ?? blockers[0]
   if (blocker === undefined) {
     return count
   }

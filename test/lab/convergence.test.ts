@@ -280,11 +280,15 @@ describe.concurrent('every rollout is pending until its one verdict, which it ke
         spec.TaskTemplate.ContainerSpec.Image = lab.image('lab/app:v2')
         spec.TaskTemplate.Placement = { Constraints: ['node.labels.no == where'] }
       })
-      await waitFor('the message', async () => {
-        const verdict = judge(rollout, await look(id))
-        expect(verdict.state).toBe('pending')
-        return verdict.state === 'pending' && verdict.message.includes('no suitable node (')
-      })
+      await waitFor(
+        'the message',
+        async () => {
+          const verdict = judge(rollout, await look(id))
+          expect(verdict.state).toBe('pending')
+          return verdict.state === 'pending' && verdict.message.includes('no suitable node (')
+        },
+        { timeoutMs: 15_000, describe: async () => JSON.stringify(await look(id)) },
+      )
     } finally {
       await lab.engine.docker('service', 'rm', id)
     }

@@ -2,42 +2,50 @@
 
 import { type Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { bearer, isHeaderValue } from './auth.ts'
-import { bodyText, malformedBody } from './body.ts'
-import { deploy } from './deploy.ts'
-import { parseImageReference } from './image-reference.ts'
-import type { DeploymentEvent, Logger, Notifier, Swarm } from './ports.ts'
+import { answer } from './answer.ts'
+import { bearer } from './auth.ts'
+import { deploy, plan } from './deploy.ts'
+import { createTools } from './deploy-tools.ts'
+import type { KnownDeployment } from './deployments.ts'
+import { dryRunReport } from './dry-run.ts'
+import { createIdempotencyKeys, requestMark } from './idempotency.ts'
+import { notifyAccepted } from './notify.ts'
+import { checkOptions, type DeployerOptions } from './options.ts'
+import type { Logger } from './ports.ts'
 import { DeployerError, httpProblemResponse, problemResponse } from './problem.ts'
-import { requestLog, shortened, unauthorizedLog } from './request-log.ts'
+import { streamDeployment } from './progress-stream.ts'
+import {
+  readDryRun,
+  readIdempotencyKey,
+  readRegistryAuth,
+  readWait,
+  readWishBody,
+  wantsEvents,
+} from './request.ts'
+import { type LogFields, requestLog, shortened, unauthorizedLog } from './request-log.ts'
+import { findService } from './service-access.ts'
+import { ALLOW_UPDATES_LABEL } from './service-spec.ts'
+import { serviceStatus } from './service-status.ts'
+import { waitFor } from './waiting.ts'
 
-/** What {@link createDeployer} is made of. */
-export interface DeployerOptions {
-  /** What callers must send in the `Authorization` header, bare or after `Bearer`. */
-  readonly token: string
-  /** The swarm whose services are updated. */
-  readonly swarm: Swarm
-  /** Told of each accepted deployment, after the engine's answer. Default: nobody. */
-  readonly notifier?: Notifier
-  /**
-   * Gets one line per request for a deployment, accepted or refused; of those with a wrong token at
-   * most 20 a second. Default: nothing is logged.
-   */
-  readonly logger?: Logger
-}
-
-// A gateway may have a parameter `:name` of its own before it, and Hono would give that one.
+// A gateway may have parameters `:name` and `:id` of its own before it, and Hono would give those.
 const SERVICE_PARAMETER = 'deployer_service'
 const SERVICE_PATH = `/service/:${SERVICE_PARAMETER}` as const
+const DEPLOYMENT_PARAMETER = 'deployer_deployment'
+const DEPLOYMENT_PATH = `/deployments/:${DEPLOYMENT_PARAMETER}` as const
+const SERVICES_PATH = '/services'
+const ROUTE = /\/(?:service|deployments)\/[^/]*$/
 const SILENT: Logger = { info() {}, warn() {}, error() {} }
 
 /**
- * Makes the HTTP side of Deployer: `PUT /service/:name` with `{"image": "name:tag"}`.
+ * Makes the HTTP side of Deployer: `PUT /service/:name` with `{"image": "name:tag"}`,
+ * `GET /deployments/:id`, `GET /service/:name` and `GET /services`.
  *
- * @param options Token, swarm, and optionally notifier and logger; never changed.
+ * @param options Token, swarm, and whatever else is to differ; never changed.
  * @returns A Hono app. Its `fetch` is the handler; `gateway.route('/cd', app)` and
  *   `gateway.mount('/cd', app.fetch)` put it under a path of another Hono app. Every error it
  *   answers is an RFC 9457 problem document.
- * @throws TypeError when the token is empty or an option has the wrong type.
+ * @throws TypeError or RangeError that names an option that cannot be used.
  * @example
  * ```ts
  * import { createDeployer } from 'swarm-deployer'
@@ -49,35 +57,107 @@ const SILENT: Logger = { info() {}, warn() {}, error() {} }
  */
 export function createDeployer(options: DeployerOptions): Hono {
   checkOptions(options)
-  const { token, swarm, notifier, logger = SILENT } = options
+  const { token, swarm, notifier, logger = SILENT, basePath } = options
+  const signal = options.signal ?? new AbortController().signal
+  const tools = createTools(options, { logger, signal })
+  const keys = createIdempotencyKeys<Begun>()
   const app = new Hono()
-
   const authorized = bearer(token, unauthorizedLog(logger, serviceName))
+
   app.put(SERVICE_PATH, authorized, requestLog(logger, serviceName), async (c) => {
-    const image = parseImageReference(await wantedImage(c))
-    c.var.logFields.image = image.given
-    const wish = { service: serviceName(c), image }
-    const deployment = await deploy(wish, swarm).catch(rethrow)
-    c.set('logFields', { ...deployment })
-    if (notifier !== undefined) {
-      keepAlive(c, notify({ event: 'accepted', ...deployment }, notifier, logger))
+    const waitMs = readWait(c)
+    const isDryRun = readDryRun(c)
+    const registryAuth = readRegistryAuth(c)
+    const key = readIdempotencyKey(c)
+    const body = await readWishBody(c)
+    const service = serviceName(c)
+    c.var.logFields.image = body.image?.given ?? ''
+    const wish = { service, registryAuth, ...body }
+    if (isDryRun) {
+      c.var.logFields.dryRun = true
+      return c.json(dryRunReport(wish, await plan(wish, tools).catch(rethrow)))
     }
-    return c.json(deployment)
+    const begin = async (mark?: string): Promise<Begun> => {
+      const { deployment, warnings } = await deploy({ ...wish, mark }, tools).catch(rethrow)
+      if (notifier !== undefined && deployment.deployment.unwritten !== 'superseded') {
+        notifyAccepted(c, deployment, { notifier, logger })
+      }
+      return { id: deployment.id, warnings }
+    }
+    const { image, expect, force } = body
+    const request = [image?.given, expect?.given, force]
+    const mark = key === undefined ? undefined : await requestMark(key, request)
+    const { id, warnings } = await (mark === undefined
+      ? begin()
+      : keys.once(service, mark, () => begin(mark)))
+    const known = tools.deployments.find(id)
+    const response = await told(c, known, { waitMs, warnings, underWay: 'accepted' })
+    c.set('logFields', logFields(known))
+    return response
   })
 
-  app.all(SERVICE_PATH, (c) => {
-    throw new DeployerError(
-      'method-not-allowed',
-      `Cannot ${c.req.method} a service: send PUT with {"image": "name:tag"}`,
-      { headers: { Allow: 'PUT' } },
-    )
+  app.get(SERVICE_PATH, authorized, async (c) => {
+    const service = await findService(serviceName(c), swarm).catch(rethrow)
+    return c.json(serviceStatus(service, await swarm.listTasks(service.ID).catch(rethrow)))
   })
+
+  app.get(SERVICES_PATH, authorized, async (c) => {
+    const services = await swarm.listServices(`${ALLOW_UPDATES_LABEL}=true`).catch(rethrow)
+    return c.json(services.map((service) => serviceStatus(service)))
+  })
+
+  app.get(DEPLOYMENT_PATH, authorized, async (c) => {
+    const waitMs = readWait(c)
+    const known = tools.deployments.find(c.req.param(DEPLOYMENT_PARAMETER))
+    return told(c, known, { waitMs, warnings: [], underWay: 'pending' })
+  })
+
+  /** Answers with a deployment: at once, when its end is in, or event by event. */
+  async function told(
+    c: Context,
+    known: KnownDeployment,
+    { waitMs, warnings, underWay }: Telling,
+  ): Promise<Response> {
+    if (wantsEvents(c)) {
+      const location = locationOf(c, known)
+      return streamDeployment(c, known, { waitMs, warnings, signal, location })
+    }
+    if (waitMs !== undefined) {
+      await waitFor(known.ended, { timeoutMs: waitMs, signals: [signal, c.req.raw.signal] })
+    } else if (underWay === 'pending') {
+      await waitFor(known.looked, { signals: [signal, c.req.raw.signal] })
+      const { fault, service } = known.standing().seen
+      if (fault !== undefined && service === undefined && known.outcome() === undefined) {
+        throw fault
+      }
+    }
+    return answer(known, {
+      location: locationOf(c, known),
+      underWay: waitMs === undefined ? underWay : 'rollout-pending',
+      warnings,
+    })
+  }
+
+  function locationOf(c: Context, { id }: KnownDeployment): string {
+    const base = basePath ?? new URL(c.req.url).pathname.replace(ROUTE, '')
+    return `${base}/deployments/${id}`
+  }
+
+  for (const [path, allow] of METHODS) {
+    app.all(path, (c) => {
+      throw new DeployerError(
+        'method-not-allowed',
+        `Cannot ${c.req.method} ${JSON.stringify(shortened(c.req.path))}: send ${allow}`,
+        { headers: { Allow: allow } },
+      )
+    })
+  }
 
   app.notFound((c) =>
     problemResponse(
       new DeployerError(
         'not-found',
-        `Cannot find ${JSON.stringify(shortened(c.req.path))}: the path is /service/<name>`,
+        `Cannot find ${JSON.stringify(shortened(c.req.path))}: the paths are /service/<name>, /services and /deployments/<id>`,
       ),
     ),
   )
@@ -101,69 +181,34 @@ export function createDeployer(options: DeployerOptions): Hono {
   return app
 }
 
+interface Begun {
+  readonly id: string
+  readonly warnings: readonly string[]
+}
+
+interface Telling {
+  readonly waitMs: number | undefined
+  readonly warnings: readonly string[]
+  readonly underWay: 'accepted' | 'pending'
+}
+
+const METHODS = [
+  [SERVICE_PATH, 'GET, PUT'],
+  [SERVICES_PATH, 'GET'],
+  [DEPLOYMENT_PATH, 'GET'],
+] as const
+
 function serviceName(c: Context): string {
   return c.req.param(SERVICE_PARAMETER) ?? ''
 }
 
-function checkOptions({ token, swarm, notifier, logger }: DeployerOptions): void {
-  if (typeof token !== 'string' || token === '') {
-    throw new TypeError('Cannot create a deployer without a token: set `token` to a string')
-  }
-  if (!isHeaderValue(token)) {
-    throw new TypeError('Cannot use `token`: no header can hold it, so it would never match')
-  }
-  if (typeof swarm?.inspectService !== 'function' || typeof swarm.updateService !== 'function') {
-    throw new TypeError('Cannot create a deployer without a swarm: set `swarm` to a Swarm')
-  }
-  if (notifier !== undefined && typeof notifier !== 'function') {
-    throw new TypeError('Cannot use `notifier`: it must be a function')
-  }
-  const methods = [logger?.info, logger?.warn, logger?.error]
-  if (logger !== undefined && methods.some((method) => typeof method !== 'function')) {
-    throw new TypeError('Cannot use `logger`: it must have the methods info, warn and error')
-  }
-}
-
-/** The content type is not looked at: curl's `-d` says `application/x-www-form-urlencoded`. */
-async function wantedImage(c: Context): Promise<string> {
-  const body = parseJson(await bodyText(c))
-  if (typeof body === 'object' && body !== null && 'image' in body) {
-    if (typeof body.image === 'string') {
-      return body.image
-    }
-    throw malformedBody('"image" is not a string')
-  }
-  throw malformedBody('it is no JSON object with the member "image"')
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw malformedBody('it is not JSON', cause)
-  }
+function logFields({ id, deployment, outcome }: KnownDeployment): LogFields {
+  const { service, serviceId, image, resolved, previous } = deployment
+  const verdict = outcome()?.verdict ?? 'accepted'
+  return { service, serviceId, image, resolved, previous, verdict, deploymentId: id }
 }
 
 /** Hono lets pass what is no Error, and then nobody would answer. */
 function rethrow(thrown: unknown): never {
   throw thrown instanceof Error ? thrown : new Error(`Not an Error was thrown: ${String(thrown)}`)
-}
-
-/** Never rejects: a message that fails is logged and changes nothing for the deployment. */
-async function notify(event: DeploymentEvent, notifier: Notifier, logger: Logger): Promise<void> {
-  try {
-    await notifier(event)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    logger.error({ ...event, reason }, 'message not delivered')
-  }
-}
-
-/** Runtimes that stop a request's work with its response (workerd) are asked to wait for this. */
-function keepAlive(c: Context, work: Promise<void>): void {
-  try {
-    c.executionCtx.waitUntil(work)
-  } catch {
-    // Hono throws where the runtime has no execution context; there the work goes on by itself.
-  }
 }

@@ -1,120 +1,127 @@
-// The story of a deployment: inspect the service, check that its owner allows updates, write the
-// next spec.
+// The story of a deployment: find the service, check that it may be updated, resolve the image, wait
+// for the turn, write the next spec.
 
-import type { ImageReference } from './image-reference.ts'
-import type { Service, ServiceSpec, Swarm, UpdateOutcome } from './ports.ts'
-import { DeployerError } from './problem.ts'
-import { isServiceName } from './service-name.ts'
-import { ALLOW_UPDATES_LABEL, allowsUpdates, currentImage, nextSpec } from './service-spec.ts'
+import type { KnownDeployment } from './deployments.ts'
+import { type Resolution, type ResolutionTools, resolveImage } from './image-resolution.ts'
+import type { NodeList } from './node-list.ts'
+import { hasSuitableNode, noSuitableNode } from './platforms.ts'
+import type { Service } from './ports.ts'
+import { checkExpected, findUpdatable, updatableImage } from './service-access.ts'
+import { markedDeployment, newDeployment } from './service-deployment.ts'
+import type { ServiceEvents } from './service-events.ts'
+import type { Change } from './service-spec.ts'
+import type { Wish } from './wish.ts'
+import { type WriteTools, write } from './write.ts'
+import type { WriteQueue } from './write-queue.ts'
 
-/** What a caller wants: that a service runs an image. */
-export interface Wish {
-  /** The service's name or full ID, percent-decoded, not yet checked. */
-  readonly service: string
-  /** The image, parsed at the edge. */
-  readonly image: ImageReference
+/** What deployments are made with. */
+export interface DeployTools extends ResolutionTools, WriteTools {
+  readonly events: ServiceEvents
+  readonly nodes: NodeList
+  readonly queue: WriteQueue<KnownDeployment>
+  /** Numbers requests in the order in which they come in. */
+  readonly nextOrder: () => number
 }
 
-/** A wish that the engine has written down, or that was fulfilled already. */
-export interface Deployment {
-  /** The service's name. */
-  readonly service: string
-  readonly serviceId: string
-  /** The image exactly as the caller sent it. */
-  readonly image: string
-  /** The image that the spec named before. */
-  readonly previous: string
+/** An accepted deployment. */
+export interface Accepted {
+  readonly deployment: KnownDeployment
+  /** What the caller should know. */
+  readonly warnings: readonly string[]
 }
 
-// Swarm's orchestrator bumps a service's version while it rolls out, a few times a second at most.
-const KEEP_TRYING_MS = 10_000
-const LONGEST_PAUSE_MS = 400
+/** What would be written. */
+export interface Plan {
+  readonly service: Service
+  readonly change: Change
+  /** What the nodes are to pull the image with. Secret. */
+  readonly registryAuth?: string | undefined
+  /** What the caller should know. */
+  readonly warnings: readonly string[]
+}
+
+// Nodes come and go; one that can run the image is looked for anew before a deployment is refused.
+const NODES_MAX_AGE_MS = 60_000
 
 /**
  * Updates a service to an image.
  *
  * @param wish Which service, which image.
- * @param swarm The swarm that has the service.
- * @returns The deployment, once the engine has accepted it.
- * @throws DeployerError `service-not-found`, `updates-not-allowed`, `unsupported-service`,
- *   `update-out-of-sequence` when the service changed under every attempt for 10 s, and whatever
- *   the {@link Swarm} throws.
+ * @param tools The swarm that has the service, and what is known of it.
+ * @returns The deployment, once the engine has accepted it, or what it joined.
+ * @throws DeployerError what {@link plan} throws, `idempotency-key-reused`,
+ *   and what {@link write} throws.
  */
-export async function deploy(wish: Wish, swarm: Swarm): Promise<Deployment> {
-  const giveUpAt = Date.now() + KEEP_TRYING_MS
-  for (let attempt = 1; ; attempt += 1) {
-    const service = await findService(wish.service, swarm)
-    const previous = updatableImage(service)
-    const next = nextSpec(service.Spec, wish.image)
-    if (next === 'unchanged' || (await write(service, next, swarm)) === 'updated') {
-      const { ID, Spec } = service
-      return { service: Spec.Name, serviceId: ID, image: wish.image.given, previous }
-    }
-    if (Date.now() >= giveUpAt) {
-      throw new DeployerError(
-        'update-out-of-sequence',
-        `Cannot update service "${service.Spec.Name}": somebody else changed it at each of ${attempt} attempts; nothing was written, try again`,
-        { retryAfterSeconds: 1 },
-      )
-    }
-    await pause(attempt)
+export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> {
+  const order = tools.nextOrder()
+  const service = await findUpdatable(wish, tools.swarm)
+  tools.events.prepare()
+  const marked = markedDeployment(wish, service)
+  if (marked !== undefined) {
+    return { deployment: tools.deployments.adopt(tools.deployments.look(marked)), warnings: [] }
   }
+  const { change, registryAuth, warnings } = await planFor(service, wish, tools)
+  const turn = await tools.queue.enter(service.ID, {
+    order,
+    key: JSON.stringify([change.image, change.force, wish.expect?.given]),
+    write: (hasWaited) =>
+      write({ wish, change, registryAuth }, hasWaited ? undefined : service, tools),
+  })
+  if (turn.kind === 'written') {
+    return { deployment: turn.value, warnings }
+  }
+  const { deployment } = turn.by
+  const unwritten = newDeployment(service, {
+    ...{ wish, change, nowMs: tools.swarm.now() },
+    unwritten: 'superseded',
+  })
+  const message = `A later request was written first: ${deployment.image}, deployment ${turn.by.id}`
+  return { deployment: tools.deployments.keep(unwritten, message), warnings }
 }
 
 /**
- * Writes the next spec. A call that fails may have been heard all the same: a leader that loses its
- * quorum answers 500 and keeps the spec, a connection can break after the request was sent. So the
- * service is looked at before a failure is called one.
+ * Finds out what a deployment would write; nothing is changed.
+ *
+ * @param wish Which service, which image.
+ * @param tools The swarm that has the service.
+ * @returns The service and its change.
+ * @throws DeployerError `service-not-found`, `updates-not-allowed`, `unsupported-service`,
+ *   `image-mismatch`, `image-not-found`, `image-not-readable`, `registry-unavailable`,
+ *   `no-suitable-node`, and whatever the {@link Swarm} throws.
  */
-async function write(service: Service, next: ServiceSpec, swarm: Swarm): Promise<UpdateOutcome> {
-  try {
-    return await swarm.updateService(service, next)
-  } catch (error) {
-    const now = await swarm.inspectService(service.ID).catch(() => undefined)
-    const isWritten =
-      now !== undefined &&
-      now.Version.Index > service.Version.Index &&
-      currentImage(now.Spec) === currentImage(next)
-    if (isWritten) {
-      return 'updated'
+export async function plan(wish: Wish, tools: DeployTools): Promise<Plan> {
+  return planFor(await findUpdatable(wish, tools.swarm), wish, tools)
+}
+
+async function planFor(service: Service, wish: Wish, tools: DeployTools): Promise<Plan> {
+  checkExpected(service, wish)
+  const current = updatableImage(service)
+  const { image, registryAuth, force } = wish
+  const resolution: Resolution =
+    image === undefined
+      ? { image: current, warnings: [] }
+      : await resolveImage({ image, registryAuth }, current, tools)
+  const { platforms } = resolution
+  if (platforms !== undefined && platforms.length > 0) {
+    await checkNodes(image?.given ?? current, platforms, tools.nodes)
+  }
+  const change = {
+    image: resolution.image,
+    ...(platforms === undefined ? {} : { platforms }),
+    force,
+  }
+  return { service, change, registryAuth: resolution.registryAuth, warnings: resolution.warnings }
+}
+
+async function checkNodes(
+  image: string,
+  platforms: NonNullable<Change['platforms']>,
+  nodes: NodeList,
+): Promise<void> {
+  if (!hasSuitableNode(platforms, await nodes.read(NODES_MAX_AGE_MS))) {
+    const latest = await nodes.read(0)
+    if (!hasSuitableNode(platforms, latest)) {
+      throw noSuitableNode(image, platforms, latest)
     }
-    throw error
   }
-}
-
-/** The engine also finds a service by a prefix of its ID, which a caller can only mean by mistake. */
-async function findService(nameOrId: string, swarm: Swarm): Promise<Service> {
-  if (isServiceName(nameOrId)) {
-    const service = await swarm.inspectService(nameOrId)
-    if (service.Spec.Name === nameOrId || service.ID === nameOrId) {
-      return service
-    }
-  }
-  throw new DeployerError(
-    'service-not-found',
-    `Cannot find service ${JSON.stringify(nameOrId.slice(0, 100))}: give the full name or ID that "docker service ls" shows`,
-  )
-}
-
-function updatableImage(service: Service): string {
-  const name = service.Spec.Name
-  if (!allowsUpdates(service.Spec)) {
-    throw new DeployerError(
-      'updates-not-allowed',
-      `Cannot update service "${name}": its owner has not allowed it; run: docker service update --label-add ${ALLOW_UPDATES_LABEL}=true ${name}`,
-    )
-  }
-  const image = currentImage(service.Spec)
-  if (image === undefined) {
-    throw new DeployerError(
-      'unsupported-service',
-      `Cannot update service "${name}": it runs a plugin or a network attachment, not a container image; choose another service`,
-    )
-  }
-  return image
-}
-
-function pause(attempt: number): Promise<void> {
-  const longest = Math.min(LONGEST_PAUSE_MS, 20 * 2 ** attempt)
-  return new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)))
 }

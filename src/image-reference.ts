@@ -90,7 +90,7 @@ export function parseImageReference(given: string): ImageReference {
  * @returns Such as `docker.io/library/nginx:latest`.
  */
 export function canonicalForm(reference: ImageReference): string {
-  const tag = reference.tag ?? (reference.digest === undefined ? DEFAULT_TAG : undefined)
+  const tag = tagOf(reference)
   return fullName(reference) + suffix({ ...reference, ...(tag === undefined ? {} : { tag }) })
 }
 
@@ -115,10 +115,73 @@ export function isSameImage(one: ImageReference, other: string): boolean {
   if (one.given === other) {
     return true
   }
+  const reference = parsed(other)
+  return reference !== undefined && canonicalForm(one) === canonicalForm(reference)
+}
+
+/**
+ * Whether two spellings name the same repository of the same registry.
+ *
+ * @param one A reference.
+ * @param other Another one, as some spec spells it.
+ * @returns True when only tag and digest may differ.
+ */
+export function isSameRepository(one: ImageReference, other: string): boolean {
+  const reference = parsed(other)
+  return reference !== undefined && fullName(one) === fullName(reference)
+}
+
+/**
+ * Whether a running image is one that somebody expects.
+ *
+ * @param expected What is expected; its digest counts when it has one, and then its tag need not
+ *   be there.
+ * @param running The image as some spec spells it.
+ * @returns True when registry and repository are the same, and whatever tag and digest were expected.
+ */
+export function isExpectedImage(expected: ImageReference, running: string): boolean {
+  const other = parsed(running)
+  return (
+    other !== undefined &&
+    fullName(expected) === fullName(other) &&
+    (expected.digest === undefined || expected.digest === other.digest) &&
+    (tagOf(expected) === undefined || tagOf(expected) === tagOf(other))
+  )
+}
+
+/**
+ * Writes an image reference as Docker's CLI pins it.
+ *
+ * @param reference What the caller wants.
+ * @param digest What the registry has for it.
+ * @returns Such as `me/blog:v1.12@sha256:…`; as it was given when it has a digest already.
+ */
+export function pinnedForm(reference: ImageReference, digest: string): string {
+  return reference.digest === undefined
+    ? familiarForm({ ...reference, tag: reference.tag ?? DEFAULT_TAG, digest })
+    : reference.given
+}
+
+/**
+ * The digest that an image is pinned to.
+ *
+ * @param image The image as some spec spells it.
+ * @returns Such as `sha256:…`; null where there is none.
+ */
+export function digestOf(image: string): string | null {
+  return parsed(image)?.digest ?? null
+}
+
+/** The tag that a reference means: `latest` unless there is a digest. */
+function tagOf({ tag, digest }: ImageReference): string | undefined {
+  return tag ?? (digest === undefined ? DEFAULT_TAG : undefined)
+}
+
+function parsed(text: string): ImageReference | undefined {
   try {
-    return canonicalForm(one) === canonicalForm(parseImageReference(other))
+    return parseImageReference(text)
   } catch {
-    return false
+    return undefined
   }
 }
 

@@ -9,16 +9,28 @@ export type ProblemCode =
   | 'updates-not-allowed'
   | 'not-found'
   | 'service-not-found'
+  | 'deployment-not-found'
   | 'method-not-allowed'
+  | 'image-mismatch'
+  | 'superseded'
+  | 'service-removed'
+  | 'verdict-unknown'
   | 'body-too-large'
   | 'unsupported-service'
+  | 'image-not-found'
+  | 'image-not-readable'
+  | 'no-suitable-node'
+  | 'idempotency-key-reused'
+  | 'rollout-failed'
   | 'internal-error'
   | 'engine-error'
   | 'engine-unreachable'
   | 'not-a-manager'
   | 'swarm-locked'
   | 'no-quorum'
+  | 'registry-unavailable'
   | 'update-out-of-sequence'
+  | 'rollout-pending'
 
 /** The table: each code with its HTTP status and the title of its problem document. */
 const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: string]>> = {
@@ -29,16 +41,28 @@ const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: st
   'updates-not-allowed': [403, 'The service does not allow updates'],
   'not-found': [404, 'There is nothing at this path'],
   'service-not-found': [404, 'There is no such service'],
+  'deployment-not-found': [404, 'There is no such deployment'],
   'method-not-allowed': [405, 'The method is not allowed here'],
+  'image-mismatch': [409, 'The service runs another image than expected'],
+  superseded: [409, 'A later deployment took the place of this one'],
+  'service-removed': [410, 'The service was removed'],
+  'verdict-unknown': [410, 'Nobody can know any more what became of the deployment'],
   'body-too-large': [413, 'The request body is too large'],
   'unsupported-service': [422, 'The service does not run a container image'],
+  'image-not-found': [422, 'The registry does not have the image'],
+  'image-not-readable': [422, 'The image is absent or private'],
+  'no-suitable-node': [422, 'No node can run the image'],
+  'idempotency-key-reused': [422, 'The idempotency key was used for another request'],
+  'rollout-failed': [424, 'The rollout failed'],
   'internal-error': [500, 'Deployer failed'],
   'engine-error': [502, 'The Docker Engine refused'],
   'engine-unreachable': [503, 'The Docker Engine cannot be reached'],
   'not-a-manager': [503, 'The Docker Engine is not a swarm manager'],
   'swarm-locked': [503, 'The swarm is locked'],
   'no-quorum': [503, 'The swarm has no leader'],
+  'registry-unavailable': [503, 'The image registry cannot be reached'],
   'update-out-of-sequence': [503, 'The service kept changing'],
+  'rollout-pending': [504, 'The rollout is still under way'],
 }
 
 /** Every {@link ProblemCode}. */
@@ -52,6 +76,8 @@ export interface DeployerErrorOptions {
   readonly retryAfterSeconds?: number
   /** Response headers that belong to the problem, such as `WWW-Authenticate` or `Allow`. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Extension members of the problem document (RFC 9457 section 3.2). */
+  readonly members?: Readonly<Record<string, unknown>>
 }
 
 /** A failure with a stable {@link ProblemCode} and a message that is safe to show to the caller. */
@@ -63,17 +89,20 @@ export class DeployerError extends Error {
   readonly retryAfterSeconds: number | undefined
   /** Response headers that belong to the problem. */
   readonly headers: Readonly<Record<string, string>>
+  /** Extension members of the problem document. */
+  readonly members: Readonly<Record<string, unknown>>
 
   /**
    * @param code What went wrong, from the closed list.
    * @param message What failed, with which value, and what to do; no secrets.
-   * @param options Cause, `Retry-After` in seconds, further headers.
+   * @param options Cause, `Retry-After` in seconds, further headers and members.
    */
   constructor(code: ProblemCode, message: string, options: DeployerErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
     this.retryAfterSeconds = options.retryAfterSeconds
     this.headers = options.headers ?? {}
+    this.members = options.members ?? {}
   }
 
   /** The HTTP status that goes with the code. */
@@ -94,6 +123,8 @@ export interface ProblemDocument {
   readonly code: string
   /** What failed, with which value, and what to do. */
   readonly detail: string
+  /** What else the problem tells: of a deployment, all that its plain answer would. */
+  readonly [member: string]: unknown
 }
 
 /**
@@ -119,7 +150,8 @@ export function problemAnswer(error: DeployerError): () => Response {
     headers['Retry-After'] = String(error.retryAfterSeconds)
   }
   const type = `urn:problem-type:deployer:${error.code}`
-  return answer({ type, title, status, code: error.code, detail: error.message }, headers)
+  const { code, message: detail, members } = error
+  return answer({ type, title, status, code, detail, ...members }, headers)
 }
 
 /**

@@ -10,7 +10,12 @@ export interface LogFields {
   service: string
   serviceId?: string
   image?: string
+  resolved?: string
   previous?: string
+  verdict?: string
+  deploymentId?: string
+  /** Whether the caller only asked what would happen. */
+  dryRun?: true
 }
 
 /** What {@link requestLog} puts on the context. */
@@ -22,8 +27,8 @@ export interface LogEnv {
 const UNAUTHORIZED_LINES_A_SECOND = 20
 
 /**
- * Middleware that writes `deployment accepted` or `deployment refused`, with the fields that the
- * handlers put into `logFields`.
+ * Middleware that writes `deployment accepted`, `deployment tried` (a dry run) or `deployment
+ * refused`, with the fields that the handlers put into `logFields`.
  *
  * @param logger Gets the lines.
  * @param serviceName Tells the name that the path holds; shown shortened.
@@ -43,7 +48,7 @@ export function requestLog(
       durationMs: Math.round(performance.now() - startedAt),
     }
     if (c.error === undefined) {
-      logger.info(fields, 'deployment accepted')
+      logger.info(fields, fields.dryRun ? 'deployment tried' : 'deployment accepted')
     } else {
       const level = c.res.status < 500 ? 'warn' : 'error'
       logger[level]({ ...fields, ...described(c.error) }, 'deployment refused')

@@ -1,7 +1,8 @@
 // What a service's spec says about updates, and the spec that comes next.
 
-import { type ImageReference, isSameImage } from './image-reference.ts'
-import type { ServiceSpec } from './ports.ts'
+import { isSameImage, parseImageReference } from './image-reference.ts'
+import type { Service, ServiceSpec } from './ports.ts'
+import type { Platform } from './swarm-types.ts'
 
 /** The label by which a service's owner allows updates. */
 export const ALLOW_UPDATES_LABEL = 'deployer.allowUpdates'
@@ -27,20 +28,51 @@ export function currentImage(spec: ServiceSpec): string | undefined {
   return spec.TaskTemplate.ContainerSpec?.Image
 }
 
+/** What is to become of a spec. */
+export interface Change {
+  /** The image as the spec is to spell it. */
+  readonly image: string
+  /** The platforms that the image is for; undefined: as they are. */
+  readonly platforms?: readonly Platform[]
+  /** Whether to replace the tasks even where the image stays. */
+  readonly force: boolean
+}
+
 /**
- * The spec that makes a service run an image: the same one, but for the image.
+ * The spec that makes a service run an image: the same one, but for the image, its platforms, and
+ * `ForceUpdate` where that is asked for.
  *
  * @param spec The whole spec, as the engine gave it.
- * @param image The wanted image.
- * @returns The next spec, or `unchanged` when the spec names that image already. Writing the same
- *   spec again is not harmless: the engine forgets `PreviousSpec` and `UpdateStatus` over it.
+ * @param change What is wanted.
+ * @returns The next spec.
  */
-export function nextSpec(spec: ServiceSpec, image: ImageReference): ServiceSpec | 'unchanged' {
-  const current = currentImage(spec)
-  if (current !== undefined && isSameImage(image, current)) {
-    return 'unchanged'
-  }
+export function nextSpec(spec: ServiceSpec, { image, platforms, force }: Change): ServiceSpec {
   const { TaskTemplate } = spec
-  const ContainerSpec = { ...TaskTemplate.ContainerSpec, Image: image.given }
-  return { ...spec, TaskTemplate: { ...TaskTemplate, ContainerSpec } }
+  const { ContainerSpec, Placement, ForceUpdate = 0 } = TaskTemplate
+  return {
+    ...spec,
+    TaskTemplate: {
+      ...TaskTemplate,
+      ContainerSpec: { ...ContainerSpec, Image: image },
+      ...(platforms === undefined ? {} : { Placement: { ...Placement, Platforms: platforms } }),
+      ...(force ? { ForceUpdate: ForceUpdate + 1 } : {}),
+    },
+  }
+}
+
+/**
+ * Whether a service needs no write to get an image. Writing the same spec again is not harmless: the
+ * engine forgets `PreviousSpec` and `UpdateStatus` over it.
+ *
+ * @param service The service.
+ * @param change What is wanted.
+ * @returns True when the spec names that very image, and its rollout is not paused: writing it again
+ *   resumes that.
+ */
+export function isWritten({ Spec, UpdateStatus }: Service, { image, force }: Change): boolean {
+  const current = currentImage(Spec)
+  const isPaused = UpdateStatus?.State === 'paused' || UpdateStatus?.State === 'rollback_paused'
+  return (
+    !force && !isPaused && current !== undefined && isSameImage(parseImageReference(image), current)
+  )
 }

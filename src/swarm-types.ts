@@ -27,12 +27,25 @@ export interface UpdateConfig {
   readonly Monitor?: number
 }
 
+/** An operating system and a processor, as Go names them or as `uname` does. */
+export interface Platform {
+  readonly Architecture?: string
+  readonly OS?: string
+}
+
+/** Where the tasks of a service may run. */
+export interface Placement {
+  /** Any of them will do; absent or empty: every node will. */
+  readonly Platforms?: readonly Platform[] | null
+}
+
 /** What the tasks of a service are made of. */
 export interface TaskSpec {
   /** What runs in the task's container; absent for plugins and network attachments. */
   readonly ContainerSpec?: { readonly Image: string } | null
   /** Counts the times that the tasks were replaced for no other reason; absent: 0. */
   readonly ForceUpdate?: number
+  readonly Placement?: Placement | null
 }
 
 /** The parts of a `ServiceSpec` that tell what a rollout aims at. */
@@ -109,7 +122,7 @@ export interface Task {
 /** The parts of a `Node` that tell whether its tasks count. */
 export interface Node {
   readonly ID: string
-  readonly Description?: { readonly Hostname?: string }
+  readonly Description?: { readonly Hostname?: string; readonly Platform?: Platform }
   /** `active`, `pause` or `drain`. */
   readonly Spec?: { readonly Availability?: string }
   /** `ready`, `down`, `unknown` or `disconnected`. */

@@ -29,15 +29,17 @@ export interface Pending {
   readonly lookAgainInMs?: number
 }
 
-/** What became of a rollout; all but `pending` is its end. */
-export type Convergence =
-  | Pending
-  | { readonly state: 'converged' }
+/** The end of a rollout. */
+export type Ended =
+  | { readonly state: 'converged'; readonly message?: undefined }
   | {
       readonly state: 'rolled-back' | 'paused' | 'failed' | 'superseded'
       /** Why, in the engine's words where it has some. */
       readonly message: string
     }
+
+/** What became of a rollout, so far. */
+export type Convergence = Pending | Ended
 
 /**
  * Says that a rollout is not at its end.

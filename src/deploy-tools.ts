@@ -1,0 +1,37 @@
+// What a deployer works with, put together from its options.
+
+import type { DeployTools } from './deploy.ts'
+import { createDeployments, type KnownDeployment } from './deployments.ts'
+import { createNodeList } from './node-list.ts'
+import type { DeployerOptions } from './options.ts'
+import type { Logger } from './ports.ts'
+import { createServiceEvents } from './service-events.ts'
+import { createWriteQueue } from './write-queue.ts'
+
+const THIRTY_MINUTES_MS = 30 * 60 * 1000
+
+/**
+ * Makes the tools of one deployer; nothing of them is shared with another.
+ *
+ * @param options The deployer's options.
+ * @param defaults The logger and the signal, also where the options have none.
+ * @returns The tools; the swarm has not been asked anything yet.
+ */
+export function createTools(
+  options: DeployerOptions,
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+): DeployTools {
+  const { swarm, resolveImage = 'auto', registryAuth = () => undefined } = options
+  const { rolloutTimeoutMs = THIRTY_MINUTES_MS, evidenceLogs = true } = options
+  const events = createServiceEvents(swarm, signal)
+  const nodes = createNodeList(swarm)
+  const watch = { swarm, events, nodes, evidenceLogs, rolloutTimeoutMs, signal }
+  const deployments = createDeployments(watch, logger)
+  let order = 0
+  const nextOrder = (): number => {
+    order += 1
+    return order
+  }
+  const queue = createWriteQueue<KnownDeployment>()
+  return { swarm, resolveImage, registryAuth, events, nodes, deployments, queue, nextOrder }
+}

@@ -1,0 +1,86 @@
+// The record that Deployer keeps in a label of the service: which deployment wrote the spec, and how
+// those before it ended. Only there can another process find what this one knew.
+
+import type { ServiceSpec } from './ports.ts'
+import { type EndVerdict, endVerdicts } from './verdict.ts'
+
+/** The service label that holds the record; it restarts no task. */
+export const RECORD_LABEL = 'deployer.deployments'
+
+/** A deployment as the record has it. */
+export interface RecordEntry {
+  /** The version index that its write replaced; no other write of the service has the same. */
+  readonly versionIndex: number
+  /** When it was written; RFC 3339. */
+  readonly startedAt: string
+  /** How it ended, as far as that was known when the next one was written. */
+  readonly verdict?: EndVerdict
+  /** A hash of its idempotency key and one of its request. */
+  readonly key?: string
+}
+
+const MAX_ENTRIES = 8
+
+/**
+ * Reads the record.
+ *
+ * @param spec A service's spec.
+ * @returns Its deployments, newest first: the first one wrote this spec. Empty where there is no
+ *   record, or none that can be read.
+ */
+export function readRecord(spec: ServiceSpec): readonly RecordEntry[] {
+  const text = spec.Labels?.[RECORD_LABEL]
+  const lines = text === undefined ? [] : text.split(' ')
+  const entries = lines.map(parseEntry)
+  return entries.every((entry) => entry !== undefined) ? entries : []
+}
+
+/**
+ * Puts a deployment into the record of the spec that it writes.
+ *
+ * @param spec The spec that is to be written.
+ * @param entry The deployment.
+ * @param ended How earlier deployments ended, as far as this process knows.
+ * @returns The spec with the record.
+ */
+export function withRecord(
+  spec: ServiceSpec,
+  entry: RecordEntry,
+  ended: readonly RecordEntry[],
+): ServiceSpec {
+  const earlier = new Map<number, RecordEntry>()
+  for (const one of [...readRecord(spec), ...ended]) {
+    const { versionIndex } = one
+    // Of what is known twice, each member counts that is there.
+    earlier.set(versionIndex, { ...earlier.get(versionIndex), ...one })
+  }
+  earlier.delete(entry.versionIndex)
+  const newestFirst = [...earlier.values()].sort((a, b) => b.versionIndex - a.versionIndex)
+  const text = [entry, ...newestFirst].slice(0, MAX_ENTRIES).map(formatEntry).join(' ')
+  return { ...spec, Labels: { ...spec.Labels, [RECORD_LABEL]: text } }
+}
+
+/** Such as `1042/2026-11-24T14:00:00.000Z/converged/`. */
+function formatEntry({ versionIndex, startedAt, verdict, key }: RecordEntry): string {
+  return `${versionIndex}/${startedAt}/${verdict ?? ''}/${key ?? ''}`
+}
+
+function parseEntry(text: string): RecordEntry | undefined {
+  const [version = '', startedAt = '', word = '', key = '', ...rest] = text.split('/')
+  const versionIndex = Number(version)
+  const verdict = endVerdicts.find((one) => one === word)
+  const isValid =
+    /^[0-9]+$/.test(version) &&
+    Number.isSafeInteger(versionIndex) &&
+    !Number.isNaN(Date.parse(startedAt)) &&
+    (word === '' || verdict !== undefined) &&
+    rest.length === 0
+  return isValid
+    ? {
+        versionIndex,
+        startedAt,
+        ...(verdict === undefined ? {} : { verdict }),
+        ...(key === '' ? {} : { key }),
+      }
+    : undefined
+}

@@ -1,0 +1,116 @@
+// The options of a deployer, and what is wrong with them.
+
+import { isHeaderValue } from './auth.ts'
+import type { ResolveImage } from './image-resolution.ts'
+import type { Logger, Notifier, RegistryAuthStore, Swarm } from './ports.ts'
+
+/** What `createDeployer` is made of. */
+export interface DeployerOptions {
+  /** What callers must send in the `Authorization` header, bare or after `Bearer`. */
+  readonly token: string
+  /** The swarm whose services are updated. */
+  readonly swarm: Swarm
+  /** Told of each accepted deployment, after the engine's answer. Default: nobody. */
+  readonly notifier?: Notifier
+  /**
+   * Gets one line per request for a deployment, accepted or refused, and one for each verdict; of
+   * requests with a wrong token at most 20 a second. Default: nothing is logged.
+   */
+  readonly logger?: Logger
+  /** Credentials for registries, where the caller sends none. Default: there are none. */
+  readonly registryAuth?: RegistryAuthStore
+  /** Whether tags are resolved and pinned to digests. Default: `auto`. */
+  readonly resolveImage?: ResolveImage
+  /** How long a rollout may take before it is `timed-out`, in milliseconds. Default: 30 minutes. */
+  readonly rolloutTimeoutMs?: number
+  /** Whether a failed rollout shows the last lines of its failed tasks. Default: true. */
+  readonly evidenceLogs?: boolean
+  /**
+   * The path that the `Location` of a deployment begins with, such as `/cd`. Default: what stands
+   * before `/service` in the request's own path; a gateway's `mount` cuts that off.
+   */
+  readonly basePath?: string
+  /** Ends all waiting: callers are answered at once, with what is known. Default: never. */
+  readonly signal?: AbortSignal
+}
+
+const SWARM_METHODS: readonly (keyof Swarm)[] = [
+  'inspectService',
+  'updateService',
+  'resolveImage',
+  'listServices',
+  'listTasks',
+  'listNodes',
+  'readTaskLog',
+  'watchServices',
+  'now',
+]
+const RESOLVE_IMAGE: readonly (string | undefined)[] = [undefined, 'auto', 'require', 'never']
+// What a timer can take.
+const MAX_TIMEOUT_MS = 2_147_483_647
+
+/**
+ * Checks options.
+ *
+ * @param options What an embedder passed, of whatever types.
+ * @throws TypeError or RangeError that names the option, and what it must be.
+ */
+export function checkOptions(options: DeployerOptions): void {
+  const { token, swarm, notifier, logger, registryAuth } = options
+  if (typeof token !== 'string' || token === '') {
+    throw new TypeError('Cannot create a deployer without a token: set `token` to a string')
+  }
+  if (!isHeaderValue(token)) {
+    throw new TypeError('Cannot use `token`: no header can hold it, so it would never match')
+  }
+  const missing = SWARM_METHODS.filter((method) => typeof swarm?.[method] !== 'function')
+  if (missing.length > 0) {
+    throw new TypeError(
+      `Cannot create a deployer without a swarm: set \`swarm\` to a Swarm (it has no ${missing.join(', ')})`,
+    )
+  }
+  for (const [name, value] of Object.entries({ notifier, registryAuth })) {
+    if (value !== undefined && typeof value !== 'function') {
+      throw new TypeError(`Cannot use \`${name}\`: it must be a function`)
+    }
+  }
+  const methods = [logger?.info, logger?.warn, logger?.error]
+  if (logger !== undefined && methods.some((method) => typeof method !== 'function')) {
+    throw new TypeError('Cannot use `logger`: it must have the methods info, warn and error')
+  }
+  checkRolloutOptions(options)
+}
+
+/**
+ * Whether a path can stand before Deployer's own.
+ *
+ * @param path The path.
+ * @returns True for the empty one and for the likes of `/cd`: what a URL holds as it is.
+ */
+export function isBasePath(path: string): boolean {
+  return /^(?:\/[\w.~!$&'()*+,;=:@%-]+)*$/.test(path)
+}
+
+function checkRolloutOptions(options: DeployerOptions): void {
+  const { resolveImage, rolloutTimeoutMs = 1, evidenceLogs, basePath, signal } = options
+  if (!RESOLVE_IMAGE.includes(resolveImage)) {
+    throw new TypeError('Cannot use `resolveImage`: it must be auto, require or never')
+  }
+  const isTimeout = rolloutTimeoutMs > 0 && rolloutTimeoutMs <= MAX_TIMEOUT_MS
+  if (typeof rolloutTimeoutMs !== 'number' || !isTimeout) {
+    throw new RangeError(
+      `Cannot use \`rolloutTimeoutMs\` ${rolloutTimeoutMs}: it must be milliseconds from 1 to ${MAX_TIMEOUT_MS}`,
+    )
+  }
+  if (evidenceLogs !== undefined && typeof evidenceLogs !== 'boolean') {
+    throw new TypeError('Cannot use `evidenceLogs`: it must be true or false')
+  }
+  if (basePath !== undefined && !isBasePath(basePath)) {
+    throw new TypeError(
+      'Cannot use `basePath`: it must be a path such as /cd, without a slash at the end',
+    )
+  }
+  if (signal !== undefined && typeof signal.addEventListener !== 'function') {
+    throw new TypeError('Cannot use `signal`: it must be an AbortSignal')
+  }
+}

@@ -1,0 +1,105 @@
+// A rollout as a stream of events (WHATWG server-sent events): `progress` while it goes on, then one
+// `verdict`.
+
+import type { Context } from 'hono'
+import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
+import { type DeploymentReport, report } from './answer.ts'
+import { createBell } from './bell.ts'
+import type { KnownDeployment } from './deployments.ts'
+import { type TaskState, taskStates } from './task-states.ts'
+
+/** How a rollout is streamed. */
+export interface StreamOptions {
+  readonly warnings?: readonly string[]
+  /** How long the caller wants to watch, in milliseconds; undefined: to the end. */
+  readonly waitMs?: number | undefined
+  /** The path of the deployment, for `Location`. */
+  readonly location: string
+  /** Ends the stream, with what is known so far. */
+  readonly signal: AbortSignal
+}
+
+/** The data of a `progress` event. */
+export interface ProgressReport
+  extends Pick<DeploymentReport, 'verdict' | 'deploymentId' | 'service'> {
+  /** What the rollout waits for. */
+  readonly message: string
+  /** How many tasks run (of a job: are complete), and of how many, once that is known. */
+  readonly running?: number
+  readonly desired?: number
+  /** The newest task of each slot, once tasks were read. */
+  readonly tasks?: readonly TaskState[]
+}
+
+const HEARTBEAT_MS = 10_000
+
+/**
+ * Streams a rollout. A line of comment at least every 15 s keeps proxies from hanging up.
+ *
+ * @param c The request's context.
+ * @param known The deployment.
+ * @param options How long, and what else to tell at the end.
+ * @returns The response, 200 whatever the verdict; the data of `verdict` is the plain answer's.
+ */
+export function streamDeployment(
+  c: Context,
+  known: KnownDeployment,
+  options: StreamOptions,
+): Response {
+  // nginx would keep the events back until the end.
+  c.header('X-Accel-Buffering', 'no')
+  c.header('Location', options.location)
+  return streamSSE(c, (stream) => follow(stream, known, options))
+}
+
+async function follow(
+  stream: SSEStreamingApi,
+  known: KnownDeployment,
+  { warnings = [], waitMs, signal }: StreamOptions,
+): Promise<void> {
+  const endsAt = performance.now() + (waitMs ?? Number.POSITIVE_INFINITY)
+  const bell = createBell()
+  let isAborted = false
+  stream.onAbort(() => {
+    isAborted = true
+    bell.ring()
+  })
+  signal.addEventListener('abort', bell.ring)
+  const unfollow = known.follow(bell.ring)
+  const leftMs = (): number => endsAt - performance.now()
+  const isOver = (): boolean =>
+    isAborted || signal.aborted || known.outcome() !== undefined || leftMs() <= 0
+  try {
+    let sent = ''
+    let sentAt = 0
+    while (!isOver()) {
+      const data = JSON.stringify(progressOf(known))
+      if (data !== sent) {
+        await stream.writeSSE({ event: 'progress', data })
+        ;[sent, sentAt] = [data, performance.now()]
+      } else if (performance.now() - sentAt >= HEARTBEAT_MS) {
+        await stream.write(': still under way\n\n')
+        sentAt = performance.now()
+      }
+      await bell.heard(Math.min(HEARTBEAT_MS, leftMs()))
+    }
+    const data = JSON.stringify(report(known, { underWay: 'pending', warnings }))
+    await stream.writeSSE({ event: 'verdict', data })
+  } finally {
+    unfollow()
+    signal.removeEventListener('abort', bell.ring)
+  }
+}
+
+function progressOf({ id, deployment, standing }: KnownDeployment): ProgressReport {
+  const { message, counts, seen } = standing()
+  const { tasks, nodes, service } = seen
+  return {
+    verdict: 'pending',
+    deploymentId: id,
+    service: deployment.service,
+    message,
+    ...counts,
+    ...(tasks === undefined ? {} : { tasks: taskStates(service?.Spec.Mode ?? {}, tasks, nodes) }),
+  }
+}

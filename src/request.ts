@@ -1,0 +1,162 @@
+// What a request asks for: the body of a deployment, its query and its headers.
+
+import type { Context } from 'hono'
+import { bodyText, malformedBody } from './body.ts'
+import { parseDuration } from './duration.ts'
+import { type ImageReference, parseImageReference } from './image-reference.ts'
+import { DeployerError } from './problem.ts'
+import type { Wish } from './wish.ts'
+
+/** The body of a deployment, checked. */
+export type WishBody = Pick<Wish, 'image' | 'expect' | 'force'>
+
+const MAX_WAIT_MS = 60 * 60 * 1000
+const MAX_KEY_LENGTH = 255
+const BASE64URL = /^[A-Za-z0-9_-]+={0,2}$/
+
+/**
+ * Reads the body of a deployment. The content type is not looked at: curl's `-d` says
+ * `application/x-www-form-urlencoded`.
+ *
+ * @param c The request's context.
+ * @returns What the caller wants.
+ * @throws DeployerError `malformed-request`, `invalid-image-reference`, `body-too-large`.
+ */
+export async function readWishBody(c: Context): Promise<WishBody> {
+  const body = parseObject(await bodyText(c))
+  const { image, expect, force = false } = body
+  if (typeof force !== 'boolean') {
+    throw malformedBody('"force" is neither true nor false')
+  }
+  if (image === undefined && !force) {
+    throw malformedBody('it is no JSON object with the member "image"')
+  }
+  return {
+    image: readReference('image', image),
+    expect: readReference('expect', expect),
+    force,
+  }
+}
+
+/**
+ * How long the caller wants to wait for the verdict.
+ *
+ * @param c The request's context.
+ * @returns Milliseconds; undefined when the caller does not wait.
+ * @throws DeployerError `malformed-request` when `wait` is no duration, or longer than an hour.
+ */
+export function readWait(c: Context): number | undefined {
+  const text = c.req.query('wait')
+  const milliseconds = text === undefined ? undefined : parseDuration(text)
+  if (text !== undefined && (milliseconds === undefined || milliseconds > MAX_WAIT_MS)) {
+    throw new DeployerError(
+      'malformed-request',
+      `Cannot wait ${JSON.stringify(text.slice(0, 100))}: "wait" must be seconds, such as 50 or 50s, or minutes, such as 5m, and at most 1h`,
+    )
+  }
+  return milliseconds
+}
+
+/**
+ * Whether the caller only wants to know what would happen.
+ *
+ * @param c The request's context.
+ * @returns True for `?dryRun=true`.
+ * @throws DeployerError `malformed-request` for anything but `true` and `false`.
+ */
+export function readDryRun(c: Context): boolean {
+  const text = c.req.query('dryRun') ?? 'false'
+  if (text !== 'true' && text !== 'false') {
+    throw new DeployerError(
+      'malformed-request',
+      `Cannot read dryRun ${JSON.stringify(text.slice(0, 100))}: it must be true or false`,
+    )
+  }
+  return text === 'true'
+}
+
+/**
+ * The credentials that the caller sends for the image's registry. The engine passes over what it
+ * cannot read, and would then pull with none, so it is refused here.
+ *
+ * @param c The request's context.
+ * @returns The header as it came. Secret.
+ * @throws DeployerError `malformed-request` when it is no base64url of a JSON object.
+ */
+export function readRegistryAuth(c: Context): string | undefined {
+  const header = c.req.header('X-Registry-Auth')
+  if (header === undefined || header === '') {
+    return undefined
+  }
+  if (!BASE64URL.test(header) || !isEncodedObject(header)) {
+    throw new DeployerError(
+      'malformed-request',
+      'Cannot read the header X-Registry-Auth: it must be base64url of a JSON object such as {"username": "…", "password": "…"}, as Docker has it',
+    )
+  }
+  return header
+}
+
+/**
+ * The key by which the caller marks a request that it may send again.
+ *
+ * @param c The request's context.
+ * @returns The header as it came; undefined when there is none.
+ * @throws DeployerError `malformed-request` when it is longer than 255 characters.
+ */
+export function readIdempotencyKey(c: Context): string | undefined {
+  const key = c.req.header('Idempotency-Key')
+  if (key !== undefined && key.length > MAX_KEY_LENGTH) {
+    throw new DeployerError(
+      'malformed-request',
+      `Cannot take an Idempotency-Key of ${key.length} characters: send at most ${MAX_KEY_LENGTH}`,
+    )
+  }
+  return key === '' ? undefined : key
+}
+
+/**
+ * Whether the caller wants to see the rollout as it goes on.
+ *
+ * @param c The request's context.
+ * @returns True when `Accept` names `text/event-stream`.
+ */
+export function wantsEvents(c: Context): boolean {
+  const accept = c.req.header('Accept') ?? ''
+  return accept.split(',').some((range) => range.split(';')[0]?.trim() === 'text/event-stream')
+}
+
+function readReference(member: string, value: unknown): ImageReference | undefined {
+  if (value === undefined) {
+    return undefined
+  }
+  if (typeof value !== 'string') {
+    throw malformedBody(`"${member}" is not a string`)
+  }
+  return parseImageReference(value)
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  const body = parseJson(text)
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw malformedBody('it is no JSON object with the member "image"')
+  }
+  return { ...body }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw malformedBody('it is not JSON', cause)
+  }
+}
+
+function isEncodedObject(base64url: string): boolean {
+  try {
+    const value = JSON.parse(atob(base64url.replaceAll('-', '+').replaceAll('_', '/')))
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,215 @@
+// Watches one rollout to its end: events tell when to look, the judge what is to be seen.
+
+import type { Pending } from './convergence/state.ts'
+import type { Deployment } from './deployment.ts'
+import { createInbox } from './event-inbox.ts'
+import { type End, judgeDeployment } from './judgement.ts'
+import type { NodeList } from './node-list.ts'
+import type { Service, Swarm } from './ports.ts'
+import type { ServiceEvents } from './service-events.ts'
+import { createServiceSight, type Seen } from './service-sight.ts'
+import { allowsUpdates } from './service-spec.ts'
+import { readLogs } from './task-logs.ts'
+import type { EndVerdict, Outcome, TaskEvidence } from './verdict.ts'
+
+/** What a watch works with. */
+export interface WatchTools {
+  readonly swarm: Swarm
+  readonly events: ServiceEvents
+  readonly nodes: NodeList
+  /** Whether the evidence has the failed tasks' last lines. */
+  readonly evidenceLogs: boolean
+  /** How long a rollout may take, in milliseconds. */
+  readonly rolloutTimeoutMs: number
+  /** Ends the watch without a verdict. */
+  readonly signal: AbortSignal
+}
+
+/** Where a rollout stands that has not come to its end. */
+export interface Standing {
+  /** What it waits for. */
+  readonly message: string
+  /** How many tasks run (of a job: are complete), and of how many; when tasks were read. */
+  readonly counts?: { readonly running: number; readonly desired: number }
+  /** What was seen last. */
+  readonly seen: Seen
+}
+
+/** A rollout that is being watched, or has come to its end. */
+export interface RolloutWatch {
+  readonly deployment: Deployment
+  /** The end; never resolves when the watch is stopped without one. */
+  readonly ended: Promise<Outcome>
+  /** Resolves once the swarm was looked at, or could not be. */
+  readonly looked: Promise<void>
+  /** The end, once it is there. */
+  outcome(): Outcome | undefined
+  standing(): Standing
+  /**
+   * Has the tasks read every second as long as somebody follows.
+   *
+   * @param listener Is told after each look, and of the end.
+   * @returns A function that ends it.
+   */
+  follow(listener: () => void): () => void
+  /**
+   * Ends the rollout by what is known elsewhere; nothing happens when it has ended.
+   *
+   * @param verdict The end.
+   * @param message Why.
+   */
+  end(verdict: EndVerdict, message: string): void
+  /** Ends the watch without a verdict. */
+  stop(): void
+}
+
+const FOLLOW_MS = 1000
+const FIRST_RETRY_MS = 500
+const LONGEST_RETRY_MS = 5000
+// The safety net, should all events fail.
+const LONGEST_WAIT_MS = 300_000
+
+/**
+ * Watches a rollout.
+ *
+ * @param deployment The deployment whose rollout it is.
+ * @param tools What the watch works with.
+ * @param written The service as this process has just written it; undefined when it was written
+ *   elsewhere or long ago, so that a whole rollout may have come and gone unseen.
+ * @returns The watch, already at work.
+ */
+export function watchRollout(
+  deployment: Deployment,
+  tools: WatchTools,
+  written?: Service,
+): RolloutWatch {
+  const { swarm, signal, rolloutTimeoutMs: timeoutMs } = tools
+  const { serviceId, resolved, startedAt } = deployment
+  const startedMs = Date.parse(startedAt)
+  const sight = createServiceSight(serviceId, tools, written)
+  const inbox = createInbox(resolved)
+  const followers = new Set<() => void>()
+  const [ended, settle] = promise<Outcome>()
+  const [looked, hasLooked] = promise<void>()
+  let outcome: Outcome | undefined
+  let standing: Standing = { message: 'The engine is about to begin', seen: sight.seen() }
+  let isBlind = written === undefined
+  let isStopped = signal.aborted
+
+  const stopListening = tools.events.listen(serviceId, {
+    missed: inbox.missed,
+    changed: inbox.add,
+  })
+  signal.addEventListener('abort', stop)
+
+  function stop(): void {
+    isStopped = true
+    signal.removeEventListener('abort', stop)
+    stopListening()
+    inbox.wake()
+    hasLooked()
+  }
+
+  function end(verdict: EndVerdict, message?: string, tasks?: readonly TaskEvidence[]): void {
+    if (outcome === undefined) {
+      outcome = {
+        verdict,
+        endedAt: new Date(swarm.now()).toISOString(),
+        ...(message === undefined ? {} : { message }),
+        ...(tasks === undefined ? {} : { tasks }),
+      }
+      settle(outcome)
+      stop()
+      tellFollowers()
+    }
+  }
+
+  function tellFollowers(): void {
+    for (const follower of [...followers]) {
+      follower()
+    }
+  }
+
+  async function run(): Promise<void> {
+    if (written === undefined) {
+      await sight.look(true)
+    }
+    while (!isStopped) {
+      const seen = sight.seen()
+      const nowMs = swarm.now()
+      const judgement = judgeDeployment(deployment, seen, { nowMs, startedMs, timeoutMs, isBlind })
+      switch (judgement.kind) {
+        case 'end':
+          await endWithLogs(judgement, seen)
+          break
+        case 'look':
+          await sight.look(true)
+          break
+        case 'wait':
+          await waitAndLook(judgement.pending, seen)
+          break
+      }
+    }
+  }
+
+  async function waitAndLook(pending: Pending, seen: Seen): Promise<void> {
+    const { message, progress, needsTasks } = pending
+    standing = { message, ...(progress === undefined ? {} : { counts: progress }), seen }
+    isBlind = isBlind && seen.fault !== undefined
+    hasLooked()
+    tellFollowers()
+    const reason = await inbox.next(pauseMs(pending, seen))
+    if (isStopped) {
+      return
+    }
+    isBlind = isBlind || reason.kind === 'missed'
+    if (reason.kind === 'begun' && seen.fault === undefined) {
+      sight.begun(reason.event)
+    } else {
+      await sight.look(needsTasks || followers.size > 0 || reason.kind === 'ended')
+    }
+  }
+
+  function pauseMs({ lookAgainInMs = LONGEST_WAIT_MS }: Pending, { fault }: Seen): number {
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** sight.faultsInARow(), LONGEST_RETRY_MS)
+    return Math.min(
+      fault === undefined ? lookAgainInMs : retryMs,
+      followers.size > 0 ? FOLLOW_MS : LONGEST_WAIT_MS,
+      Math.max(0, startedMs + timeoutMs - swarm.now()),
+    )
+  }
+
+  /** Whoever makes an ID up shall not read the log of a service that is not Deployer's business. */
+  async function endWithLogs({ verdict, message, failed }: End, { service }: Seen): Promise<void> {
+    const mayRead = tools.evidenceLogs && service !== undefined && allowsUpdates(service.Spec)
+    end(verdict, message, failed && mayRead ? await readLogs(failed, swarm) : failed)
+  }
+
+  run().catch((error) => {
+    // The judge must not fail; if it does, callers are not to wait for ever, nor the process to end.
+    end('unknown', `Deployer itself failed at judging the rollout: ${String(error)}`)
+  })
+
+  return {
+    deployment,
+    ended,
+    looked,
+    outcome: () => outcome,
+    standing: () => standing,
+    follow(listener) {
+      followers.add(listener)
+      inbox.wake()
+      return () => void followers.delete(listener)
+    },
+    end,
+    stop,
+  }
+}
+
+function promise<T>(): readonly [Promise<T>, (value: T) => void] {
+  let resolve = (_: T): void => {}
+  const created = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return [created, resolve]
+}

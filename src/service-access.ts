@@ -1,0 +1,88 @@
+// Finding a service that a caller named, and the reasons not to touch it.
+
+import { isExpectedImage } from './image-reference.ts'
+import type { Service, Swarm } from './ports.ts'
+import { DeployerError } from './problem.ts'
+import { isServiceName } from './service-name.ts'
+import { ALLOW_UPDATES_LABEL, allowsUpdates, currentImage } from './service-spec.ts'
+import type { Wish } from './wish.ts'
+
+/**
+ * Finds the service of a wish.
+ *
+ * @param wish The wish.
+ * @param swarm The swarm.
+ * @returns The service, which runs an image and allows updates.
+ * @throws DeployerError `service-not-found`, `updates-not-allowed`, `unsupported-service`, and
+ *   whatever the {@link Swarm} throws.
+ */
+export async function findUpdatable({ service: nameOrId }: Wish, swarm: Swarm): Promise<Service> {
+  const service = await findService(nameOrId, swarm)
+  updatableImage(service)
+  return service
+}
+
+/**
+ * Finds a service by its whole name or ID. The engine also takes a prefix of an ID, which a caller
+ * can only mean by mistake.
+ *
+ * @param nameOrId What a caller sent, percent-decoded.
+ * @param swarm The swarm.
+ * @returns The service.
+ * @throws DeployerError `service-not-found`, and whatever the {@link Swarm} throws.
+ */
+export async function findService(nameOrId: string, swarm: Swarm): Promise<Service> {
+  if (isServiceName(nameOrId)) {
+    const service = await swarm.inspectService(nameOrId)
+    if (service.Spec.Name === nameOrId || service.ID === nameOrId) {
+      return service
+    }
+  }
+  throw new DeployerError(
+    'service-not-found',
+    `Cannot find service ${JSON.stringify(nameOrId.slice(0, 100))}: give the full name or ID that "docker service ls" shows`,
+  )
+}
+
+/**
+ * The image of a service that may be updated.
+ *
+ * @param service The service.
+ * @returns Its image, as the spec spells it.
+ * @throws DeployerError `updates-not-allowed`, `unsupported-service`.
+ */
+export function updatableImage({ Spec }: Service): string {
+  const name = Spec.Name
+  if (!allowsUpdates(Spec)) {
+    throw new DeployerError(
+      'updates-not-allowed',
+      `Cannot update service "${name}": its owner has not allowed it; run: docker service update --label-add ${ALLOW_UPDATES_LABEL}=true ${name}`,
+    )
+  }
+  const image = currentImage(Spec)
+  if (image === undefined) {
+    throw new DeployerError(
+      'unsupported-service',
+      `Cannot update service "${name}": it runs a plugin or a network attachment, not a container image; choose another service`,
+    )
+  }
+  return image
+}
+
+/**
+ * Holds a service against what the caller expects of it.
+ *
+ * @param service The service.
+ * @param wish What the caller wants.
+ * @throws DeployerError `image-mismatch`.
+ */
+export function checkExpected({ Spec }: Service, { expect }: Wish): void {
+  const running = currentImage(Spec) ?? ''
+  if (expect !== undefined && !isExpectedImage(expect, running)) {
+    throw new DeployerError(
+      'image-mismatch',
+      `Cannot update service "${Spec.Name}": it has ${running}, and not ${expect.given} as expected; look at what was deployed meanwhile`,
+      { members: { service: Spec.Name, expected: expect.given, running } },
+    )
+  }
+}

@@ -1,0 +1,93 @@
+// What this process knows of a service: the service as it was read last, its tasks, or why not.
+
+import type { NodeList } from './node-list.ts'
+import type { Service, ServiceEvent, Swarm } from './ports.ts'
+import { DeployerError } from './problem.ts'
+import type { Node, Task } from './swarm-types.ts'
+
+/** What was seen in one look. */
+export interface Seen {
+  /** Undefined before the first look that worked. */
+  readonly service: Service | undefined
+  /** All tasks of the service; undefined: not read. */
+  readonly tasks: readonly Task[] | undefined
+  /** The nodes of the swarm; undefined: not read. */
+  readonly nodes: readonly Node[] | undefined
+  /** Why the last look failed; what is there besides is from before. */
+  readonly fault: DeployerError | undefined
+}
+
+/** The eyes on one service. */
+export interface ServiceSight {
+  seen(): Seen
+  /** Looks that failed since the last one that worked. */
+  faultsInARow(): number
+  /**
+   * Reads the service.
+   *
+   * @param withTasks Whether to read its tasks, and the nodes, too.
+   * @returns What was seen; a failure is part of that.
+   */
+  look(withTasks: boolean): Promise<Seen>
+  /**
+   * Takes an event's word for it that the engine has begun its update.
+   *
+   * @param event The event.
+   */
+  begun(event: ServiceEvent): void
+}
+
+const NODES_MAX_AGE_MS = 2000
+
+/**
+ * Opens the eyes on a service.
+ *
+ * @param serviceId The service's full ID.
+ * @param tools The swarm and its nodes.
+ * @param known The service, when it has just been read or written.
+ * @returns The sight; nothing is read yet.
+ */
+export function createServiceSight(
+  serviceId: string,
+  { swarm, nodes: nodeList }: { readonly swarm: Swarm; readonly nodes: NodeList },
+  known: Service | undefined,
+): ServiceSight {
+  let seen: Seen = { service: known, tasks: undefined, nodes: undefined, fault: undefined }
+  let faultsInARow = 0
+
+  async function look(withTasks: boolean): Promise<Seen> {
+    try {
+      const [service, tasks, nodes] = await Promise.all([
+        swarm.inspectService(serviceId),
+        withTasks ? swarm.listTasks(serviceId) : undefined,
+        withTasks ? nodeList.read(NODES_MAX_AGE_MS) : undefined,
+      ])
+      seen = { service, tasks, nodes, fault: undefined }
+      faultsInARow = 0
+    } catch (error) {
+      seen = { ...seen, fault: asDeployerError(error) }
+      faultsInARow += 1
+    }
+    return seen
+  }
+
+  return {
+    seen: () => seen,
+    faultsInARow: () => faultsInARow,
+    look,
+    begun({ timeMs, updateState = 'updating' }) {
+      const UpdateStatus = { State: updateState, StartedAt: new Date(timeMs).toISOString() }
+      const service = seen.service && { ...seen.service, UpdateStatus }
+      // The tasks are those from before.
+      seen = { service, tasks: undefined, nodes: undefined, fault: undefined }
+    },
+  }
+}
+
+function asDeployerError(error: unknown): DeployerError {
+  return error instanceof DeployerError
+    ? error
+    : new DeployerError('internal-error', 'Cannot look at the service: Deployer itself failed', {
+        cause: error,
+      })
+}

@@ -1,0 +1,28 @@
+// What the failed tasks of a rollout wrote last.
+
+import type { FailedTask } from './convergence/evidence.ts'
+import type { Swarm } from './ports.ts'
+import type { TaskEvidence } from './verdict.ts'
+
+const LINES = 20
+
+/**
+ * Reads the last lines of each failed task that had a container.
+ *
+ * @param failed The failed tasks.
+ * @param swarm Where their logs are.
+ * @returns The same tasks, with a log where there is one; a log that cannot be read is left out.
+ */
+export function readLogs(
+  failed: readonly FailedTask[],
+  swarm: Swarm,
+): Promise<readonly TaskEvidence[]> {
+  return Promise.all(
+    failed.map(async (task) => {
+      // Without an exit code there was no container, and so there is no log.
+      const isRun = task.exitCode !== undefined
+      const log = isRun ? await swarm.readTaskLog(task.taskId, LINES).catch(() => '') : ''
+      return log === '' ? task : { ...task, log }
+    }),
+  )
+}

@@ -1,0 +1,19 @@
+// What a caller wants of a service.
+
+import type { ImageReference } from './image-reference.ts'
+
+/** What a caller wants: that a service runs an image. */
+export interface Wish {
+  /** The service's name or full ID, percent-decoded, not yet checked. */
+  readonly service: string
+  /** The image, parsed at the edge; undefined: the one that the service has, by force. */
+  readonly image?: ImageReference | undefined
+  /** What the service must run so far. */
+  readonly expect?: ImageReference | undefined
+  /** Whether to replace the tasks even when the image stays. */
+  readonly force: boolean
+  /** Credentials for the image's registry. Secret. */
+  readonly registryAuth?: string | undefined
+  /** A hash of the idempotency key, a dot, and one of the request. */
+  readonly mark?: string | undefined
+}

@@ -1,0 +1,184 @@
+// Writing a service: over the spec that is there now, once, and never blindly again.
+
+import { type RecordEntry, readRecord, withRecord } from './deployment-record.ts'
+import type { Deployments, KnownDeployment } from './deployments.ts'
+import type { Service, ServiceSpec, Swarm, UpdateOutcome } from './ports.ts'
+import { DeployerError } from './problem.ts'
+import { checkExpected, findUpdatable } from './service-access.ts'
+import { deploymentOf, newDeployment } from './service-deployment.ts'
+import { type Change, currentImage, isWritten, nextSpec } from './service-spec.ts'
+import type { EndVerdict } from './verdict.ts'
+import type { Wish } from './wish.ts'
+
+// Swarm's orchestrator bumps a service's version while it rolls out, a few times a second at most.
+const KEEP_TRYING_MS = 10_000
+const LONGEST_PAUSE_MS = 400
+const GONE: readonly EndVerdict[] = ['superseded', 'unknown', 'removed']
+
+/** What is written, and why. */
+export interface Intent {
+  readonly wish: Wish
+  readonly change: Change
+  /** What the nodes are to pull the image with. Secret. */
+  readonly registryAuth?: string | undefined
+}
+
+/** What writing needs. */
+export interface WriteTools {
+  readonly swarm: Swarm
+  readonly deployments: Deployments
+}
+
+/**
+ * Writes over the newest spec of a service. When that changes under the write, it is read whole again
+ * and the wish is applied anew, so that nobody's change is lost.
+ *
+ * @param intent What is to be written.
+ * @param service The service as it was last read; undefined: it has surely changed since.
+ * @param tools The swarm that has it.
+ * @returns The deployment: a new one, or the one that wrote that very image before.
+ * @throws DeployerError `update-out-of-sequence` when the service changed under every attempt for
+ *   10 s, `image-mismatch`, and whatever finding a service and the {@link Swarm} throw.
+ */
+export async function write(
+  intent: Intent,
+  service: Service | undefined,
+  tools: WriteTools,
+): Promise<KnownDeployment> {
+  const { wish, change } = intent
+  const giveUpAt = Date.now() + KEEP_TRYING_MS
+  let current = service ?? (await findUpdatable(wish, tools.swarm))
+  for (let attempt = 1; ; attempt += 1) {
+    checkExpected(current, wish)
+    const act = isWritten(current, change) ? joinWritten : writeOver
+    const deployment = await act(current, intent, tools)
+    if (deployment !== undefined) {
+      return deployment
+    }
+    if (Date.now() >= giveUpAt) {
+      throw new DeployerError(
+        'update-out-of-sequence',
+        `Cannot update service "${current.Spec.Name}": somebody else changed it at each of ${attempt} attempts; nothing was written, try again`,
+        { retryAfterSeconds: 1 },
+      )
+    }
+    await pause(attempt)
+    current = await findUpdatable(wish, tools.swarm)
+  }
+}
+
+/** Undefined: somebody else changed the service, and nothing was written. */
+async function writeOver(
+  current: Service,
+  { wish, change, registryAuth }: Intent,
+  tools: WriteTools,
+): Promise<KnownDeployment | undefined> {
+  const endings = await endingsOf(current, tools)
+  const deployment = newDeployment(current, { wish, change, nowMs: tools.swarm.now() })
+  const { versionIndex, startedAt } = deployment
+  const key = wish.mark === undefined ? {} : { key: wish.mark }
+  const Spec = withRecord(
+    nextSpec(current.Spec, change),
+    { versionIndex, startedAt, ...key },
+    endings,
+  )
+  if (
+    (await updateOrLook(current, Spec, { registryAuth, swarm: tools.swarm })) === 'out-of-sequence'
+  ) {
+    return undefined
+  }
+  const { UpdateStatus: _, ...rest } = current
+  const Version = { Index: current.Version.Index + 1 }
+  const written = { ...rest, Version, Spec, PreviousSpec: current.Spec }
+  return tools.deployments.begin(deployment, written)
+}
+
+/**
+ * Writes the next spec. A call that fails may have been heard all the same: a leader that loses its
+ * quorum answers 500 and keeps the spec, a connection can break after the request was sent. So the
+ * service is looked at before a failure is called one; the record tells whose write it has.
+ */
+async function updateOrLook(
+  current: Service,
+  next: ServiceSpec,
+  { registryAuth, swarm }: Pick<Intent, 'registryAuth'> & Pick<WriteTools, 'swarm'>,
+): Promise<UpdateOutcome> {
+  try {
+    const credentials = registryAuth === undefined ? {} : { registryAuth }
+    return await swarm.updateService(current, next, credentials)
+  } catch (error) {
+    const now = await swarm.inspectService(current.ID).catch(() => undefined)
+    const [ours] = readRecord(next)
+    const [newest] = now === undefined ? [] : readRecord(now.Spec)
+    const isOurs =
+      newest?.versionIndex === ours?.versionIndex &&
+      newest?.startedAt === ours?.startedAt &&
+      now !== undefined &&
+      currentImage(now.Spec) === currentImage(next)
+    if (isOurs) {
+      return 'updated'
+    }
+    throw error
+  }
+}
+
+/**
+ * How the deployments before this one end. The one that wrote the spec is looked at when this process
+ * knows nothing of it: nobody can later.
+ */
+async function endingsOf(
+  current: Service,
+  { deployments, swarm }: WriteTools,
+): Promise<readonly RecordEntry[]> {
+  const endings = deployments.endings(current.ID)
+  const [newest] = readRecord(current.Spec)
+  const isKnown =
+    newest === undefined ||
+    newest.verdict !== undefined ||
+    endings.some(({ versionIndex }) => versionIndex === newest.versionIndex)
+  if (isKnown) {
+    return endings
+  }
+  const watch = deployments.look(deploymentOf(current, swarm.now()))
+  await watch.looked
+  watch.stop()
+  const { service, fault } = watch.standing().seen
+  const isUnderWay = service !== undefined && fault === undefined
+  const verdict = watch.outcome()?.verdict ?? (isUnderWay ? 'superseded' : 'unknown')
+  return verdict === 'unknown' ? endings : [...endings, { ...newest, verdict }]
+}
+
+/**
+ * The spec has the image: its rollout is joined when it is under way, or has failed. Undefined:
+ * somebody else has written another spec.
+ */
+async function joinWritten(
+  current: Service,
+  { wish, change }: Intent,
+  { deployments, swarm }: WriteTools,
+): Promise<KnownDeployment | undefined> {
+  const nowMs = swarm.now()
+  const [newest] = readRecord(current.Spec)
+  const underWay = deployments.underWay(current.ID)
+  if (underWay !== undefined && underWay.deployment.versionIndex === newest?.versionIndex) {
+    return underWay
+  }
+  const image = wish.image?.given ?? change.image
+  const watch = deployments.look({ ...deploymentOf(current, nowMs), image })
+  await watch.looked
+  const verdict = watch.outcome()?.verdict
+  if (verdict !== undefined && GONE.includes(verdict)) {
+    return undefined
+  }
+  if (verdict === 'converged') {
+    const unwritten = newDeployment(current, { wish, change, nowMs, unwritten: 'unchanged' })
+    const message = `Service "${current.Spec.Name}" runs ${unwritten.resolved} already`
+    return deployments.keep(unwritten, message)
+  }
+  return deployments.adopt(watch)
+}
+
+function pause(attempt: number): Promise<void> {
+  const longest = Math.min(LONGEST_PAUSE_MS, 20 * 2 ** attempt)
+  return new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)))
+}

@@ -2,12 +2,20 @@
 
 import { createSecureContext } from 'node:tls'
 import { isHeaderValue } from '../auth.ts'
+import { parseDuration } from '../duration.ts'
+import type { ResolveImage } from '../image-resolution.ts'
+import { isBasePath } from '../options.ts'
 import { type Address, parseAddress } from './address.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
 import { type Fault, shown } from './faults.ts'
 import type { DockerTls } from './modem.ts'
 import { type NotifySettings, readNotifyFlags } from './notify-flags.ts'
 import { reasonOf } from './reason.ts'
+import { parseRegistryAuths } from './registry-auths.ts'
+
+const RESOLVE_IMAGE: readonly ResolveImage[] = ['auto', 'require', 'never']
+const MIN_ROLLOUT_MS = 1000
+const MAX_ROLLOUT_MS = 86_400_000
 
 /** What Deployer runs with. */
 export interface Settings {
@@ -17,6 +25,16 @@ export interface Settings {
   readonly bind: Address
   /** Missing when nobody is to be notified. */
   readonly notify?: NotifySettings
+  /** Whether tags are resolved and pinned to digests. */
+  readonly resolveImage: ResolveImage
+  /** The path of a Docker `config.json` that could be read at the start. */
+  readonly registryAuthFile?: string
+  /** How long a rollout may take. */
+  readonly rolloutTimeoutMs: number
+  /** Whether failed rollouts show the last lines of their tasks. */
+  readonly evidenceLogs: boolean
+  /** What a proxy cuts off before the path; empty: nothing. */
+  readonly basePath: string
 }
 
 /** The command line's flags by their variables' names; a flag wins over its variable. */
@@ -43,8 +61,8 @@ export interface SettingsSources {
  * Reads and checks all settings.
  *
  * @param flags What the command line gave.
- * @param sources The environment, and how to read certificate files. An empty variable counts as
- *   none.
+ * @param sources The environment, and how to read the files that it names. An empty variable counts
+ *   as none.
  * @returns The settings, or every fault: the variable, what is wrong, what would be right; never
  *   the value of a secret.
  */
@@ -61,14 +79,22 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
   const notifyFlags = value('NOTIFY_FLAGS')
   const notify = notifyFlags === '' ? undefined : readNotifyFlags(notifyFlags, fault)
   const bind = readBind(value('BIND'), fault)
+  const rollouts = readRolloutSettings(sources, fault)
 
-  if (token === undefined || dockerHost === undefined || bind === undefined || faults.length > 0) {
+  if (
+    token === undefined ||
+    dockerHost === undefined ||
+    bind === undefined ||
+    rollouts === undefined ||
+    faults.length > 0
+  ) {
     return { ok: false, faults }
   }
   const settings = {
     token,
     dockerHost,
     bind,
+    ...rollouts,
     ...(tls === undefined ? {} : { tls }),
     ...(notify === undefined ? {} : { notify }),
   }
@@ -144,4 +170,73 @@ function readBind(text: string, fault: Fault): Address | undefined {
     parseAddress(text === '' ? ':9999' : text) ??
     fault('BIND', `is ${shown(text)}: it must be like :9999, 127.0.0.1:9999 or [::1]:9999`)
   )
+}
+
+type RolloutSettings = Pick<
+  Settings,
+  'resolveImage' | 'registryAuthFile' | 'rolloutTimeoutMs' | 'evidenceLogs' | 'basePath'
+>
+
+/** What variables alone can set. */
+function readRolloutSettings(sources: SettingsSources, fault: Fault): RolloutSettings | undefined {
+  const { env } = sources
+  const resolveImage = readResolveImage(env.RESOLVE_IMAGE || 'auto', fault)
+  const registryAuthFile = env.REGISTRY_AUTH_FILE || undefined
+  if (registryAuthFile !== undefined) {
+    checkRegistryAuthFile(registryAuthFile, sources, fault)
+  }
+  const rolloutTimeoutMs = readRolloutTimeout(env.ROLLOUT_TIMEOUT || '30m', fault)
+  const evidenceLogs = readEvidenceLogs(env.EVIDENCE_LOGS || 'true', fault)
+  const basePath = readBasePath(env.BASE_PATH ?? '', fault)
+  return resolveImage === undefined ||
+    rolloutTimeoutMs === undefined ||
+    evidenceLogs === undefined ||
+    basePath === undefined
+    ? undefined
+    : {
+        ...{ resolveImage, rolloutTimeoutMs, evidenceLogs, basePath },
+        ...(registryAuthFile === undefined ? {} : { registryAuthFile }),
+      }
+}
+
+function readResolveImage(text: string, fault: Fault): ResolveImage | undefined {
+  return (
+    RESOLVE_IMAGE.find((known) => known === text) ??
+    fault('RESOLVE_IMAGE', `is ${shown(text)}: it must be auto, require or never`)
+  )
+}
+
+function checkRegistryAuthFile(path: string, { readFile }: SettingsSources, fault: Fault): void {
+  const isWrong = (what: string): undefined =>
+    fault('REGISTRY_AUTH_FILE', `is ${shown(path)}, but ${what}`)
+  try {
+    const result = parseRegistryAuths(readFile(path))
+    if (!result.ok) {
+      result.faults.forEach(isWrong)
+    }
+  } catch (error) {
+    isWrong(`it cannot be read (${reasonOf(error)}): give Deployer a config.json that it may read`)
+  }
+}
+
+function readRolloutTimeout(text: string, fault: Fault): number | undefined {
+  const timeoutMs = parseDuration(text) ?? Number.NaN
+  return timeoutMs >= MIN_ROLLOUT_MS && timeoutMs <= MAX_ROLLOUT_MS
+    ? timeoutMs
+    : fault(
+        'ROLLOUT_TIMEOUT',
+        `is ${shown(text)}: it must be a time from 1s to 24h, such as 90s, 30m or 2h`,
+      )
+}
+
+function readEvidenceLogs(text: string, fault: Fault): boolean | undefined {
+  return text === 'true' || text === 'false'
+    ? text === 'true'
+    : fault('EVIDENCE_LOGS', `is ${shown(text)}: it must be true or false`)
+}
+
+function readBasePath(text: string, fault: Fault): string | undefined {
+  return isBasePath(text)
+    ? text
+    : fault('BASE_PATH', `is ${shown(text)}: it must be like /cd, without a slash at the end`)
 }

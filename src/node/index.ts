@@ -13,3 +13,4 @@ export {
   type FivebeansNotifier,
   type FivebeansNotifierOptions,
 } from './fivebeans.ts'
+export { createRegistryAuthFile, type RegistryAuthFileOptions } from './registry-auth-file.ts'

@@ -13,6 +13,7 @@ import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
 import { type Flags, readSettings, type Settings } from './env.ts'
 import { createEtaRenderer } from './eta.ts'
 import { createFivebeansNotifier, type FivebeansNotifier } from './fivebeans.ts'
+import { createRegistryAuthFile } from './registry-auth-file.ts'
 import { closable, counted } from './shutdown.ts'
 
 // Docker kills ten seconds after SIGTERM.
@@ -73,13 +74,24 @@ function createLogger(): Pino {
 }
 
 function run(settings: Settings, logger: Pino): void {
-  const { token, dockerHost, tls, bind } = settings
+  const { token, dockerHost, tls, bind, registryAuthFile } = settings
+  const { resolveImage, rolloutTimeoutMs, evidenceLogs, basePath } = settings
+  const ending = new AbortController()
   const swarm = createDockerodeSwarm({ dockerHost, ...(tls === undefined ? {} : { tls }) })
   const beanstalkd = createNotifier(settings, logger)
   const app = createDeployer({
     token,
     swarm,
     logger,
+    ...{ resolveImage, rolloutTimeoutMs, evidenceLogs, basePath },
+    signal: ending.signal,
+    ...(registryAuthFile === undefined
+      ? {}
+      : {
+          registryAuth: createRegistryAuthFile(registryAuthFile, {
+            onFault: (reason) => logger.error({ reason }, 'REGISTRY_AUTH_FILE cannot be used'),
+          }),
+        }),
     ...(beanstalkd === undefined ? {} : { notifier: beanstalkd.notify }),
   })
   const hostname = bind.host === '' ? {} : { hostname: bind.host }
@@ -107,6 +119,8 @@ function run(settings: Settings, logger: Pino): void {
     process.on(signal, () => {
       if (!isEnding) {
         isEnding = true
+        // Whoever waits for a verdict is told where to ask on.
+        ending.abort()
         shutDown({ signal, close, beanstalkd, logger })
       }
     })

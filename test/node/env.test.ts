@@ -19,6 +19,13 @@ execFileSync('openssl', [...SELF_SIGNED, '-keyout', keyFile, '-out', certificate
 const [KEY, CERTIFICATE] = [readFileSync(keyFile, 'utf8'), readFileSync(certificateFile, 'utf8')]
 rmSync(folder, { recursive: true })
 
+const CONFIGS: Readonly<Record<string, string>> = {
+  '/config.json': JSON.stringify({ auths: { 'r.io': { auth: base64('me:SECRET') } } }),
+  '/cut.json': '{"auths":{"r.io":{"auth":"SECRET',
+  '/two-faults.json': '{"auths":{"a.io":{"auth":"SECRET"},"b.io":{"username":["SECRET"]}}}',
+  '/helper.json': '{"auths":{"r.io":{}},"credsStore":"pass"}',
+}
+
 function read(env: Env, flags: Flags = {}) {
   const readFile = (path: string): string => {
     if (path.startsWith('/certs/')) {
@@ -26,6 +33,10 @@ function read(env: Env, flags: Flags = {}) {
     }
     if (path.startsWith('/broken/')) {
       return 'no PEM'
+    }
+    const config = CONFIGS[path]
+    if (config !== undefined) {
+      return config
     }
     throw new Error(`ENOENT: ${path}`)
   }
@@ -49,6 +60,10 @@ test('a token alone is enough', () => {
       token: 'x',
       dockerHost: 'unix:///var/run/docker.sock',
       bind: { host: '', port: 9999 },
+      resolveImage: 'auto',
+      rolloutTimeoutMs: 1_800_000,
+      evidenceLogs: true,
+      basePath: '',
     },
   })
 })
@@ -59,6 +74,11 @@ test('every variable is read, and the numbers of NOTIFY_FLAGS have defaults', ()
     DOCKER_HOST: 'tcp://manager:2375',
     NOTIFY_FLAGS: JSON.stringify(NOTIFY),
     BIND: '[::1]:80',
+    RESOLVE_IMAGE: 'require',
+    REGISTRY_AUTH_FILE: '/config.json',
+    ROLLOUT_TIMEOUT: '90',
+    EVIDENCE_LOGS: 'false',
+    BASE_PATH: '/cd',
   }
   expect(read(env)).toMatchObject({
     settings: {
@@ -72,15 +92,35 @@ test('every variable is read, and the numbers of NOTIFY_FLAGS have defaults', ()
         delay: 0,
         ttr: 60,
       },
+      resolveImage: 'require',
+      registryAuthFile: '/config.json',
+      rolloutTimeoutMs: 90_000,
+      evidenceLogs: false,
+      basePath: '/cd',
     },
   })
 })
 
 test('a flag wins over its variable; an empty variable is none', () => {
-  const env = { TOKEN: 'variable', BIND: '', DOCKER_HOST: '', NOTIFY_FLAGS: '' }
+  const empty = {
+    RESOLVE_IMAGE: '',
+    REGISTRY_AUTH_FILE: '',
+    ROLLOUT_TIMEOUT: '',
+    EVIDENCE_LOGS: '',
+  }
+  const env = { TOKEN: 'variable', BIND: '', DOCKER_HOST: '', NOTIFY_FLAGS: '', ...empty }
   expect(read(env, { TOKEN: 'flag', BIND: ':1' })).toMatchObject({
-    settings: { token: 'flag', bind: { port: 1 } },
+    settings: { token: 'flag', bind: { port: 1 }, rolloutTimeoutMs: 1_800_000 },
   })
+  expect(read(env)).not.toHaveProperty('settings.registryAuthFile')
+})
+
+test.each([
+  ['1', 1000],
+  ['1s', 1000],
+  ['24h', 86_400_000],
+])('a ROLLOUT_TIMEOUT of %s is let in', (ROLLOUT_TIMEOUT, rolloutTimeoutMs) => {
+  expect(read({ TOKEN: 'x', ROLLOUT_TIMEOUT })).toMatchObject({ settings: { rolloutTimeoutMs } })
 })
 
 test('TLS is used for tcp:// when its variables ask for it', () => {
@@ -100,6 +140,11 @@ describe('faults', () => {
       DOCKER_HOST: 'http://x',
       BIND: 'nine',
       NOTIFY_FLAGS: '{"addr":1,"tube":"-","template":"?","priority":-1,"delay":1.5,"ttr":0}',
+      RESOLVE_IMAGE: 'always',
+      REGISTRY_AUTH_FILE: '/nowhere',
+      ROLLOUT_TIMEOUT: 'soon',
+      EVIDENCE_LOGS: 'yes',
+      BASE_PATH: 'cd/',
     }
     expect(faults(env).map((fault) => fault.split(' ')[0])).toEqual([
       'TOKEN',
@@ -111,6 +156,11 @@ describe('faults', () => {
       'NOTIFY_FLAGS.delay',
       'NOTIFY_FLAGS.ttr',
       'BIND',
+      'RESOLVE_IMAGE',
+      'REGISTRY_AUTH_FILE',
+      'ROLLOUT_TIMEOUT',
+      'EVIDENCE_LOGS',
+      'BASE_PATH',
     ])
   })
 
@@ -124,6 +174,31 @@ describe('faults', () => {
       { TOKEN: 'x', BIND: '9999' },
       'BIND is "9999": it must be like :9999, 127.0.0.1:9999 or [::1]:9999',
     ],
+    [
+      { TOKEN: 'x', RESOLVE_IMAGE: 'Auto' },
+      'RESOLVE_IMAGE is "Auto": it must be auto, require or never',
+    ],
+    ...['soon', '0', '25h', '86401', '-1', '1.5h'].map((text): [Env, string] => [
+      { TOKEN: 'x', ROLLOUT_TIMEOUT: text },
+      `ROLLOUT_TIMEOUT is "${text}": it must be a time from 1s to 24h, such as 90s, 30m or 2h`,
+    ]),
+    [
+      { TOKEN: 'x', BASE_PATH: '/' },
+      'BASE_PATH is "/": it must be like /cd, without a slash at the end',
+    ],
+    [{ TOKEN: 'x', EVIDENCE_LOGS: '1' }, 'EVIDENCE_LOGS is "1": it must be true or false'],
+    [
+      { TOKEN: 'x', REGISTRY_AUTH_FILE: '/nowhere' },
+      'REGISTRY_AUTH_FILE is "/nowhere", but it cannot be read (ENOENT: /nowhere): give Deployer a config.json that it may read',
+    ],
+    [
+      { TOKEN: 'x', REGISTRY_AUTH_FILE: '/cut.json' },
+      'REGISTRY_AUTH_FILE is "/cut.json", but it is not a JSON object: it must be a Docker config.json with "auths", as "docker login" writes it',
+    ],
+    [
+      { TOKEN: 'x', REGISTRY_AUTH_FILE: '/helper.json' },
+      'REGISTRY_AUTH_FILE is "/helper.json", but its passwords are in a credential helper (credsStore), which Deployer does not run: give the registry an entry in "auths" whose "auth" is base64 of user:password',
+    ],
   ])('%j: %s', (env, fault) => {
     expect(faults(env)).toEqual([fault])
   })
@@ -136,6 +211,14 @@ describe('faults', () => {
       expect(faults({ TOKEN: `${token}SECRET\n` }).join()).not.toContain('SECRET')
     },
   )
+
+  test('each entry of REGISTRY_AUTH_FILE that cannot be used, without its secrets', () => {
+    const told = faults({ TOKEN: 'x', REGISTRY_AUTH_FILE: '/two-faults.json' })
+    expect(told).toEqual([
+      'REGISTRY_AUTH_FILE is "/two-faults.json", but its entry "a.io" has an "auth" that is not base64 of user:password: log in again',
+      'REGISTRY_AUTH_FILE is "/two-faults.json", but its entry "b.io" has a member "username" that is not a string: log in again',
+    ])
+  })
 
   test('each certificate that cannot be read', () => {
     const tcp = { TOKEN: 'x', DOCKER_HOST: 'tcp://manager' }

@@ -1,0 +1,105 @@
+// The engine's event stream in memory: what happened is told in microtasks, in order.
+
+import type { ServiceEvent, ServiceListener, WatchOptions } from '../../src/ports.ts'
+
+export interface FakeEvents {
+  /** How many streams are open. */
+  readonly streams: number
+  emit(event: ServiceEvent): void
+  watch(listener: ServiceListener, options: WatchOptions): Promise<void>
+  /**
+   * Ends all streams, as a daemon that restarts does: what was not yet told is lost, and nothing
+   * from before is told again.
+   *
+   * @param error What the watches reject with; they resolve without one.
+   */
+  breakStreams(error?: unknown): void
+}
+
+interface Stream {
+  readonly isOpen: boolean
+  tell(event: ServiceEvent): void
+  end(error?: unknown): void
+}
+
+// The daemon remembers as many (moby, daemon/events/events.go).
+const REMEMBERED = 256
+
+export function createFakeEvents(): FakeEvents {
+  const streams = new Set<Stream>()
+  let past: readonly ServiceEvent[] = []
+
+  function open(stream: Stream, { listener, sinceMs }: Watch): void {
+    if (streams.has(stream)) {
+      listener.opened()
+      for (const event of past.filter(({ timeMs }) => timeMs >= sinceMs)) {
+        stream.tell(event)
+      }
+    }
+  }
+
+  return {
+    get streams() {
+      return [...streams].filter(({ isOpen }) => isOpen).length
+    },
+
+    emit(event) {
+      past = [...past, event].slice(-REMEMBERED)
+      for (const stream of streams) {
+        if (stream.isOpen) {
+          stream.tell(event)
+        }
+      }
+    },
+
+    watch(listener, { signal, sinceMs = Number.POSITIVE_INFINITY }) {
+      if (signal.aborted) {
+        return Promise.resolve()
+      }
+      const { promise, settle } = createEnd()
+      const onAbort = (): void => stream.end()
+      const stream = {
+        isOpen: false,
+        tell: (event: ServiceEvent) =>
+          queueMicrotask(() => {
+            if (streams.has(stream)) {
+              listener.changed(event)
+            }
+          }),
+        end(error?: unknown) {
+          streams.delete(stream)
+          signal.removeEventListener('abort', onAbort)
+          settle(error)
+        },
+      }
+      signal.addEventListener('abort', onAbort)
+      streams.add(stream)
+      queueMicrotask(() => {
+        stream.isOpen = true
+        open(stream, { listener, sinceMs })
+      })
+      return promise
+    },
+
+    breakStreams(error) {
+      past = []
+      for (const stream of [...streams]) {
+        stream.end(error)
+      }
+    },
+  }
+}
+
+interface Watch {
+  readonly listener: ServiceListener
+  readonly sinceMs: number
+}
+
+/** A promise that is settled from outside; Node 20 has no `Promise.withResolvers`. */
+function createEnd(): { promise: Promise<void>; settle(error: unknown): void } {
+  let settle: (error: unknown) => void = () => {}
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = (error) => (error === undefined ? resolve() : reject(error))
+  })
+  return { promise, settle: (error) => settle(error) }
+}

@@ -1,0 +1,89 @@
+// A registry in memory: every image is there unless a test says otherwise.
+
+import { canonicalForm, parseImageReference } from '../../src/image-reference.ts'
+import type { ResolvedImage } from '../../src/ports.ts'
+
+/** What a test says of an image, or the error that asking for it ends with. */
+export type FakeImage = Partial<ResolvedImage> | Error
+
+/** What a call showed to registries. */
+export interface ShownCredentials {
+  /** The call, as in `calls`. */
+  readonly call: string
+  readonly registryAuth: string | undefined
+}
+
+export interface FakeRegistry {
+  /** What tests said, by canonical reference such as `docker.io/me/app:v2`. */
+  readonly images: Map<string, ResolvedImage | Error>
+  /** Says what an image is, in whatever spelling; what is left out is as for any other image. */
+  setImage(reference: string, image: FakeImage): void
+  resolve(reference: string): ResolvedImage
+}
+
+export function createFakeRegistry(): FakeRegistry {
+  const images = new Map<string, ResolvedImage | Error>()
+
+  function find(reference: string): ResolvedImage | Error {
+    const { digest, ...tagged } = parseImageReference(reference)
+    const image = images.get(canonicalName(reference))
+    if (image !== undefined || digest === undefined) {
+      return image ?? complete(reference, {})
+    }
+    // Asked by digest, a registry does not look at the tag.
+    const ofTag = images.get(canonicalForm(tagged))
+    const isSame = ofTag !== undefined && !(ofTag instanceof Error) && ofTag.digest === digest
+    return isSame ? ofTag : complete(reference, {})
+  }
+
+  return {
+    images,
+    setImage: (reference, image) =>
+      void images.set(
+        canonicalName(reference),
+        image instanceof Error ? image : complete(reference, image),
+      ),
+    resolve(reference) {
+      const image = find(reference)
+      if (image instanceof Error) {
+        throw image
+      }
+      return image
+    },
+  }
+}
+
+/**
+ * The digest of an image of which no test said anything.
+ *
+ * @param reference The image in whatever spelling.
+ * @returns Its own digest if it has one, or else one that only the canonical spelling determines.
+ */
+export function digestOf(reference: string): string {
+  const { digest } = parseImageReference(reference)
+  return digest ?? `sha256:${hexOf(canonicalName(reference))}`
+}
+
+function complete(reference: string, image: Partial<ResolvedImage>): ResolvedImage {
+  const platforms = [{ Architecture: 'amd64', OS: 'linux' }]
+  return { digest: digestOf(reference), platforms, ...image }
+}
+
+function canonicalName(reference: string): string {
+  return canonicalForm(parseImageReference(reference))
+}
+
+/** Sixty-four hex digits: FNV-1a eight times over, which needs no `crypto` and no `await`. */
+function hexOf(text: string): string {
+  return Array.from({ length: 8 }, (_, round) =>
+    fnv1a(`${round} ${text} ${round}`).toString(16).padStart(8, '0'),
+  ).join('')
+}
+
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < text.length; at += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  }
+  return hash >>> 0
+}

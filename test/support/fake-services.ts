@@ -1,0 +1,152 @@
+// The services that the fake holds: every change grows the version index and is told of.
+
+import type { Service, ServiceEvent, ServiceSpec } from '../../src/ports.ts'
+import { DeployerError } from '../../src/problem.ts'
+import type { ServiceMode, UpdateStatus, VersionIndex } from '../../src/swarm-types.ts'
+import { idOf, isJob } from './fake-places.ts'
+
+/** A service to put into the fake, by what tests care about. */
+export interface FakeServiceOptions {
+  readonly image?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly id?: string
+  /** Default: replicated. */
+  readonly mode?: ServiceMode
+  /** How many tasks, unless there is a `mode`. Default: 1. */
+  readonly replicas?: number
+  readonly updateStatus?: UpdateStatus
+  readonly previousSpec?: ServiceSpec
+  /** Anything else in the spec. */
+  readonly spec?: Readonly<Record<string, unknown>>
+}
+
+/** A service with the engine's times, which are RFC 3339. */
+export interface FakeService extends Service {
+  readonly CreatedAt: string
+  readonly UpdatedAt: string
+}
+
+export interface FakeServices {
+  /** By the engine's filter: `key=value`, or `key` for any value. */
+  labelled(label: string): readonly FakeService[]
+  /** By full ID, then exact name, then a prefix of the ID. */
+  find(nameOrId: string): FakeService
+  has(id: string): boolean
+  add(name: string, options: FakeServiceOptions): FakeService
+  /** Writes down what became of a service. */
+  put(service: FakeService): FakeService
+  /** Writes a spec as a client does: the engine forgets what it said of the last update. */
+  write(service: FakeService, spec: ServiceSpec): FakeService
+  remove(service: FakeService): void
+}
+
+const FIRST_VERSION = 10
+
+/**
+ * @param now The engine's clock.
+ * @param emit Is told of every change.
+ */
+export function createFakeServices(
+  now: () => number,
+  emit: (event: ServiceEvent) => void,
+): FakeServices {
+  const services = new Map<string, FakeService>()
+  const time = (): string => new Date(now()).toISOString()
+
+  function put(service: FakeService): FakeService {
+    const before = services.get(service.ID) ?? service
+    const Version = { Index: before.Version.Index + 1 }
+    const after = { ...service, Version, UpdatedAt: time() }
+    services.set(after.ID, after)
+    emit({ serviceId: after.ID, action: 'update', ...difference(before, after), timeMs: now() })
+    return after
+  }
+
+  return {
+    labelled: (label) =>
+      [...services.values()].filter(({ Spec }) =>
+        Object.entries(Spec.Labels ?? {}).some(
+          ([key, value]) => label === key || label === `${key}=${value}`,
+        ),
+      ),
+    has: (id) => services.has(id),
+    put,
+
+    find(nameOrId) {
+      const all = [...services.values()]
+      const [byPrefix, ...others] = all.filter(({ ID }) => ID.startsWith(nameOrId))
+      const service =
+        services.get(nameOrId) ?? all.find(({ Spec }) => Spec.Name === nameOrId) ?? byPrefix
+      if (service === undefined) {
+        throw new DeployerError('service-not-found', `Cannot find service "${nameOrId}"`)
+      }
+      if (service === byPrefix && service.ID !== nameOrId && others.length > 0) {
+        const count = `${others.length + 1} matches found`
+        throw new DeployerError('engine-error', `service ${nameOrId} is ambiguous (${count})`)
+      }
+      return service
+    },
+
+    add(name, options) {
+      const { id = idOf(name), updateStatus, previousSpec } = options
+      const [Spec, at] = [specOf(name, options), time()]
+      const service = {
+        ID: id,
+        Version: { Index: FIRST_VERSION },
+        CreatedAt: at,
+        UpdatedAt: at,
+        Spec,
+        ...(previousSpec && { PreviousSpec: previousSpec }),
+        ...(updateStatus && { UpdateStatus: updateStatus }),
+        ...(isJob(Spec) && { JobStatus: { JobIteration: iteration(0) } }),
+      }
+      services.set(id, service)
+      emit({ serviceId: id, action: 'create', timeMs: now() })
+      return service
+    },
+
+    write({ UpdateStatus, JobStatus, ...service }, Spec) {
+      const run = iteration((JobStatus?.JobIteration.Index ?? 0) + 1)
+      return put({
+        ...service,
+        Spec,
+        PreviousSpec: service.Spec,
+        ...(JobStatus && { JobStatus: { JobIteration: run } }),
+      })
+    },
+
+    remove({ ID }) {
+      services.delete(ID)
+      emit({ serviceId: ID, action: 'remove', timeMs: now() })
+    },
+  }
+}
+
+function specOf(name: string, options: FakeServiceOptions): ServiceSpec {
+  const {
+    image = 'me/app:v1',
+    labels = { 'deployer.allowUpdates': 'true' },
+    replicas = 1,
+  } = options
+  const Spec = {
+    Name: name,
+    Labels: labels,
+    TaskTemplate: { ContainerSpec: { Image: image } },
+    Mode: options.mode ?? { Replicated: { Replicas: replicas } },
+  }
+  return { ...Spec, ...options.spec }
+}
+
+function difference(before: Service, after: Service): Pick<ServiceEvent, 'image' | 'updateState'> {
+  const [was, image] = [before, after].map(({ Spec }) => Spec.TaskTemplate.ContainerSpec?.Image)
+  const updateState = after.UpdateStatus?.State
+  return {
+    ...(updateState !== undefined && updateState !== before.UpdateStatus?.State && { updateState }),
+    ...(image !== undefined && image !== was && { image }),
+  }
+}
+
+/** The engine leaves out an index of 0. */
+function iteration(index: number): VersionIndex {
+  return (index === 0 ? {} : { Index: index }) as VersionIndex
+}

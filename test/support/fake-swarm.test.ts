@@ -1,0 +1,288 @@
+// The fake's rollouts, held against the judge: what it shows is what the engine would.
+
+import { beforeEach, describe, expect, test } from 'vitest'
+import { evidence } from '../../src/convergence/evidence.ts'
+import type { Rollout } from '../../src/convergence/rollout.ts'
+import type { Convergence } from '../../src/convergence/state.ts'
+import { judge } from '../../src/convergence.ts'
+import type { ServiceEvent, ServiceSpec } from '../../src/ports.ts'
+import { DeployerError } from '../../src/problem.ts'
+import type { ServiceMode } from '../../src/swarm-types.ts'
+import type { FakeCourse } from './fake-course.ts'
+import { fakeNode } from './fake-places.ts'
+import { digestOf } from './fake-registry.ts'
+import type { FakeRollout } from './fake-rollout.ts'
+import { createFakeSwarm, type FakeSwarm } from './fake-swarm.ts'
+
+const START = Date.parse('2026-01-01T00:00:00Z')
+let swarm: FakeSwarm
+let now: number
+
+beforeEach(() => {
+  now = START
+  swarm = createFakeSwarm()
+  swarm.clock = () => now
+})
+
+function withImage(spec: ServiceSpec, Image: string): ServiceSpec {
+  const { TaskTemplate } = spec
+  return { ...spec, TaskTemplate: { ...TaskTemplate, ContainerSpec: { Image } } }
+}
+
+/** Updates the service `blog` and gives what it takes to judge that. */
+async function update(course: FakeCourse, image = 'me/app:v2'): Promise<Rollout> {
+  swarm.onUpdate = course
+  const service = await swarm.inspectService('blog')
+  await swarm.updateService(service, withImage(service.Spec, image))
+  const previous = service.Spec.TaskTemplate.ContainerSpec?.Image
+  const { UpdatedAt: writtenAt } = swarm.service('blog')
+  return { image, forceUpdate: 0, previous, versionIndex: service.Version.Index, writtenAt }
+}
+
+async function judged(rollout: Rollout): Promise<Convergence> {
+  const service = await swarm.inspectService('blog')
+  const [tasks, nodes] = [await swarm.listTasks(service.ID), await swarm.listNodes()]
+  return judge(rollout, { service, tasks, nodes, now })
+}
+
+/** The tasks of the service in words: slot, image, desired state, state. */
+function told(): readonly string[] {
+  return swarm.tasks('blog').map(({ Slot, Spec, DesiredState, Status }) => {
+    const image = Spec.ContainerSpec?.Image.replace('me/app:', '')
+    return `${Slot} ${image} ${DesiredState}/${Status.State}`
+  })
+}
+
+describe('a course is judged as the engine meant it', () => {
+  const courses: readonly (readonly [string, FakeCourse, Partial<Convergence>])[] = [
+    ['complete', 'complete', { state: 'converged' }],
+    ['pause', 'pause', { state: 'paused' }],
+    ['roll back', 'roll-back', { state: 'rolled-back' }],
+    ['nothing yet', 'none', { state: 'pending' }],
+    ['updating', (rollout) => rollout.begin(), { state: 'pending' }],
+    ['half of it', (rollout) => rollout.run(1), { state: 'pending' }],
+    ['rolling back', (rollout) => rollout.beginRollBack(), { state: 'pending' }],
+    ['failed rollback', rollBackInVain, { state: 'failed' }],
+    ['failing on', (rollout) => rollout.failAndComplete(), { state: 'failed' }],
+    ['rolled back by hand', (rollout) => rollout.rollBackByHand(), { state: 'superseded' }],
+  ]
+
+  test.each(courses)('%s', async (_, course, convergence) => {
+    swarm.addService('blog', { replicas: 2 })
+    const rollout = await update(course)
+    expect(await judged(rollout)).toMatchObject(convergence)
+  })
+
+  function rollBackInVain(rollout: FakeRollout): void {
+    rollout.beginRollBack()
+    rollout.pauseRollBack()
+  }
+
+  const modes: readonly (readonly [string, ServiceMode])[] = [
+    ['global', { Global: {} }],
+    ['replicated job', { ReplicatedJob: { TotalCompletions: 3 } }],
+    ['global job', { GlobalJob: {} }],
+    ['0 replicas', { Replicated: { Replicas: 0 } }],
+  ]
+
+  test.each(modes)('complete: %s', async (_, mode) => {
+    swarm.nodes = ['node1', 'node2'].map((name) => fakeNode(name))
+    swarm.addService('blog', { mode })
+    const rollout = await update('complete')
+    expect(await judged(rollout)).toEqual({ state: 'converged' })
+    const hasUpdater = 'Global' in mode
+    expect(swarm.service('blog').UpdateStatus?.State).toBe(hasUpdater ? 'completed' : undefined)
+  })
+
+  test('a job that fails waits for its restart, and has failed without one', async () => {
+    swarm.addService('blog', { mode: { ReplicatedJob: {} } })
+    const rollout = await update((steps) => steps.fail())
+    expect(await judged(rollout)).toMatchObject({ state: 'pending' })
+    swarm.rollout('blog').fail({ restarts: false })
+    expect(await judged(rollout)).toMatchObject({ state: 'failed' })
+  })
+
+  test('no node for the platform: updating for ever, and the task says why', async () => {
+    swarm.addService('blog')
+    swarm.nodes = [fakeNode('node1', { platform: { Architecture: 'aarch64', OS: 'linux' } })]
+    const rollout = await update('none')
+    const Placement = { Platforms: [{ Architecture: 'amd64', OS: 'linux' }] }
+    swarm.change('blog', (spec) => ({ ...spec, TaskTemplate: { ...spec.TaskTemplate, Placement } }))
+    swarm.rollout('blog').complete()
+    expect(await judged(rollout)).toMatchObject({ state: 'pending' })
+    expect(swarm.tasks('blog').at(-1)?.Status.Err).toBe(
+      'no suitable node (unsupported platform on 1 node)',
+    )
+    swarm.nodes = [fakeNode('node1')]
+    swarm.rollout('blog').complete()
+    expect(await judged(rollout)).toEqual({ state: 'converged' })
+  })
+})
+
+describe('tasks', () => {
+  test('a rollback leaves the failed task, and the old one runs in the other slot still', async () => {
+    swarm.addService('blog', { replicas: 2 })
+    const rollout = await update('roll-back')
+    expect(told()).toEqual([
+      '1 v1 shutdown/shutdown',
+      '2 v1 running/running',
+      '1 v2 shutdown/failed',
+      '1 v2 shutdown/shutdown',
+      '1 v1 running/running',
+    ])
+    expect(evidence(rollout, swarm.tasks('blog'), { nodes: swarm.nodes })).toEqual([
+      {
+        taskId: swarm.tasks('blog')[2]?.ID,
+        slot: 1,
+        node: 'node1',
+        state: 'failed',
+        error: 'task: non-zero exit (1)',
+        exitCode: 1,
+      },
+    ])
+    expect(swarm.service('blog').PreviousSpec).toBeUndefined()
+  })
+
+  test('an image that cannot be pulled is rejected, without an exit code', async () => {
+    swarm.addService('blog')
+    const rollout = await update((steps) => {
+      steps.fail({ state: 'rejected' })
+      steps.pause()
+    })
+    expect(await judged(rollout)).toMatchObject({ state: 'paused' })
+    const [failed, ...others] = evidence(rollout, swarm.tasks('blog'))
+    expect([failed?.error, failed?.exitCode]).toEqual(['No such image: me/app:v2', undefined])
+    expect(others).toEqual([])
+  })
+
+  test('a label or the number of replicas replaces none, and the engine forgets the update', async () => {
+    swarm.addService('blog')
+    await update('complete')
+    swarm.change('blog', (spec) => ({ ...spec, Labels: { a: 'b' } }))
+    swarm.change('blog', (spec) => ({ ...spec, Mode: { Replicated: { Replicas: 2 } } }))
+    await Promise.resolve()
+    expect(told().slice(1)).toEqual(['1 v2 running/running', '2 v2 running/running'])
+    const { UpdateStatus, PreviousSpec } = swarm.service('blog')
+    expect([UpdateStatus, PreviousSpec?.Labels]).toEqual([undefined, { a: 'b' }])
+  })
+
+  test('a label in the middle: the engine goes on without a word', async () => {
+    swarm.addService('blog')
+    const rollout = await update((steps) => steps.begin())
+    swarm.change('blog', (spec) => ({ ...spec, Labels: {} }))
+    swarm.rollout('blog').complete()
+    expect(swarm.service('blog').UpdateStatus).toBeUndefined()
+    expect(await judged(rollout)).toMatchObject({ state: 'pending', needsTasks: true })
+    now += 5000
+    expect(await judged(rollout)).toEqual({ state: 'converged' })
+  })
+
+  test('five are kept in a slot', async () => {
+    swarm.addService('blog')
+    for (const n of [1, 2, 3, 4, 5, 6, 7]) {
+      await update('complete', `me/app:v${n + 1}`)
+    }
+    expect(told()).toHaveLength(5)
+    expect(told().at(-1)).toBe('1 v8 running/running')
+  })
+
+  test('their logs are read from the end', async () => {
+    swarm.logs.set('default', 'a\nb\nc\n')
+    swarm.logs.set('one', 'x')
+    expect(await swarm.readTaskLog('any', 2)).toBe('b\nc')
+    expect(await swarm.readTaskLog('one', 2)).toBe('x')
+  })
+})
+
+describe('the registry', () => {
+  test('every image is there, by default', async () => {
+    const image = await swarm.resolveImage('docker.io/me/app:v2', { registryAuth: 'secret' })
+    expect(image.digest).toMatch(/^sha256:[0-9a-f]{64}$/)
+    expect(image.digest).toBe(digestOf('me/app:v2'))
+    expect(image.digest).not.toBe(digestOf('me/app:v3'))
+    expect((await swarm.resolveImage(`me/app:v3@${image.digest}`)).digest).toBe(image.digest)
+    expect(swarm.credentials[0]).toEqual({
+      call: 'resolve docker.io/me/app:v2',
+      registryAuth: 'secret',
+    })
+  })
+
+  test('a test says otherwise', async () => {
+    const platforms = [{ Architecture: 'arm64', OS: 'linux' }]
+    swarm.setImage('me/app:v2', { platforms })
+    const image = { digest: digestOf('me/app:v2'), platforms }
+    expect(await swarm.resolveImage('docker.io/me/app:v2')).toEqual(image)
+    expect(await swarm.resolveImage(`me/app:v2@${image.digest}`)).toEqual(image)
+    swarm.setImage('me/app:v2', new DeployerError('image-not-found', 'Cannot find it'))
+    await expect(swarm.resolveImage('docker.io/me/app:v2')).rejects.toThrow('Cannot find it')
+  })
+})
+
+describe('events', () => {
+  let seen: ('opened' | ServiceEvent)[]
+  const listener = {
+    opened: () => void seen.push('opened'),
+    changed: (event: ServiceEvent) => void seen.push(event),
+  }
+
+  beforeEach(() => {
+    seen = []
+  })
+
+  function states(): readonly unknown[] {
+    return seen.map((event) =>
+      event === 'opened' ? event : (event.updateState ?? event.image ?? event.action),
+    )
+  }
+
+  test('each change is told once the stream is open, and its removal too', async () => {
+    swarm.addService('blog')
+    const watch = swarm.watchServices(listener, { signal: new AbortController().signal })
+    await Promise.resolve()
+    expect([swarm.streams, states()]).toEqual([1, ['opened']])
+    await update('roll-back')
+    swarm.remove('blog')
+    await Promise.resolve()
+    expect(states()).toEqual([
+      'opened',
+      'me/app:v2',
+      'updating',
+      'rollback_started',
+      'rollback_completed',
+      'remove',
+    ])
+    expect(seen[3]).toMatchObject({ image: 'me/app:v1', timeMs: now })
+    await expect(swarm.inspectService('blog')).rejects.toMatchObject({ code: 'service-not-found' })
+    swarm.breakStreams()
+    await watch
+    expect(swarm.streams).toBe(0)
+  })
+
+  test('what happened since a moment is told again', async () => {
+    swarm.addService('blog')
+    await update('complete')
+    const controller = new AbortController()
+    const watch = swarm.watchServices(listener, { signal: controller.signal, sinceMs: now })
+    await Promise.resolve()
+    await Promise.resolve()
+    expect(states()).toEqual(['opened', 'me/app:v2', 'updating', 'completed'])
+    controller.abort()
+    await watch
+    swarm.remove('blog')
+    await Promise.resolve()
+    expect([swarm.streams, seen.length]).toEqual([0, 4])
+  })
+
+  test('a stream that breaks loses what it has not told', async () => {
+    swarm.addService('blog')
+    const watch = swarm.watchServices(listener, { signal: new AbortController().signal })
+    await Promise.resolve()
+    swarm.change('blog', (spec) => ({ ...spec, Labels: {} }))
+    swarm.breakStreams(new DeployerError('engine-unreachable', 'Cannot reach it'))
+    await expect(watch).rejects.toThrow('Cannot reach it')
+    expect(states()).toEqual(['opened'])
+    swarm.failure = new Error('down')
+    const again = swarm.watchServices(listener, { signal: new AbortController().signal })
+    await expect(again).rejects.toThrow('down')
+  })
+})

@@ -2,11 +2,18 @@
 
 // The whole of dockerode brings gRPC and protobuf along, 14 MiB of memory for builds that nobody here asks for.
 import DockerodeService from 'dockerode/lib/service.js'
-import type { Service, ServiceSpec, Swarm, UpdateOutcome } from '../ports.ts'
+import type { Service, Swarm } from '../ports.ts'
 import { DeployerError } from '../problem.ts'
+import { attemptFor } from './attempt.ts'
+import { resolveImage } from './distribution.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
+import { createEngineClock } from './engine-clock.ts'
 import { engineFault, isOutOfSequence } from './engine-fault.ts'
-import { BrokenExchange, createModem, type DockerTls, EngineRefusal, type Modem } from './modem.ts'
+import { listNodes, listServices, listTasks } from './engine-lists.ts'
+import { isEngineInfo, isService } from './engine-shapes.ts'
+import { readTaskLog, watchServices } from './engine-streams.ts'
+import { BrokenExchange } from './exchange.ts'
+import { createModem, type DockerTls } from './modem.ts'
 
 export type { DockerTls } from './modem.ts'
 
@@ -35,6 +42,8 @@ export interface DockerodeSwarm extends Swarm {
 }
 
 const MAX_REMEMBERED = 1000
+// An engine waits 25 to 40 s for a registry that is silent.
+const RESOLVE_TIMEOUT_MS = 12_000
 const OUTCOME_UNKNOWN = 'it may have been written all the same, so look at the service first'
 
 /**
@@ -54,7 +63,8 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
   if (host === undefined) {
     throw new TypeError(`Cannot use dockerHost "${dockerHost}": it must be ${DOCKER_HOST_FORMS}`)
   }
-  const modem = createModem({ host, timeoutMs, ...(tls === undefined ? {} : { tls }) })
+  const clock = createEngineClock()
+  const modem = createModem({ host, timeoutMs, clock, ...(tls === undefined ? {} : { tls }) })
   const dockerService = (nameOrId: string) => new DockerodeService(modem, nameOrId)
 
   // An engine finds a service by its ID in three quarters of the time that a name takes it.
@@ -67,8 +77,9 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
     idsByName.set(name, id)
   }
 
-  async function inspect(nameOrId: string, action: string): Promise<Service> {
-    return asService(await attempt(action, () => dockerService(nameOrId).inspect()), action)
+  function inspect(nameOrId: string, action: string): Promise<Service> {
+    const shape = { name: 'a service', fits: isService }
+    return attemptFor(action, shape, () => dockerService(nameOrId).inspect())
   }
 
   /** By the ID that the name had last; undefined when there is none, or another service has the name. */
@@ -100,9 +111,10 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
       return service
     },
 
-    async updateService({ ID, Version, Spec }, spec: ServiceSpec): Promise<UpdateOutcome> {
+    async updateService({ ID, Version, Spec }, spec, { registryAuth } = {}) {
+      const written = { _query: { version: String(Version.Index) }, _body: spec }
       try {
-        await dockerService(ID).update({ _query: { version: String(Version.Index) }, _body: spec })
+        await dockerService(ID).update(registryAuth, written)
         return 'updated'
       } catch (error) {
         if (isOutOfSequence(error)) {
@@ -112,8 +124,25 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
       }
     },
 
+    resolveImage: (reference, { registryAuth } = {}) =>
+      resolveImage(modem, {
+        reference,
+        registryAuth,
+        timeoutMs: Math.min(timeoutMs, RESOLVE_TIMEOUT_MS),
+      }),
+
+    listServices: (label) => listServices(modem, label),
+    listTasks: (serviceId) => listTasks(modem, serviceId),
+    listNodes: () => listNodes(modem),
+    readTaskLog: (taskId, lines) => readTaskLog(modem, taskId, lines),
+    watchServices: (listener, watch) => watchServices(modem, listener, watch),
+    now: clock.now,
+
     async check(): Promise<string> {
-      const info = await attempt('ask the engine how it is', () => engineInfo(modem))
+      const shape = { name: 'an engine', fits: isEngineInfo }
+      const info = await attemptFor('ask the engine how it is', shape, () =>
+        modem.ask({ path: '/info' }),
+      )
       if (info.Swarm?.LocalNodeState === 'locked') {
         throw new DeployerError(
           'swarm-locked',
@@ -129,51 +158,6 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
       return String(info.ServerVersion)
     },
   }
-}
-
-interface EngineInfo {
-  readonly ServerVersion?: string
-  readonly Swarm?: { readonly LocalNodeState?: string; readonly ControlAvailable?: boolean }
-}
-
-/** As dockerode's `docker.info()`. */
-function engineInfo(modem: Modem): Promise<EngineInfo> {
-  return new Promise((resolve, reject) => {
-    modem.dial({ path: '/info', method: 'GET' }, (error, body) => {
-      if (error === null) {
-        resolve(body as EngineInfo)
-      } else {
-        reject(error)
-      }
-    })
-  })
-}
-
-async function attempt<T>(action: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (error) {
-    throw engineFault(error, action)
-  }
-}
-
-/** Whoever else answers at that address, its 200 must not pass for a service. */
-function asService(answer: unknown, action: string): Service {
-  if (isService(answer)) {
-    return answer
-  }
-  throw engineFault(new EngineRefusal(200, 'the answer is not a service'), action)
-}
-
-function isService(answer: unknown): answer is Service {
-  const { ID, Version, Spec } = (answer ?? {}) as Partial<Service>
-  return (
-    typeof ID === 'string' &&
-    typeof Version?.Index === 'number' &&
-    typeof Spec?.Name === 'string' &&
-    typeof Spec.TaskTemplate === 'object' &&
-    Spec.TaskTemplate !== null
-  )
 }
 
 /**

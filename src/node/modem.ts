@@ -1,12 +1,21 @@
-// The HTTP exchange under dockerode, in place of its own docker-modem. That one rounds numbers,
+// The HTTP client under dockerode, in place of its own docker-modem. That one rounds numbers,
 // follows redirects to any host (turning an update into a GET), ends the process when one fails,
 // reads DOCKER_HOST behind the caller's back, and never checks an ssh host's key.
 
-import { Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import {
+  Agent,
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { Socket } from 'node:net'
 import type { DockerHost } from './docker-host.ts'
+import type { EngineClock } from './engine-clock.ts'
+import { BrokenExchange, exchange, readPieces } from './exchange.ts'
 import { parseJson, stringifyJson } from './json.ts'
-import { reasonOf } from './reason.ts'
 import { createSshAgent } from './ssh-agent.ts'
 
 /** The certificates of a daemon behind TLS, in PEM. The daemon's own is always verified. */
@@ -22,23 +31,69 @@ export interface ModemOptions {
   readonly tls?: DockerTls
   /** The longest that one call may take, in milliseconds. */
   readonly timeoutMs: number
+  /** Is told of the time in each answer. */
+  readonly clock: EngineClock
 }
 
-/** What dockerode asks of its modem. */
+/** What dockerode asks of its modem, and two ways to ask without dockerode. */
 export interface Modem {
   /** What dockerode makes its promises with. */
   readonly Promise: PromiseConstructor
-  dial(call: Call, callback: (error: Error | null, body: unknown) => void): void
+  /** Calls the engine as `ask` does. */
+  dial(call: DockerodeCall, callback: (error: unknown, body: unknown) => void): void
+  /**
+   * Calls the engine.
+   *
+   * @param call What to ask.
+   * @returns The parsed body of a 200.
+   * @throws EngineRefusal for any other answer, and the error of a connection that failed.
+   */
+  ask(call: Call): Promise<unknown>
+  /**
+   * Reads an answer that takes its time, over a connection of its own. Only its beginning has to be
+   * there within the time that a call may take.
+   *
+   * @param call What to ask.
+   * @param reader Is given the answer, piece by piece, if it is a 200.
+   * @returns Nothing, once the answer has come to its end or the reader's signal aborts.
+   * @throws EngineRefusal for any other answer, the error of a connection that failed, and whatever
+   *   the reader throws.
+   */
+  stream(call: Call, reader: StreamReader): Promise<void>
 }
 
-interface Call {
+/** What to ask the engine. */
+export interface Call {
   /** Ends with `?` where a query belongs. */
+  readonly path: string
+  /** Default: GET. */
+  readonly method?: string
+  readonly query?: Readonly<Record<string, string>> | undefined
+  /** Is sent as JSON. */
+  readonly body?: unknown
+  /** Credentials for a registry, as the header `X-Registry-Auth` holds them. Secret. */
+  readonly registryAuth?: string | undefined
+  /** The longest that this call may take, in milliseconds. Default: as every call. */
+  readonly timeoutMs?: number
+}
+
+interface DockerodeCall {
   readonly path: string
   readonly method: string
   readonly options?: {
     readonly _query?: Readonly<Record<string, string>>
     readonly _body?: unknown
   }
+  /** dockerode's word for {@link Call.registryAuth}. */
+  readonly authconfig?: string | undefined
+}
+
+/** Who reads a stream, and how long. */
+export interface StreamReader {
+  /** Ends the stream. */
+  readonly signal: AbortSignal
+  opened(headers: IncomingHttpHeaders): void
+  piece(piece: Buffer): void
 }
 
 /** The engine's answer was not 200. */
@@ -56,14 +111,9 @@ export class EngineRefusal extends Error {
   }
 }
 
-/** The connection stood, and the request may have got through; then something broke. */
-export class BrokenExchange extends Error {
-  override readonly name = 'BrokenExchange'
-
-  /** @param cause What broke. */
-  constructor(cause: Error) {
-    super(reasonOf(cause), { cause })
-  }
+interface Answer {
+  readonly statusCode: number
+  readonly text: string
 }
 
 const MAX_MESSAGE = 1000
@@ -71,80 +121,112 @@ const MAX_MESSAGE = 1000
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 // An engine has no use for more calls at once; the others wait for their turn.
 const MAX_CONNECTIONS = 64
+// Go's servers, dockerd among them, send their own as often.
+const PROBE_IDLE_MS = 15_000
 
 /**
  * Makes the modem.
  *
  * @param options Where the engine is.
- * @returns A modem whose calls end within `timeoutMs`: with the parsed body of a 200, an
- *   {@link EngineRefusal}, or the error of a connection that failed.
+ * @returns A modem whose connections for calls are kept alive; none stands yet.
  */
 export function createModem(options: ModemOptions): Modem {
-  const target = requestTarget(options)
-  const request = options.tls === undefined ? httpRequest : httpsRequest
+  const { tls, timeoutMs, clock } = options
+  const forCalls = requestTarget(options, { keepAlive: true })
+  const forStreams = requestTarget(options, { keepAlive: false })
+  const request = tls === undefined ? httpRequest : httpsRequest
+
+  function start(target: RequestOptions, call: Call, body?: string): ClientRequest {
+    const { path, method = 'GET', query, registryAuth } = call
+    const outgoing = request({
+      ...target,
+      method,
+      path: path.endsWith('?') ? path + new URLSearchParams(query) : path,
+      headers: {
+        ...(body === undefined ? {} : jsonHeaders(body)),
+        ...(registryAuth === undefined ? {} : { 'X-Registry-Auth': padded(registryAuth) }),
+      },
+    })
+    const sentMs = Date.now()
+    outgoing.on('response', ({ headers: { date } }) => {
+      clock.observe({ date, sentMs, receivedMs: Date.now() })
+    })
+    return outgoing
+  }
+
+  async function ask(call: Call): Promise<unknown> {
+    const body = call.body === undefined ? undefined : stringifyJson(call.body)
+    const answer = await exchange(start(forCalls, call, body), {
+      body,
+      timeoutMs: call.timeoutMs ?? timeoutMs,
+      read: readAnswer,
+    })
+    return bodyOf(answer)
+  }
+
+  async function stream(call: Call, reader: StreamReader): Promise<void> {
+    const { signal } = reader
+    if (signal.aborted) {
+      return
+    }
+    try {
+      const refusal = await exchange(start({ ...forStreams, signal }, call).on('socket', probe), {
+        timeoutMs: call.timeoutMs ?? timeoutMs,
+        read: (response, stopClock) => readStream(response, stopClock, reader),
+      })
+      if (refusal !== undefined) {
+        throw new EngineRefusal(refusal.statusCode, refusalMessage(refusal.text))
+      }
+    } catch (error) {
+      if (!signal.aborted) {
+        throw error
+      }
+    }
+  }
+
   return {
     Promise,
-    dial({ path, method, options: { _query, _body } = {} }, callback) {
-      const body = _body === undefined ? undefined : stringifyJson(_body)
-      const url = path.endsWith('?') ? path + new URLSearchParams(_query) : path
-      const headers = body === undefined ? {} : jsonHeaders(body)
-      const outgoing = request({ ...target, method, path: url, headers })
-      let isDone = false
-      let hasResponse = false
-      let mayBeSent = false
-      const done = (error: Error | null, answer: unknown): void => {
-        if (!isDone) {
-          isDone = true
-          clearTimeout(timer)
-          callback(error, answer)
-        }
-      }
-      const fail = (error: Error): void => {
-        done(mayBeSent ? new BrokenExchange(error) : error, null)
-        outgoing.destroy()
-      }
-      const timer = setTimeout(() => {
-        fail(new Error(`no answer within ${options.timeoutMs} ms`))
-      }, options.timeoutMs)
-      outgoing.on('socket', (socket) => {
-        // A kept-alive socket stands already; of an ssh program nobody knows.
-        mayBeSent = socket.connecting !== true
-        if (!mayBeSent) {
-          socket.once(options.tls === undefined ? 'connect' : 'secureConnect', () => {
-            mayBeSent = true
-          })
-        }
-      })
-      outgoing.on('error', fail)
-      // Node ends some exchanges, such as one answered 101, with nothing but this.
-      outgoing.on('close', () => {
-        if (!hasResponse) {
-          fail(new Error('the connection was closed'))
-        }
-      })
-      outgoing.on('response', (response) => {
-        hasResponse = true
-        readText(response).then((text) => settle(response.statusCode ?? 0, text, done), fail)
-      })
-      outgoing.end(body)
+    ask,
+    stream,
+    dial({ path, method, options: { _query, _body } = {}, authconfig }, callback) {
+      const call = { path, method, query: _query, body: _body, registryAuth: authconfig }
+      ask(call).then(
+        (body) => callback(null, body),
+        (error: unknown) => callback(error, null),
+      )
     },
   }
 }
 
-function requestTarget({ host, tls }: ModemOptions): RequestOptions {
-  const keptAlive = { keepAlive: true, maxSockets: MAX_CONNECTIONS }
+function requestTarget(
+  { host, tls }: ModemOptions,
+  { keepAlive }: { readonly keepAlive: boolean },
+): RequestOptions {
+  const pool = { keepAlive, maxSockets: MAX_CONNECTIONS }
   switch (host.kind) {
     case 'unix':
-      return { socketPath: host.socketPath, agent: new Agent(keptAlive) }
+      return { socketPath: host.socketPath, agent: new Agent(pool) }
     case 'tcp':
       return {
         host: host.host,
         port: host.port,
-        agent: tls ? new HttpsAgent({ ...tls, ...keptAlive }) : new Agent(keptAlive),
+        agent: tls ? new HttpsAgent({ ...tls, ...pool }) : new Agent(pool),
       }
     case 'ssh':
       return { host: 'docker', agent: createSshAgent(host) }
   }
+}
+
+/** Lets the kernel find out when the other end is gone: a stream may be silent for days. */
+function probe(socket: unknown): void {
+  if (socket instanceof Socket) {
+    socket.setKeepAlive(true, PROBE_IDLE_MS)
+  }
+}
+
+/** Without its padding, base64url is no base64url to an engine: it passes the credentials over. */
+function padded(base64url: string): string {
+  return base64url.padEnd(Math.ceil(base64url.length / 4) * 4, '=')
 }
 
 /** Engines from 26 on refuse any other content type. */
@@ -152,35 +234,43 @@ function jsonHeaders(body: string): Record<string, string | number> {
   return { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }
 }
 
-function readText(response: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let length = 0
-    response.on('data', (chunk: Buffer) => {
-      chunks.push(chunk)
-      length += chunk.length
-      if (length > MAX_ANSWER_BYTES) {
-        reject(new Error(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`))
-      }
-    })
-    response.on('error', reject)
-    response.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
+async function readAnswer(response: IncomingMessage): Promise<Answer> {
+  const pieces: Buffer[] = []
+  let length = 0
+  await readPieces(response, (piece) => {
+    pieces.push(piece)
+    length += piece.length
+    if (length > MAX_ANSWER_BYTES) {
+      const words = `the answer is longer than ${MAX_ANSWER_BYTES} bytes`
+      throw new BrokenExchange(new Error(words))
+    }
   })
+  return { statusCode: response.statusCode ?? 0, text: Buffer.concat(pieces).toString('utf8') }
 }
 
-function settle(
-  statusCode: number,
-  text: string,
-  done: (error: Error | null, body: unknown) => void,
-): void {
+/** Gives the answer when it is no stream. */
+async function readStream(
+  response: IncomingMessage,
+  stopClock: () => void,
+  reader: StreamReader,
+): Promise<Answer | undefined> {
+  if (response.statusCode !== 200) {
+    return readAnswer(response)
+  }
+  stopClock()
+  reader.opened(response.headers)
+  await readPieces(response, (piece) => reader.piece(piece))
+  return undefined
+}
+
+function bodyOf({ statusCode, text }: Answer): unknown {
   if (statusCode !== 200) {
-    done(new EngineRefusal(statusCode, refusalMessage(text)), null)
-    return
+    throw new EngineRefusal(statusCode, refusalMessage(text))
   }
   try {
-    done(null, parseJson(text))
+    return parseJson(text)
   } catch {
-    done(new EngineRefusal(statusCode, `no JSON: ${text.slice(0, 100)}`), null)
+    throw new EngineRefusal(statusCode, `no JSON: ${text.slice(0, 100)}`)
   }
 }
 

@@ -23,10 +23,13 @@ export function createSshAgent(host: Extract<DockerHost, { kind: 'ssh' }>): Agen
   return agent
 }
 
-/** docker/cli's connhelper, and `BatchMode`: nobody is there to type a password. */
+/**
+ * docker/cli's connhelper; `BatchMode`, since nobody is there to type a password; and a sign of life
+ * now and then, or a stream would wait for hours for a machine that is gone.
+ */
 function sshArguments({ user, host, port }: Extract<DockerHost, { kind: 'ssh' }>): string[] {
   return [
-    ...['-o', 'ConnectTimeout=30', '-o', 'BatchMode=yes', '-T'],
+    ...['-o', 'ConnectTimeout=30', '-o', 'BatchMode=yes', '-o', 'ServerAliveInterval=15', '-T'],
     ...(user === '' ? [] : ['-l', user]),
     ...(port === '' ? [] : ['-p', port]),
     ...['--', host, 'docker', 'system', 'dial-stdio'],

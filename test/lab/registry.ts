@@ -1,4 +1,4 @@
-// A loopback registry without credentials.
+// A loopback registry, open to all or to those who have the password.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,6 +15,14 @@ export interface RegistryClient {
    * @returns The digest, `sha256:…`, or `undefined` when there is no such tag.
    */
   digest(name: string): Promise<string | undefined>
+}
+
+/** How a registry is told from others in the same lab, and closed. */
+export interface RegistryOptions {
+  /** Names its files; `registry` unless told. */
+  readonly name?: string
+  /** A line of an htpasswd file, with bcrypt; without one there is no password. */
+  readonly htpasswd?: string
 }
 
 /** A registry of one's own. */
@@ -48,19 +56,27 @@ export function connectRegistry(address: string): RegistryClient {
  *
  * @param directory The lab's directory.
  * @param port A free port.
+ * @param options Its name and its password.
  * @returns The registry.
  */
-export async function createRegistry(directory: string, port: number): Promise<Registry> {
+export async function createRegistry(
+  directory: string,
+  port: number,
+  { name = 'registry', htpasswd }: RegistryOptions = {},
+): Promise<Registry> {
   const address = `127.0.0.1:${port}`
-  const configFile = join(directory, 'registry.json')
+  const configFile = join(directory, `${name}.json`)
+  const passwordFile = join(directory, `${name}.htpasswd`)
+  if (htpasswd !== undefined) await writeFile(passwordFile, `${htpasswd}\n`)
   // JSON is YAML too.
   const config = {
     version: 0.1,
     storage: {
-      filesystem: { rootdirectory: join(directory, 'registry') },
+      filesystem: { rootdirectory: join(directory, name) },
       delete: { enabled: true },
     },
     http: { addr: address },
+    ...(htpasswd === undefined ? {} : { auth: { htpasswd: { realm: name, path: passwordFile } } }),
   }
   await writeFile(configFile, JSON.stringify(config))
   const daemon = createDaemon('docker-registry', {
@@ -68,7 +84,7 @@ export async function createRegistry(directory: string, port: number): Promise<R
     args: ['serve', configFile],
     isReady: async () => {
       const answer = await fetch(`http://${address}/v2/`).catch(() => undefined)
-      return answer?.ok === true
+      return answer?.status === (htpasswd === undefined ? 200 : 401)
     },
   })
   return { ...connectRegistry(address), ...daemon }

@@ -10,9 +10,13 @@ describeSwarm('dockerode and a real engine', async () => {
   return {
     swarm: createDockerodeSwarm({ dockerHost: lab.engine.dockerHost }),
     images: [image, lab.image('lab/app:v2')],
-    async create(name, labels) {
+    missingImage: lab.image('lab/app:nosuch'),
+    async create(name, labels, replicas = 0) {
       const args = ['--no-resolve-image']
-      return (await lab.createService({ name, image, labels, replicas: 0, args })).id
+      return (await lab.createService({ name, image, labels, replicas, args })).id
+    },
+    async remove(name) {
+      await lab.engine.docker('service', 'rm', name)
     },
   }
 })

@@ -263,7 +263,7 @@ test('ssh is run as Docker runs it, and ended when it says nothing', async () =>
   })
   const [pid = '', ...args] = readFileSync(join(folder, 'started'), 'utf8').trim().split(' ')
   expect(args.join(' ')).toBe(
-    '-o ConnectTimeout=30 -o BatchMode=yes -T -l me -p 2222 -- manager docker system dial-stdio',
+    '-o ConnectTimeout=30 -o BatchMode=yes -o ServerAliveInterval=15 -T -l me -p 2222 -- manager docker system dial-stdio',
   )
   await vi.waitFor(() => expect(existsSync(`/proc/${pid}`)).toBe(false))
   rmSync(folder, { recursive: true })

@@ -1,16 +1,30 @@
 // What every Swarm must do: one suite for the fake and for the adapter on a real engine.
 
-import { beforeAll, describe, expect, test } from 'vitest'
-import type { Service, Swarm } from '../../src/ports.ts'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { Service, ServiceEvent, Swarm } from '../../src/ports.ts'
 
 /** A swarm to hold to the contract, and the means to put services into it. */
 export interface SwarmUnderTest {
   readonly swarm: Swarm
-  /** Two images that the swarm can run. */
+  /** Two images that the swarm can run, and that their registry has. */
   readonly images: readonly [string, string]
-  /** Creates a service of 0 replicas that runs the first image; gives its ID. */
-  create(name: string, labels: Readonly<Record<string, string>>): Promise<string>
+  /** An image that the same registry does not have. */
+  readonly missingImage: string
+  /** Creates a service of so many replicas (0) that runs the first image; gives its ID. */
+  create(name: string, labels: Readonly<Record<string, string>>, replicas?: number): Promise<string>
+  /** Removes a service. */
+  remove(name: string): Promise<void>
 }
+
+/** A watch, and what it told. */
+interface Watch {
+  readonly events: readonly ServiceEvent[]
+  /** Ends the watch. */
+  abort(): void
+  readonly ended: Promise<void>
+}
+
+const PATIENCE = { timeout: 10_000, interval: 20 }
 
 export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>): void {
   describe(`the Swarm contract on ${name}`, () => {
@@ -31,6 +45,8 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       subject = await setUp()
       id = await subject.create(serviceName, { 'deployer.allowUpdates': 'true' })
     })
+
+    afterAll(() => subject.remove(serviceName))
 
     test('a service is found by its name and by its ID', async () => {
       for (const nameOrId of [serviceName, id]) {
@@ -85,5 +101,182 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       )
       expect(outcomes.filter((outcome) => outcome === 'updated')).toHaveLength(1)
     })
+
+    test('a registry tells digest and platforms of an image', async () => {
+      const [one, two] = await Promise.all(
+        subject.images.map((image) => subject.swarm.resolveImage(image)),
+      )
+      for (const image of [one, two]) {
+        expect(image?.digest).toMatch(/^sha256:[0-9a-f]{64}$/)
+        expect(image?.platforms).toContainEqual({
+          Architecture: expect.stringMatching(/./),
+          OS: 'linux',
+        })
+      }
+      expect(one?.digest).not.toBe(two?.digest)
+    })
+
+    test('an image that its registry does not have is image-not-found', async () => {
+      await expect(subject.swarm.resolveImage(subject.missingImage)).rejects.toMatchObject({
+        code: 'image-not-found',
+      })
+    })
+
+    test('services are listed by a label and its value', async () => {
+      const name = `${serviceName}_labelled`
+      const labelled = await subject.create(name, { [serviceName]: 'a' })
+      const idsWith = async (label: string): Promise<string[]> =>
+        (await subject.swarm.listServices(label)).map(({ ID }) => ID)
+      expect(await idsWith(`${serviceName}=a`)).toEqual([labelled])
+      expect(await idsWith(`${serviceName}=b`)).toEqual([])
+      expect(await idsWith('deployer.allowUpdates=true')).toContain(id)
+      await subject.remove(name)
+    })
+
+    test('a swarm has nodes that are ready and active', async () => {
+      const nodes = await subject.swarm.listNodes()
+      expect(nodes).toContainEqual(
+        expect.objectContaining({
+          ID: expect.stringMatching(/./),
+          Spec: expect.objectContaining({ Availability: 'active' }),
+          Status: expect.objectContaining({ State: 'ready' }),
+        }),
+      )
+    })
+
+    test('a service has tasks that come to run its image, on one of the nodes', async () => {
+      const name = `${serviceName}_tasks`
+      const tasksId = await subject.create(name, {}, 1)
+      const [task] = await vi.waitFor(async () => {
+        const tasks = await subject.swarm.listTasks(tasksId)
+        expect(tasks.map(({ Status }) => Status.State)).toEqual(['running'])
+        return tasks
+      }, PATIENCE)
+      const nodes = await subject.swarm.listNodes()
+      expect(task?.DesiredState).toBe('running')
+      expect(task?.Slot).toBe(1)
+      expect(task?.Spec.ContainerSpec?.Image).toBe(subject.images[0])
+      expect(nodes.map(({ ID }) => ID)).toContain(task?.NodeID)
+      for (const time of [task?.CreatedAt, task?.UpdatedAt]) {
+        expect(Date.parse(time ?? '')).toBeGreaterThan(0)
+      }
+      expect(await subject.swarm.readTaskLog(task?.ID ?? '', 20)).toBe('')
+      await subject.remove(name)
+    })
+
+    test('a service that is not there has no tasks, and a task that is not there no log', async () => {
+      expect(await subject.swarm.listTasks('nosuch')).toEqual([])
+      expect(await subject.swarm.readTaskLog('nosuch', 20)).toBe('')
+    })
+
+    test("the engine's clock goes as everybody's", async () => {
+      await inspect()
+      expect(Math.abs(subject.swarm.now() - Date.now())).toBeLessThan(2000)
+    })
+
+    test('a watch tells of a service that comes, changes and goes', async () => {
+      const watch = await openWatch(subject.swarm)
+      const name = `${serviceName}_watched`
+      const watchedId = await subject.create(name, {})
+      const startedAt = subject.swarm.now()
+      await vi.waitFor(() => expect(actionsOf(watch, watchedId)[0]).toBe('create'), PATIENCE)
+      const [, image] = subject.images
+      await vi.waitFor(async () => {
+        const before = await inspect(watchedId)
+        expect(await subject.swarm.updateService(before, withImage(before, image))).toBe('updated')
+      }, PATIENCE)
+      const written = { serviceId: watchedId, action: 'update', image, timeMs: expect.any(Number) }
+      await vi.waitFor(() => expect(watch.events).toContainEqual(written), PATIENCE)
+      await subject.remove(name)
+      await vi.waitFor(() => expect(actionsOf(watch, watchedId).at(-1)).toBe('remove'), PATIENCE)
+      for (const { serviceId, action, timeMs } of watch.events) {
+        if (serviceId === watchedId && action !== 'create') {
+          expect(Math.abs(timeMs - startedAt)).toBeLessThan(30_000)
+        }
+      }
+      watch.abort()
+      await watch.ended
+    })
+
+    test('a watch tells how the update of a running service goes', async () => {
+      const name = `${serviceName}_rollout`
+      const rolloutId = await subject.create(name, {}, 1)
+      const watch = await openWatch(subject.swarm)
+      await vi.waitFor(async () => {
+        const before = await inspect(rolloutId)
+        const next = withImage(before, subject.images[1])
+        expect(await subject.swarm.updateService(before, next)).toBe('updated')
+      }, PATIENCE)
+      const states = (): unknown[] =>
+        watch.events
+          .filter(({ serviceId }) => serviceId === rolloutId)
+          .flatMap(({ updateState = [] }) => updateState)
+      await vi.waitFor(() => expect(states()).toEqual(['updating', 'completed']), {
+        ...PATIENCE,
+        timeout: 30_000,
+      })
+      await subject.remove(name)
+      watch.abort()
+      await watch.ended
+    })
+
+    test('a watch tells again what happened since, and only then', async () => {
+      const first = await openWatch(subject.swarm)
+      const before = await inspect()
+      const other = before.Spec.TaskTemplate.ContainerSpec?.Image === subject.images[0] ? 1 : 0
+      const next = withImage(before, subject.images[other])
+      expect(await subject.swarm.updateService(before, next)).toBe('updated')
+      const event = await vi.waitFor(() => {
+        const found = first.events.find(({ serviceId }) => serviceId === id)
+        expect(found?.image).toBe(subject.images[other])
+        return found
+      }, PATIENCE)
+      const again = await openWatch(subject.swarm, event?.timeMs)
+      await vi.waitFor(() => expect(again.events).toContainEqual(event), PATIENCE)
+      const later = await openWatch(subject.swarm, (event?.timeMs ?? 0) + 1)
+      const fresh = await openWatch(subject.swarm)
+      const last = await inspect()
+      expect(await subject.swarm.updateService(last, last.Spec)).toBe('updated')
+      for (const watch of [later, fresh]) {
+        await vi.waitFor(() => expect(actionsOf(watch, id)).toEqual(['update']), PATIENCE)
+        expect(watch.events).not.toContainEqual(event)
+      }
+      const watches = [first, again, later, fresh]
+      for (const watch of watches) {
+        watch.abort()
+      }
+      await Promise.all(watches.map(({ ended }) => ended))
+    })
+
+    test('a watch that is aborted resolves, and tells nothing any more', async () => {
+      const watch = await openWatch(subject.swarm)
+      watch.abort()
+      await watch.ended
+      const toldBefore = watch.events.length
+      const before = await inspect()
+      expect(await subject.swarm.updateService(before, before.Spec)).toBe('updated')
+      await inspect()
+      expect(watch.events).toHaveLength(toldBefore)
+      const listener = { opened: vi.fn(), changed: vi.fn() }
+      await subject.swarm.watchServices(listener, { signal: AbortSignal.abort() })
+      expect(listener.opened).not.toHaveBeenCalled()
+    })
   })
+}
+
+/** Opens a watch, and waits until it is open. */
+async function openWatch(swarm: Swarm, sinceMs?: number): Promise<Watch> {
+  const controller = new AbortController()
+  const events: ServiceEvent[] = []
+  let ended: Promise<void> = Promise.resolve()
+  await new Promise<void>((opened, failed) => {
+    const listener = { opened, changed: (event: ServiceEvent) => void events.push(event) }
+    ended = swarm.watchServices(listener, { signal: controller.signal, sinceMs })
+    ended.catch(failed)
+  })
+  return { events, ended, abort: () => controller.abort() }
+}
+
+function actionsOf({ events }: Watch, id: string): string[] {
+  return events.filter(({ serviceId }) => serviceId === id).map(({ action }) => action)
 }

@@ -1,0 +1,124 @@
+// What it means when the engine could not tell of an image: a fault of the registry, of the
+// credentials, of the reference or of the engine. The cases are those of Docker Engine 20.10 to 29
+// and of the registries behind it.
+
+import { DeployerError, type ProblemCode } from '../problem.ts'
+import { engineFault } from './engine-fault.ts'
+import { BrokenExchange, Overdue } from './exchange.ts'
+import { EngineRefusal } from './modem.ts'
+
+/** What was asked for, and how. */
+export interface DistributionRequest {
+  readonly reference: string
+  readonly hasCredentials: boolean
+}
+
+interface Meaning {
+  readonly statuses?: RegExp
+  readonly words?: RegExp
+  /** Undefined: as any other refusal of the engine. */
+  readonly code?: ProblemCode
+  readonly remedy?: string
+  readonly retryAfterSeconds?: number
+}
+
+const RETRY_SECONDS = 5
+const UNAVAILABLE = 'its registry cannot be reached from the engine; try again later'
+
+/** The first that fits, counts. */
+const MEANINGS: readonly Meaning[] = [
+  // A proxy in front of the engine that lets no such call through, or an engine without it.
+  { words: /^\s*<|^(?:404 )?page not found/ },
+  { statuses: /^503$/, words: /encrypted and needs to be unlocked|not a swarm manager/ },
+  {
+    statuses: /^404$/,
+    code: 'image-not-found',
+    remedy: 'the registry does not have it; push it first, or check name and tag',
+  },
+  // These name a host, which may be called like any of the words below.
+  {
+    words:
+      /dial tcp|no such host|connection refused|x509|i\/o timeout|Client\.Timeout|deadline exceeded|TLS handshake|server gave HTTP response/,
+    code: 'registry-unavailable',
+    remedy: UNAVAILABLE,
+    retryAfterSeconds: RETRY_SECONDS,
+  },
+  {
+    statuses: /^429$/,
+    code: 'registry-unavailable',
+    remedy: 'its registry wants fewer requests; try again later',
+    retryAfterSeconds: 30,
+  },
+  {
+    words: /toomanyrequests|too many requests|rate limit|HTTP 429 response/i,
+    code: 'registry-unavailable',
+    remedy: 'its registry wants fewer requests; try again later',
+    retryAfterSeconds: 30,
+  },
+  { statuses: /^40[13]$/, code: 'image-not-readable' },
+  {
+    words:
+      /no basic auth credentials|unauthorized|authentication required|(?<!permission )denied|insufficient_scope|authorization failed|HTTP 40[13] response/i,
+    code: 'image-not-readable',
+  },
+  {
+    statuses: /^5\d\d$/,
+    code: 'registry-unavailable',
+    remedy: UNAVAILABLE,
+    retryAfterSeconds: RETRY_SECONDS,
+  },
+]
+
+/**
+ * Turns whatever a `GET /distribution` threw into the error that callers are shown.
+ *
+ * @param error What was thrown.
+ * @param request What was asked for.
+ * @returns A DeployerError that keeps the cause: `image-not-found`, `image-not-readable`,
+ *   `registry-unavailable`, or what {@link engineFault} makes of it.
+ */
+export function distributionFault(error: unknown, request: DistributionRequest): DeployerError {
+  const action = `resolve image "${request.reference}"`
+  if (error instanceof EngineRefusal) {
+    return refusalFault(error, action, request)
+  }
+  if (error instanceof BrokenExchange && error.cause instanceof Overdue) {
+    return new DeployerError(
+      'registry-unavailable',
+      `Cannot ${action}: the engine had ${error.message} from its registry; try again later`,
+      { cause: error, retryAfterSeconds: RETRY_SECONDS },
+    )
+  }
+  return engineFault(error, action)
+}
+
+function refusalFault(
+  refusal: EngineRefusal,
+  action: string,
+  { hasCredentials }: DistributionRequest,
+): DeployerError {
+  const { statusCode, message } = refusal
+  // A URL may hold any word.
+  const unquoted = message.replace(/"[^"]*"/g, '""')
+  const { code, remedy, retryAfterSeconds } =
+    MEANINGS.find(
+      ({ statuses, words }) =>
+        (statuses?.test(String(statusCode)) ?? true) && (words?.test(unquoted) ?? true),
+    ) ?? {}
+  if (code === undefined) {
+    return engineFault(refusal, action)
+  }
+  const advice = remedy ?? accessRemedy(hasCredentials)
+  const words = message || `status ${statusCode}`
+  return new DeployerError(code, `Cannot ${action}: ${advice} (the engine says: ${words})`, {
+    cause: refusal,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  })
+}
+
+/** A registry does not tell those who may not read an image whether it is there. */
+function accessRemedy(hasCredentials: boolean): string {
+  return hasCredentials
+    ? 'it is absent or private, and the registry refused the credentials that Deployer has for it; check name, tag and credentials'
+    : 'it is absent or private, and Deployer has no credentials for its registry; check name and tag, or give Deployer credentials'
+}

@@ -63,7 +63,7 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
   const { change, registryAuth, warnings } = await planFor(service, wish, tools)
   const turn = await tools.queue.enter(service.ID, {
     order,
-    key: JSON.stringify([change.image, change.force, wish.expect?.given]),
+    key: JSON.stringify([wish.image && change.image, change.force, wish.expect?.given]),
     write: (hasWaited) =>
       write({ wish, change, registryAuth }, hasWaited ? undefined : service, tools),
   })

@@ -107,7 +107,7 @@ function decode(id: string): unknown {
   }
 }
 
-/** The image that a service had before may be anything that an engine once took. */
+/** The image that a service had before may be anything that an engine once took, all ASCII. */
 function isShortText(text: unknown): boolean {
-  return typeof text === 'string' && text.length <= MAX_IMAGE_LENGTH
+  return typeof text === 'string' && text.length <= MAX_IMAGE_LENGTH && /^[ -~]*$/.test(text)
 }

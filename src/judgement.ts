@@ -3,9 +3,11 @@
 
 import { evidence, type FailedTask } from './convergence/evidence.ts'
 import { type Convergence, type Ended, type Pending, wait } from './convergence/state.ts'
+import { isMadeOf } from './convergence/tasks.ts'
 import { judge } from './convergence.ts'
 import { type Deployment, rolloutOf } from './deployment.ts'
 import { readRecord } from './deployment-record.ts'
+import type { Service } from './ports.ts'
 import type { Seen } from './service-sight.ts'
 import type { EndVerdict } from './verdict.ts'
 
@@ -97,7 +99,22 @@ function convergenceOf(
   if (isBlind && newest === undefined && begunMs > startedMs + LATEST_START_MS) {
     return { state: 'superseded', message: 'The engine is at, or after, a later update' }
   }
+  if (isBlind && isWrittenByOthers(deployment, service)) {
+    return { state: 'superseded', message: 'Somebody else has written the image again' }
+  }
   return judge(rolloutOf(deployment), { service, tasks, nodes, now: nowMs })
+}
+
+/** A rollback takes the record back too; whoever writes the image again then keeps that record. */
+function isWrittenByOthers(deployment: Deployment, { Spec, Version }: Service): boolean {
+  const { versionIndex } = deployment
+  const [newest] = readRecord(Spec)
+  return (
+    newest !== undefined &&
+    newest.versionIndex < versionIndex &&
+    Version.Index > versionIndex &&
+    isMadeOf(rolloutOf(deployment), Spec.TaskTemplate)
+  )
 }
 
 /** Each failure is told with its tasks, and each wait that was too long with what it waits for. */

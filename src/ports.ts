@@ -43,7 +43,9 @@ export interface ResolvedImage {
 
 /** Credentials for a registry. */
 export interface RegistryCredentials {
-  /** As Docker's `X-Registry-Auth` header holds them: base64url of a JSON object. Secret. */
+  /**
+   * As Docker's `X-Registry-Auth` header holds them: base64url, padded, of a JSON object. Secret.
+   */
   readonly registryAuth?: string | undefined
 }
 
@@ -56,7 +58,7 @@ export interface ServiceEvent {
   readonly updateState?: string
   /** The image that the spec names with this change, if that changed. */
   readonly image?: string
-  /** When it happened, by the engine's clock, in milliseconds since 1970. */
+  /** When it happened, by the leading manager's clock, in milliseconds since 1970. */
   readonly timeMs: number
 }
 
@@ -115,7 +117,8 @@ export interface Swarm {
    * @param credentials What to show the registry.
    * @returns Digest and platforms.
    * @throws DeployerError `image-not-found`, `image-not-readable` when the registry refuses these
-   *   credentials or wants some, `registry-unavailable` after 12 s at most, and what every call may.
+   *   credentials or wants some, `registry-unavailable` after 12 s at most,
+   *   `invalid-image-reference`, and what every call may.
    */
   resolveImage(reference: string, credentials?: RegistryCredentials): Promise<ResolvedImage>
 

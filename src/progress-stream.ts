@@ -81,7 +81,7 @@ async function follow(
         await stream.write(': still under way\n\n')
         sentAt = performance.now()
       }
-      await bell.heard(Math.min(HEARTBEAT_MS, leftMs()))
+      await bell.heard(Math.min(sentAt + HEARTBEAT_MS - performance.now(), leftMs()))
     }
     const data = JSON.stringify(report(known, { underWay: 'pending', warnings }))
     await stream.writeSSE({ event: 'verdict', data })

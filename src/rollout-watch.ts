@@ -150,6 +150,8 @@ export function watchRollout(
           break
       }
     }
+    // A watch that was stopped before it began is not waited for either.
+    hasLooked()
   }
 
   async function waitAndLook(pending: Pending, seen: Seen): Promise<void> {
@@ -163,7 +165,9 @@ export function watchRollout(
       return
     }
     isBlind = isBlind || reason.kind === 'missed'
-    if (reason.kind === 'begun' && seen.fault === undefined) {
+    // A restarted engine may tell old events again: where it has spoken already, only a look tells.
+    const isSilent = seen.fault === undefined && !seen.service?.UpdateStatus
+    if (reason.kind === 'begun' && isSilent) {
       sight.begun(reason.event)
     } else {
       await sight.look(needsTasks || followers.size > 0 || reason.kind === 'ended')

@@ -26,7 +26,6 @@ export interface ServiceEvents {
 
 // Rollouts come in bursts, and a stream costs a call.
 const LINGER_MS = 10_000
-const NEVER = new Promise<never>(() => {})
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5000
 // What the engine wrote down just before it went away may come with the time of the one before.
@@ -88,7 +87,8 @@ export function createServiceEvents(swarm: Swarm, signal: AbortSignal): ServiceE
       // Why it broke is told by the next look at a service, which fails for the same reason.
       await swarm.watchServices({ opened, changed }, options).catch(() => {})
       sinceMs ??= swarm.now()
-      await waitFor(NEVER, { timeoutMs: pauseMs, signals: [controller.signal] })
+      // A promise that outlives the wait would keep what waited for it.
+      await waitFor(new Promise(() => {}), { timeoutMs: pauseMs, signals: [controller.signal] })
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
     }
   }

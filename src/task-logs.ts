@@ -5,6 +5,8 @@ import type { Swarm } from './ports.ts'
 import type { TaskEvidence } from './verdict.ts'
 
 const LINES = 20
+// A thousand verdicts are remembered, with up to ten logs each.
+const MAX_LENGTH = 2048
 
 /**
  * Reads the last lines of each failed task that had a container.
@@ -22,7 +24,13 @@ export function readLogs(
       // Without an exit code there was no container, and so there is no log.
       const isRun = task.exitCode !== undefined
       const log = isRun ? await swarm.readTaskLog(task.taskId, LINES).catch(() => '') : ''
-      return log === '' ? task : { ...task, log }
+      return log === '' ? task : { ...task, log: lastPart(log) }
     }),
   )
+}
+
+/** Whole lines, unless there is only one. */
+function lastPart(log: string): string {
+  const part = log.slice(-MAX_LENGTH)
+  return part.length < log.length ? part.replace(/^[^\n]*\n(?=.)/s, '') : part
 }

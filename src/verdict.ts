@@ -46,7 +46,7 @@ export const endVerdicts: readonly EndVerdict[] = [
 
 /** A failed task, and what it wrote last. */
 export interface TaskEvidence extends FailedTask {
-  /** Its last lines, at most 20 and 8 KiB; absent where there are none, or none are wanted. */
+  /** Its last lines, at most 20 and 2 KiB; absent where there are none, or none are wanted. */
   readonly log?: string
 }
 

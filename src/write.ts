@@ -47,11 +47,13 @@ export async function write(
 ): Promise<KnownDeployment> {
   const { wish, change } = intent
   const giveUpAt = Date.now() + KEEP_TRYING_MS
-  let current = service ?? (await findUpdatable(wish, tools.swarm))
+  // A write over an old service is refused; that nothing is to be written has to be true now.
+  const isOld = service === undefined || isWritten(service, change)
+  let current = isOld ? await findUpdatable(wish, tools.swarm) : service
   for (let attempt = 1; ; attempt += 1) {
     checkExpected(current, wish)
     const act = isWritten(current, change) ? joinWritten : writeOver
-    const deployment = await act(current, intent, tools)
+    const deployment = await act(current, intentOver(current, intent), tools)
     if (deployment !== undefined) {
       return deployment
     }
@@ -65,6 +67,12 @@ export async function write(
     await pause(attempt)
     current = await findUpdatable(wish, tools.swarm)
   }
+}
+
+/** Who names no image wants that of the service, which may be another one by now. */
+function intentOver({ Spec }: Service, intent: Intent): Intent {
+  const image = intent.wish.image === undefined ? currentImage(Spec) : undefined
+  return image === undefined ? intent : { ...intent, change: { ...intent.change, image } }
 }
 
 /** Undefined: somebody else changed the service, and nothing was written. */

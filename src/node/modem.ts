@@ -117,8 +117,8 @@ interface Answer {
 }
 
 const MAX_MESSAGE = 1000
-// A service is some kilobytes; a swarm's largest lists stay far below.
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024
+// A task is some kilobytes: thousands of them, with those before them, stay below.
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 // An engine has no use for more calls at once; the others wait for their turn.
 const MAX_CONNECTIONS = 64
 // Go's servers, dockerd among them, send their own as often.

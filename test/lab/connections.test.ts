@@ -49,7 +49,7 @@ async function deployWith(env: Readonly<Record<string, string>>): Promise<CurlAn
   const deployer = startDeployer({ env: { TOKEN: 'x', ...env } })
   processes.push(deployer)
   deployments += 1
-  const body = JSON.stringify({ image: lab.image(`lab/app:${deployments}`) })
+  const body = JSON.stringify({ image: lab.image(`lab/app:v${1 + (deployments % 3)}`) })
   const url = `${await deployer.url()}/service/blog`
   return curl('-X', 'PUT', '-H', 'Authorization: x', '-d', body, url)
 }

@@ -131,7 +131,7 @@ describe('inspectService', () => {
     }
     const patient = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${engine.port}` })
     await expect(patient.inspectService('blog')).rejects.toMatchObject({
-      message: expect.stringContaining('longer than 16777216 bytes'),
+      message: expect.stringContaining('longer than 67108864 bytes'),
     })
     await vi.waitFor(() => expect(engine.openConnections()).toBe(0))
   })

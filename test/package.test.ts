@@ -37,7 +37,13 @@ test('both doors open by name, and give what the documents name', () => {
   )
   expect(JSON.parse(run('node', 'doors.js'))).toEqual([
     ['DeployerError', 'createDeployer', 'problemCodes'],
-    ['TemplateFault', 'createDockerodeSwarm', 'createEtaRenderer', 'createFivebeansNotifier'],
+    [
+      'TemplateFault',
+      'createDockerodeSwarm',
+      'createEtaRenderer',
+      'createFivebeansNotifier',
+      'createRegistryAuthFile',
+    ],
   ])
 })
 

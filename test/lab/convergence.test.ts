@@ -5,13 +5,7 @@ import { evidence, type FailedTask } from '../../src/convergence/evidence.ts'
 import type { Rollout } from '../../src/convergence/rollout.ts'
 import type { Convergence, Sight } from '../../src/convergence/state.ts'
 import { judge } from '../../src/convergence.ts'
-import type {
-  Node,
-  Placement,
-  Task,
-  WatchedService,
-  WatchedSpec,
-} from '../../src/swarm-types.ts'
+import type { Node, Placement, Task, WatchedService, WatchedSpec } from '../../src/swarm-types.ts'
 import { sharedLab } from './shared-lab.ts'
 import { waitFor } from './wait.ts'
 

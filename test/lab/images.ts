@@ -21,12 +21,16 @@ const recipes: Readonly<Record<string, ImageRecipe>> = {
   'lab/app:v1': { version: 'v1' },
   'lab/app:v2': { version: 'v2' },
   'lab/app:v3': { version: 'v3' },
-  'lab/app:bad': { version: 'bad', script: 'sleep 1; exit 1' },
+  'lab/app:bad': {
+    version: 'bad',
+    script: 'echo "blog is starting"; sleep 1; echo "no database at db:5432" >&2; exit 1',
+  },
   'lab/app:unhealthy': {
     version: 'unhealthy',
     changes: ['HEALTHCHECK --interval=1s --timeout=1s --retries=2 CMD false'],
   },
   'lab/job:v1': { version: 'job v1', script: 'sleep 1; exit 0' },
+  'lab/job:v2': { version: 'job v2', script: 'sleep 1; exit 0' },
 }
 
 /**

@@ -25,8 +25,9 @@ export interface SharedLab {
   /**
    * Tells where an image lies.
    *
-   * @param name As in `lab/app:v1`; there are v1, v2, v3, bad (it exits 1 after a second) and
-   *   unhealthy (its health check never passes), and `lab/job:v1` (it exits 0 after a second).
+   * @param name As in `lab/app:v1`; there are v1, v2, v3, bad (it complains and exits 1 after a
+   *   second) and unhealthy (its health check never passes), and `lab/job:v1` and v2 (they exit 0
+   *   after a second).
    * @returns The full reference in the loopback registry.
    */
   image(name: string): string

@@ -47,6 +47,9 @@ export async function createService(
   const name = options.name ?? `service-${randomBytes(4).toString('hex')}`
   const labelFlags = Object.entries(labels).map(([key, value]) => `--label=${key}=${value}`)
   const replicaFlags = replicas === undefined ? [] : [`--replicas=${replicas}`]
+  // The engine refuses these for jobs, which it does not update but run again.
+  const isJob = args.some((arg) => /^--mode=\w+-job$/.test(arg))
+  const updateFlags = ['--update-delay=0s', '--update-monitor=1s', '--rollback-monitor=1s']
   const id = await engine.docker(
     'service',
     'create',
@@ -56,9 +59,7 @@ export async function createService(
     '--network=host',
     '--stop-grace-period=1s',
     '--restart-delay=1s',
-    '--update-delay=0s',
-    '--update-monitor=1s',
-    '--rollback-monitor=1s',
+    ...(isJob ? [] : updateFlags),
     ...replicaFlags,
     ...labelFlags,
     ...args,

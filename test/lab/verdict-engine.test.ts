@@ -1,0 +1,82 @@
+// The engine goes away while somebody waits for a verdict, and comes back: what is told is what the
+// engine made of it. Each test has a lab of its own.
+
+import { afterAll, describe, expect, test } from 'vitest'
+import { type Lab, raiseLab } from './lab.ts'
+import {
+  ALLOWED,
+  inspectService,
+  type LabDeployer,
+  runningImages,
+  startLabDeployer,
+} from './lab-deployer.ts'
+import { waitFor } from './wait.ts'
+
+const WATCH = ['--update-failure-action=rollback', '--update-monitor=3s']
+
+const opened: (() => Promise<void>)[] = []
+afterAll(async () => {
+  for (const close of opened.splice(0).reverse()) {
+    await close()
+  }
+})
+
+async function setScene(): Promise<{ readonly lab: Lab; readonly deployer: LabDeployer }> {
+  const lab = await raiseLab()
+  opened.push(lab.down)
+  const deployer = await startLabDeployer(lab.engine)
+  opened.push(deployer.kill)
+  return { lab, deployer }
+}
+
+async function create(lab: Lab, name: string, args: readonly string[]): Promise<void> {
+  const image = lab.image('lab/app:v1')
+  await lab.createService({ name, image, labels: ALLOWED, args })
+  await lab.waitRunning(name, image)
+}
+
+async function waitUpdating(lab: Lab, service: string): Promise<void> {
+  await waitFor(`the update of "${service}" to begin`, async () => {
+    const { UpdateStatus } = await inspectService(lab.engine, service)
+    return UpdateStatus?.State === 'updating'
+  })
+}
+
+/** The verdict that goes with what the engine says of a bad image in the end. */
+async function truthOfBad(lab: Lab): Promise<string | undefined> {
+  const { UpdateStatus } = await inspectService(lab.engine, 'bad')
+  return {
+    rollback_completed: 'rolled-back',
+    paused: 'paused',
+    // An engine that comes back in the middle of an update says so at once, whatever the tasks do.
+    completed: 'failed',
+  }[`${UpdateStatus?.State}`]
+}
+
+describe.concurrent.each([
+  ['restarted', (lab: Lab) => lab.engine.restart()],
+  [
+    'killed and started',
+    async (lab: Lab) => {
+      await lab.engine.kill()
+      await lab.engine.start()
+    },
+  ],
+] as const)('the engine is %s half way', (_, interrupt) => {
+  test('a good rollout and a bad one: both callers wait on, and are told what came of it', async () => {
+    const { lab, deployer } = await setScene()
+    await Promise.all([create(lab, 'good', WATCH), create(lab, 'bad', WATCH)])
+    const good = deployer.put('good?wait=100', lab.image('lab/app:v2'))
+    const bad = deployer.put('bad?wait=100', lab.image('lab/app:bad'))
+    await Promise.all([waitUpdating(lab, 'good'), waitUpdating(lab, 'bad')])
+    await interrupt(lab)
+    const [one, other] = await Promise.all([good, bad])
+    expect([one.status, one.body.verdict]).toEqual([200, 'converged'])
+    expect(await runningImages(lab.engine, 'good')).toEqual([one.body.resolved])
+    expect([other.status, other.body.verdict]).toEqual([424, await truthOfBad(lab)])
+    expect(other.body.tasks).toMatchObject([{ slot: 1, exitCode: 1, log: /no database/ }])
+    // What was deployed before works as ever after.
+    const after = await deployer.put('good?wait=50', lab.image('lab/app:v3'))
+    expect([after.status, after.body.verdict]).toEqual([200, 'converged'])
+  }, 120_000)
+})

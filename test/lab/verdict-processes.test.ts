@@ -1,0 +1,183 @@
+// The verdict asked of another process than the one that deployed: there is no database, only what
+// the swarm shows.
+
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import {
+  ALLOWED,
+  inspectService,
+  type LabDeployer,
+  removeServices,
+  runningImages,
+  startLabDeployer,
+} from './lab-deployer.ts'
+import { sharedLab } from './shared-lab.ts'
+import { waitFor } from './wait.ts'
+
+vi.setConfig({ maxConcurrency: 20 })
+
+const lab = sharedLab()
+const [v1, v2, v3, bad] = ['v1', 'v2', 'v3', 'bad'].map((tag) => lab.image(`lab/app:${tag}`))
+const WATCH = '--update-monitor=3s'
+const ROLLBACK = ['--update-failure-action=rollback', WATCH]
+
+afterAll(() => removeServices(lab.engine))
+
+async function create(name: string, args: readonly string[]): Promise<void> {
+  await lab.createService({ name, image: `${v1}`, labels: ALLOWED, args })
+  await lab.waitRunning(name, `${v1}`)
+}
+
+/** Runs a Deployer as long as `use` needs it; then it is killed. */
+async function withDeployer<T>(use: (deployer: LabDeployer) => Promise<T>): Promise<T> {
+  const deployer = await startLabDeployer(lab.engine)
+  try {
+    return await use(deployer)
+  } finally {
+    await deployer.kill()
+  }
+}
+
+/** Deploys without waiting, and kills the Deployer at once. Gives the `Location`. */
+function deployAndDie(service: string, image: string | undefined): Promise<string> {
+  return withDeployer(async ({ put }) => {
+    const { status, body, headers } = await put(service, `${image}`)
+    expect([status, body.verdict]).toEqual([200, 'accepted'])
+    return `${headers.location}`
+  })
+}
+
+async function waitUpdate(service: string, state: string): Promise<void> {
+  await waitFor(
+    `the update of "${service}" to be ${state}`,
+    async () => (await inspectService(lab.engine, service)).UpdateStatus?.State === state,
+  )
+}
+
+describe.concurrent('Deployer is killed half way', () => {
+  test.each([
+    ['converged', 'v2', 200, 'completed', [WATCH]],
+    ['rolled-back', 'bad', 424, 'rollback_completed', ROLLBACK],
+    ['paused', 'bad', 424, 'paused', [WATCH]],
+    ['failed', 'bad', 424, 'completed', ['--update-failure-action=continue', WATCH]],
+  ])(
+    '%s: told by one that starts half way, and by one that starts after the end',
+    async (verdict, tag, status, end, args) => {
+      const service = `killed-${verdict}`
+      await create(service, args)
+      const image = lab.image(`lab/app:${tag}`)
+      const location = await deployAndDie(service, image)
+      await waitUpdate(service, 'updating')
+      const during = await withDeployer(({ get }) => get(`${location}?wait=50`))
+      await waitUpdate(service, end)
+      const after = await withDeployer(({ get }) => get(location))
+      expect([during.status, after.status]).toEqual([status, status])
+      expect(during.body).toMatchObject({ verdict, service, image })
+      const { endedAt: _, ...rest } = during.body
+      const failed = [{ slot: 1, exitCode: 1, log: /no database/ }]
+      expect(after.body).toMatchObject({
+        ...rest,
+        // It fails again and again where nobody stops it, so another task may be the newest.
+        ...(rest.tasks === undefined ? {} : { tasks: failed }),
+        ...(verdict === 'failed'
+          ? { message: expect.any(String), detail: expect.any(String) }
+          : {}),
+      })
+    },
+  )
+})
+
+describe.concurrent('a later deployment', () => {
+  test('by the same process records how those before it ended', async () => {
+    await create('recorded', ROLLBACK)
+    const locations = await withDeployer(async ({ put }) => {
+      const answers = [
+        await put('recorded?wait=50', `${v2}`),
+        await put('recorded?wait=50', `${bad}`),
+        await put('recorded?wait=50', `${v3}`),
+      ]
+      expect(answers.map(({ body }) => body.verdict)).toEqual([
+        'converged',
+        'rolled-back',
+        'converged',
+      ])
+      return answers.map(({ headers }) => `${headers.location}`)
+    })
+    await withDeployer(async ({ get }) => {
+      const told = await Promise.all(locations.map((location) => get(location)))
+      expect(told.map(({ status }) => status)).toEqual([200, 424, 200])
+      expect(told.map(({ body }) => body.verdict)).toEqual([
+        'converged',
+        'rolled-back',
+        'converged',
+      ])
+    })
+    const remove = ['service', 'update', '--detach', '--label-rm=deployer.deployments', 'recorded']
+    await lab.engine.docker(...remove)
+    await withDeployer(async ({ get }) => {
+      const [first = '', , third = ''] = locations
+      const lost = await get(first)
+      expect([lost.status, lost.body]).toMatchObject([
+        410,
+        { code: 'verdict-unknown', verdict: 'unknown' },
+      ])
+      expect((await get(third)).body.verdict).toBe('converged')
+    })
+  })
+
+  test('by another process looks at the one before, and records what it sees', async () => {
+    await create('inherited', [WATCH])
+    const first = await deployAndDie('inherited', bad)
+    await waitUpdate('inherited', 'paused')
+    const second = await deployAndDie('inherited', v2)
+    await waitUpdate('inherited', 'completed')
+    const third = await deployAndDie('inherited', v3)
+    await withDeployer(async ({ get }) => {
+      const told = await Promise.all([first, second].map((location) => get(location)))
+      expect(told.map(({ body }) => body.verdict)).toEqual(['paused', 'converged'])
+      expect((await get(`${third}?wait=50`)).body.verdict).toBe('converged')
+    })
+  })
+
+  test('by another process after a rollback, which took the record back too: nobody can know', async () => {
+    await create('forgotten', ROLLBACK)
+    const first = await deployAndDie('forgotten', bad)
+    await waitUpdate('forgotten', 'rollback_completed')
+    await deployAndDie('forgotten', v2)
+    const told = await withDeployer(({ get }) => get(first))
+    expect([told.status, told.body.code]).toEqual([410, 'verdict-unknown'])
+  })
+
+  test('that comes half way: the one before is superseded, whoever asks', async () => {
+    await create('overrun', ['--replicas=1', WATCH])
+    const first = await deployAndDie('overrun', v2)
+    await waitUpdate('overrun', 'updating')
+    const second = await deployAndDie('overrun', v3)
+    await withDeployer(async ({ get }) => {
+      expect((await get(first)).body).toMatchObject({ code: 'superseded' })
+      expect((await get(`${second}?wait=50`)).body.verdict).toBe('converged')
+    })
+    expect(await runningImages(lab.engine, 'overrun')).toEqual([expect.stringContaining(`${v3}`)])
+  })
+})
+
+describe.concurrent('Deployer is told to end', () => {
+  test('whoever waits is told at once where to ask on, and a new one tells the verdict', async () => {
+    await create('ended', ROLLBACK)
+    const deployer = await startLabDeployer(lab.engine)
+    const told = deployer.put('ended?wait=50', `${bad}`)
+    const stream = deployer.stream('/service/ended?wait=50', `${bad}`)
+    await waitUpdate('ended', 'updating')
+    const signalledAt = performance.now()
+    const ended = deployer.process.ended()
+    deployer.process.kill('SIGTERM')
+    const { status, body, headers } = await told
+    expect(performance.now() - signalledAt).toBeLessThan(2000)
+    expect([status, body.code, headers['retry-after']]).toEqual([504, 'rollout-pending', '1'])
+    expect((await stream).at(-1)).toMatchObject({ event: 'verdict', data: { verdict: 'pending' } })
+    expect((await ended).status).toBe(0)
+    await withDeployer(async ({ get }) => {
+      const later = await get(`${headers.location}?wait=50`)
+      expect([later.status, later.body.verdict]).toEqual([424, 'rolled-back'])
+    })
+  })
+})

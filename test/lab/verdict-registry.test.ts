@@ -1,0 +1,279 @@
+// What registries have to say before a service is touched: passwords, platforms, absent images, and
+// registries that are down or silent.
+
+import { writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { pushImage } from './images.ts'
+import {
+  ALLOWED,
+  inspectService,
+  type LabDeployer,
+  removeServices,
+  runningImages,
+  settledBytes,
+  startLabDeployer,
+} from './lab-deployer.ts'
+import { pushForPlatform, pushList } from './manifests.ts'
+import { freePorts } from './ports.ts'
+import { createRegistry, type Registry } from './registry.ts'
+import { sharedLab } from './shared-lab.ts'
+import { waitFor } from './wait.ts'
+
+vi.setConfig({ maxConcurrency: 20 })
+
+const lab = sharedLab()
+const [v1, v2] = ['v1', 'v2'].map((tag) => lab.image(`lab/app:${tag}`))
+// As `htpasswd -nbB deployer 'open sesame'` writes it.
+const HTPASSWD = 'deployer:$2y$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy'
+const PASSWORD = 'open sesame'
+const ACCOUNT = Buffer.from(`deployer:${PASSWORD}`).toString('base64')
+const TAGS = ['v1', 'header', 'file', 'unpinned', 'pinned', 'strict', 'never', 'later']
+const STORED = [
+  'stored',
+  'stored-pinned',
+  'stored-strictly',
+  'stored-never',
+  'stored-absent',
+  'stored-moved',
+]
+
+let registry: Registry
+let deployer: LabDeployer
+const deployers: LabDeployer[] = []
+
+beforeAll(async () => {
+  const [port = 0] = await freePorts(1)
+  registry = await createRegistry(lab.directory, port, { name: 'guarded', htpasswd: HTPASSWD })
+  const [started] = await Promise.all([start(), registry.start()])
+  deployer = started
+  await lab.engine.docker('login', '-u', 'deployer', '-p', PASSWORD, registry.address)
+  const images = [...TAGS.map((tag) => guarded(tag)), `${registry.address}/team/other:v1`]
+  await Promise.all(images.map((image) => pushImage(lab.engine, image, { version: image })))
+  // Whoever runs them has to pull them.
+  await lab.engine.docker('rmi', ...images)
+  const args = ['--with-registry-auth']
+  for (const name of STORED) {
+    await lab.createService({ name, image: guarded('v1'), labels: ALLOWED, args })
+  }
+  await lab.engine.docker('logout', registry.address)
+  await Promise.all(STORED.map((name) => lab.waitRunning(name, guarded('v1'))))
+})
+
+afterAll(async () => {
+  await Promise.all(deployers.map(({ kill }) => kill()))
+  await removeServices(lab.engine)
+  await registry.kill()
+})
+
+async function start(env: Readonly<Record<string, string>> = {}): Promise<LabDeployer> {
+  const started = await startLabDeployer(lab.engine, env)
+  deployers.push(started)
+  return started
+}
+
+function guarded(tag: string): string {
+  return `${registry.address}/team/app:${tag}`
+}
+
+/** A service that has nothing to do with the guarded registry. */
+async function create(name: string, args: readonly string[] = []): Promise<void> {
+  await lab.createService({ name, image: `${v1}`, labels: ALLOWED, args })
+}
+
+function headerFor(password: string): readonly string[] {
+  const account = { username: 'deployer', password, serveraddress: registry.address }
+  const auth = Buffer.from(JSON.stringify(account)).toString('base64url')
+  return ['-H', `X-Registry-Auth: ${auth}`]
+}
+
+async function authFile(name: string, account: string): Promise<string> {
+  const path = join(lab.directory, name)
+  const auths = { 'docker.io': { auth: 'eDp5' }, [registry.address]: { auth: account } }
+  await writeFile(path, JSON.stringify({ auths }))
+  return path
+}
+
+describe.concurrent('a registry with a password', () => {
+  test('the password in the header: resolved, pinned, and the nodes pull with it', async () => {
+    await create('by-header')
+    const header = headerFor(PASSWORD)
+    const { status, body } = await deployer.put('by-header?wait=50', guarded('header'), ...header)
+    expect([status, body.verdict, body.warnings]).toEqual([200, 'converged', undefined])
+    expect(body.resolved).toMatch(/team\/app:header@sha256:[0-9a-f]{64}$/)
+    expect(await runningImages(lab.engine, 'by-header')).toEqual([body.resolved])
+  })
+
+  test('the password in REGISTRY_AUTH_FILE, which may change while Deployer runs', async () => {
+    await create('by-file')
+    const path = await authFile('auth.json', Buffer.from('deployer:wrong').toString('base64'))
+    const { put } = await start({ REGISTRY_AUTH_FILE: path })
+    const refused = await put('by-file', guarded('file'))
+    expect([refused.status, refused.body.code]).toEqual([422, 'image-not-readable'])
+    await authFile('auth.json', ACCOUNT)
+    const { status, body } = await waitFor('the new file to be read', async () => {
+      const answer = await put('by-file?wait=50', guarded('file'))
+      return answer.status !== 422 && answer
+    })
+    expect([status, body.verdict]).toEqual([200, 'converged'])
+    expect(await runningImages(lab.engine, 'by-file')).toEqual([body.resolved])
+  })
+
+  test('no password, another repository than the service runs: refused, and nothing is touched', async () => {
+    await create('strange', ['--replicas=0'])
+    const raw = await settledBytes(lab.engine, 'strange')
+    for (const image of [guarded('v1'), guarded('nosuch')]) {
+      const { status, body } = await deployer.put('strange?wait=50', image)
+      expect([status, body.code]).toEqual([422, 'image-not-readable'])
+      expect(body.detail).toContain('absent or private')
+    }
+    const other = await deployer.put('stored?wait=50', `${registry.address}/team/other:v1`)
+    expect([other.status, other.body.code]).toEqual([422, 'image-not-readable'])
+    expect((await inspectService(lab.engine, 'strange')).raw).toBe(raw)
+  })
+
+  test('a wrong password is refused; one that nobody can read is malformed', async () => {
+    await create('wrong', ['--replicas=0'])
+    const raw = await settledBytes(lab.engine, 'wrong')
+    const wrong = await deployer.put('wrong', guarded('v1'), ...headerFor('open barley'))
+    expect([wrong.status, wrong.body.code]).toEqual([422, 'image-not-readable'])
+    const garbled = await deployer.put('wrong', guarded('v1'), '-H', 'X-Registry-Auth: garbled')
+    expect([garbled.status, garbled.body.code]).toEqual([400, 'malformed-request'])
+    expect((await inspectService(lab.engine, 'wrong')).raw).toBe(raw)
+  })
+
+  test('RESOLVE_IMAGE=require refuses what Deployer has no password for, without a write', async () => {
+    const strict = await start({ RESOLVE_IMAGE: 'require' })
+    const raw = await settledBytes(lab.engine, 'stored-strictly')
+    const { status, body } = await strict.put('stored-strictly?wait=50', guarded('strict'))
+    expect([status, body.code]).toEqual([422, 'image-not-readable'])
+    expect((await inspectService(lab.engine, 'stored-strictly')).raw).toBe(raw)
+  })
+})
+
+describe.concurrent('a service whose password only the swarm has', () => {
+  test('is updated unpinned, as ever, with a warning; its nodes pull with what it has', async () => {
+    const image = guarded('unpinned')
+    const { status, body } = await deployer.put('stored?wait=50', image)
+    expect([status, body.verdict, body.resolved]).toEqual([200, 'converged', image])
+    expect(body.warnings).toEqual([expect.stringContaining('is not pinned to a digest')])
+    expect(await runningImages(lab.engine, 'stored')).toEqual([image])
+  })
+
+  test('keeps the password that a deployment brought', async () => {
+    const header = headerFor(PASSWORD)
+    const pinned = await deployer.put('stored-pinned?wait=50', guarded('pinned'), ...header)
+    expect(pinned.body).toMatchObject({ verdict: 'converged', resolved: /@sha256/ })
+    const unpinned = await deployer.put('stored-pinned?wait=50', guarded('later'))
+    expect(unpinned.body).toMatchObject({ verdict: 'converged', resolved: guarded('later') })
+  })
+
+  test('RESOLVE_IMAGE=never asks no registry, and warns of none', async () => {
+    const { put } = await start({ RESOLVE_IMAGE: 'never' })
+    const { status, body } = await put('stored-never?wait=50', guarded('never'))
+    expect([status, body.verdict]).toEqual([200, 'converged'])
+    expect([body.resolved, body.warnings]).toEqual([guarded('never'), undefined])
+  })
+
+  test('gets an image that is not there: the tasks tell', async () => {
+    const { status, body } = await deployer.put('stored-absent?wait=50', guarded('nosuch'))
+    expect([status, body.verdict]).toEqual([424, 'paused'])
+    expect(body.tasks).toMatchObject([{ state: 'rejected', error: /No such image/ }])
+  })
+
+  test('gets an image of another registry: the answer says that no password was given', async () => {
+    const { status, body } = await deployer.put('stored-moved?wait=50', `${v2}`)
+    expect([status, body.verdict]).toEqual([200, 'converged'])
+    expect(body.warnings).toEqual([expect.stringContaining('no credentials were given')])
+  })
+})
+
+describe.concurrent('refused before the service is touched', () => {
+  /** What is refused, and how long that took; the service is as it was. */
+  async function refusal(name: string, image: string): Promise<readonly unknown[]> {
+    await create(name, ['--replicas=0'])
+    const raw = await settledBytes(lab.engine, name)
+    const { status, body, headers, tookMs } = await deployer.put(`${name}?wait=50`, image)
+    expect((await inspectService(lab.engine, name)).raw).toBe(raw)
+    expect(tookMs).toBeLessThan(15_000)
+    return [status, body.code, body.detail, headers['retry-after']]
+  }
+
+  test('an image that no node can run', async () => {
+    await pushForPlatform(lab.registry.address, 'lab/app:v2', {
+      tag: 'arm',
+      platform: { architecture: 'arm64', os: 'linux' },
+    })
+    const [status, code, detail] = await refusal('foreign', lab.image('lab/app:arm'))
+    expect([status, code]).toEqual([422, 'no-suitable-node'])
+    expect(detail).toContain('it is for linux/arm64, and the nodes of the swarm are linux/amd64')
+    const dry = await deployer.put('foreign?dryRun=true', lab.image('lab/app:arm'))
+    expect([dry.status, dry.body.code]).toEqual([422, 'no-suitable-node'])
+  })
+
+  test('a tag or a repository that the registry does not have', async () => {
+    const absent = [422, 'image-not-found', expect.stringContaining('push it first'), undefined]
+    expect(await refusal('no-tag', lab.image('lab/app:nosuch'))).toEqual(absent)
+    expect(await refusal('no-repository', lab.image('lab/nosuch:v1'))).toEqual(absent)
+  })
+
+  test('a registry that is down', async () => {
+    const [port] = await freePorts(1)
+    const [status, code, detail, retryAfter] = await refusal('down', `127.0.0.1:${port}/a/b:1`)
+    expect([status, code, retryAfter]).toEqual([503, 'registry-unavailable', '5'])
+    expect(detail).toContain('connection refused')
+  })
+
+  test('a registry that accepts and is silent', async () => {
+    const silent: Server = createServer().listen(0, '127.0.0.1')
+    await waitFor('the silent registry', () => silent.listening)
+    const { port } = silent.address() as { port: number }
+    const [status, code] = await refusal('silent', `127.0.0.1:${port}/a/b:1`)
+    expect([status, code]).toEqual([503, 'registry-unavailable'])
+    silent.close()
+  })
+})
+
+test('an image for several platforms: all of them are written down, but no attestation', async () => {
+  const { address } = lab.registry
+  const push = (tag: string, architecture: string, os = 'linux') =>
+    pushForPlatform(address, 'lab/app:v2', { tag, platform: { architecture, os } })
+  const platforms = [
+    ['amd64', 'linux'],
+    ['arm64', 'linux'],
+    ['arm', 'linux'],
+    ['unknown', 'unknown'],
+  ] as const
+  const list = await pushList(
+    address,
+    'lab/app:several',
+    await Promise.all(
+      platforms.map(async ([architecture, os], index) => ({
+        ...(await push(`part${index}`, architecture, os)),
+        platform: { architecture, os },
+      })),
+    ),
+  )
+  await create('several')
+  const { body } = await deployer.put('several?wait=50', lab.image('lab/app:several'))
+  expect(body).toMatchObject({
+    verdict: 'converged',
+    resolved: `${lab.image('lab/app:several')}@${list.digest}`,
+  })
+  const { Spec } = await inspectService(lab.engine, 'several')
+  expect(Spec.TaskTemplate.Placement?.Platforms).toEqual([
+    { Architecture: 'amd64', OS: 'linux' },
+    { Architecture: 'arm64', OS: 'linux' },
+    { OS: 'linux' },
+  ])
+})
+
+test('the password is in no line of any log, however it went', () => {
+  const secrets = [PASSWORD, ACCOUNT, headerFor(PASSWORD)[1]?.split(' ')[1] ?? PASSWORD]
+  const logs = deployers.map(({ process }) => process.output.stdout + process.output.stderr)
+  expect(logs.join('')).toContain('image-not-readable')
+  for (const secret of secrets) {
+    expect(logs.filter((text) => text.includes(secret))).toEqual([])
+  }
+})

@@ -1,0 +1,157 @@
+// Several who write the same service at once: no change is lost, and each is told the truth.
+
+import { execFile } from 'node:child_process'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import {
+  ALLOWED,
+  inspectService,
+  type LabDeployer,
+  removeServices,
+  runningImages,
+  startLabDeployer,
+} from './lab-deployer.ts'
+import { pushCopies } from './manifests.ts'
+import { sharedLab } from './shared-lab.ts'
+import { waitFor } from './wait.ts'
+
+vi.setConfig({ maxConcurrency: 20 })
+
+const lab = sharedLab()
+const v1 = lab.image('lab/app:v1')
+let deployer: LabDeployer
+
+beforeAll(async () => {
+  deployer = await startLabDeployer(lab.engine)
+})
+
+afterAll(async () => {
+  await deployer.kill()
+  await removeServices(lab.engine)
+})
+
+async function create(name: string, args: readonly string[] = []): Promise<string> {
+  const { id } = await lab.createService({ name, image: v1, labels: ALLOWED, args })
+  await lab.waitRunning(name, v1)
+  return id
+}
+
+async function copies(name: string, count: number): Promise<readonly string[]> {
+  const tags = Array.from({ length: count }, (_, index) => `${name}${index}`)
+  await pushCopies(lab.registry.address, 'lab/app:v2', tags)
+  return tags.map((tag) => lab.image(`lab/app:${tag}`))
+}
+
+/** Somebody else, who adds a label and a variable again and again until told to stop. */
+function startWriter(service: string): { stop(): Promise<number> } {
+  let isToStop = false
+  let written = 0
+  let refused = 0
+
+  async function writeOnce(): Promise<void> {
+    const { text } = await lab.engine.request('GET', `/services/${service}`)
+    const { ID, Version, Spec } = JSON.parse(text)
+    Spec.Labels[`label${written}`] = `${written}`
+    const { ContainerSpec } = Spec.TaskTemplate
+    ContainerSpec.Env = [...(ContainerSpec.Env ?? []), `VARIABLE${written}=${written}`]
+    const path = `/services/${ID}/update?version=${Version.Index}`
+    const answer = await lab.engine.request('POST', path, Spec)
+    if (answer.status === 200) {
+      written += 1
+    } else {
+      expect(answer.text).toContain('out of sequence')
+      refused += 1
+    }
+  }
+
+  async function run(): Promise<number> {
+    while (!isToStop) {
+      await writeOnce()
+    }
+    console.log(
+      `the writer of "${service}" wrote ${written} times, and was refused ${refused} times`,
+    )
+    return written
+  }
+
+  const running = run()
+  return {
+    stop() {
+      isToStop = true
+      return running
+    },
+  }
+}
+
+/** Notes the images that a service's spec names, one after the other, as the engine tells it. */
+function startListening(id: string): { images(): readonly string[]; stop(): void } {
+  const format = '{{index .Actor.Attributes "image.new"}}'
+  const filter = ['--filter', 'type=service', '--filter', `service=${id}`]
+  const args = ['-H', lab.engine.dockerHost, 'events', ...filter, '--format', format]
+  // From a second ago on: it takes a moment until it listens.
+  const since = `--since=${Math.floor(Date.now() / 1000) - 1}`
+  const child = execFile('/usr/bin/docker', [...args, since])
+  let text = ''
+  child.stdout?.on('data', (data) => {
+    text += data
+  })
+  return {
+    images: () => text.split('\n').filter((line) => line !== '' && line !== '<no value>'),
+    stop: () => void child.kill(),
+  }
+}
+
+describe.concurrent('at once on one service', () => {
+  test('50 callers that wait: one has converged, the others are superseded, and nobody gets a 5xx', async () => {
+    // With stop-first the engine (20.10) takes up to a minute after so many updates: it waits for
+    // the end of a task that never began.
+    await create('crowded', ['--update-order=start-first'])
+    const images = await copies('crowd', 50)
+    const answers = await Promise.all(images.map((image) => deployer.put('crowded?wait=55', image)))
+    const verdicts = answers.map(({ status, body }) => `${status} ${body.verdict}`)
+    const best = answers.find(({ body }) => body.verdict === 'converged')
+    expect(verdicts.toSorted()).toEqual(['200 converged', ...Array(49).fill('409 superseded')])
+    expect(await runningImages(lab.engine, 'crowded')).toEqual([best?.body.resolved])
+    const { Image } = (await inspectService(lab.engine, 'crowded')).Spec.TaskTemplate.ContainerSpec
+    expect(Image).toBe(best?.body.resolved)
+  })
+
+  test('somebody who changes labels and variables all the while, and 10 images: nothing is lost', async () => {
+    const id = await create('shared')
+    const images = await copies('wish', 10)
+    const engine = startListening(id)
+    const writer = startWriter('shared')
+    const resolved: unknown[] = []
+    for (const image of images) {
+      const { status, body } = await deployer.put('shared', image)
+      expect([status, body.verdict]).toEqual([200, 'accepted'])
+      resolved.push(body.resolved)
+    }
+    const written = await writer.stop()
+    await waitFor('the last event', () => engine.images().includes(`${resolved.at(-1)}`))
+    engine.stop()
+    expect(engine.images()).toEqual(resolved)
+    const { Labels, TaskTemplate } = (await inspectService(lab.engine, 'shared')).Spec
+    const { Image, Env } = TaskTemplate.ContainerSpec
+    const numbers = Array.from({ length: written }, (_, number) => number)
+    expect(Image).toBe(resolved.at(-1))
+    expect(Env).toEqual(numbers.map((number) => `VARIABLE${number}=${number}`))
+    expect(Labels).toMatchObject(
+      Object.fromEntries(numbers.map((number) => [`label${number}`, `${number}`])),
+    )
+    expect(written).toBeGreaterThan(20)
+  })
+
+  test('somebody who changes a label half way, so that the engine forgets its update: converged all the same', async () => {
+    await create('labelled', ['--update-monitor=3s'])
+    const told = deployer.put('labelled?wait=50', lab.image('lab/app:v3'))
+    await waitFor('the update to begin', async () => {
+      const { UpdateStatus } = await inspectService(lab.engine, 'labelled')
+      return UpdateStatus?.State === 'updating'
+    })
+    await lab.engine.docker('service', 'update', '--detach', '--label-add=a=b', 'labelled')
+    expect((await inspectService(lab.engine, 'labelled')).UpdateStatus).toBeUndefined()
+    const { status, body } = await told
+    expect([status, body.verdict]).toEqual([200, 'converged'])
+    expect(await runningImages(lab.engine, 'labelled')).toEqual([body.resolved])
+  })
+})

@@ -1,0 +1,190 @@
+// What callers are told of rollouts that go well, and of those that do not, on a real engine.
+
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import {
+  ALLOWED,
+  inspectService,
+  type LabDeployer,
+  removeServices,
+  runningImages,
+  startLabDeployer,
+} from './lab-deployer.ts'
+import { listTasks } from './services.ts'
+import { sharedLab } from './shared-lab.ts'
+
+vi.setConfig({ maxConcurrency: 20 })
+
+const lab = sharedLab()
+// The bad image exits after a second: the engine has to watch longer than that.
+const WATCH = '--update-monitor=3s'
+let deployer: LabDeployer
+
+beforeAll(async () => {
+  deployer = await startLabDeployer(lab.engine)
+})
+
+afterAll(async () => {
+  await deployer.kill()
+  await removeServices(lab.engine)
+})
+
+async function pinned(name: string): Promise<string> {
+  return `${lab.image(name)}@${await lab.registry.digest(name)}`
+}
+
+/** Creates a service whose tasks run, or are complete. */
+async function create(
+  name: string,
+  args: readonly string[],
+  { image = 'lab/app:v1', count = 1 }: { readonly image?: string; readonly count?: number } = {},
+): Promise<string> {
+  const { id } = await lab.createService({ name, image: lab.image(image), labels: ALLOWED, args })
+  if (image === 'lab/app:v1') {
+    await lab.waitRunning(name, lab.image(image), count)
+  }
+  return id
+}
+
+describe.concurrent('a good rollout has converged', () => {
+  test.each([
+    ['stop-first', 2, ['--replicas=2']],
+    ['start-first', 2, ['--replicas=2', '--update-order=start-first']],
+    ['parallel', 3, ['--replicas=3', '--update-parallelism=0']],
+    ['global', 1, ['--mode=global']],
+    ['empty', 0, ['--replicas=0']],
+  ])('%s', async (kind, count, args) => {
+    const service = `good-${kind}`
+    const serviceId = await create(service, args, { count })
+    const previous = (await inspectService(lab.engine, service)).Spec.TaskTemplate.ContainerSpec
+    const image = lab.image('lab/app:v2')
+    const { status, body, headers } = await deployer.put(`${service}?wait=50`, image)
+    const running = await runningImages(lab.engine, service)
+    const resolved = await pinned('lab/app:v2')
+    expect([status, headers['content-type']]).toEqual([200, 'application/json'])
+    expect(body).toEqual({
+      verdict: 'converged',
+      deploymentId: expect.any(String),
+      ...{ service, serviceId, image, resolved, previous: previous.Image },
+      startedAt: expect.any(String),
+      endedAt: expect.any(String),
+    })
+    expect(running).toEqual(Array(count).fill(resolved))
+    expect(headers.location).toBe(`/deployments/${body.deploymentId}`)
+    expect((await deployer.get(`${headers.location}`)).body).toEqual(body)
+  })
+
+  test.each([
+    ['replicated-job', 2, ['--mode=replicated-job', '--replicas=2']],
+    ['global-job', 1, ['--mode=global-job']],
+  ])('%s', async (mode, count, args) => {
+    const service = `good-${mode}`
+    await create(service, args, { image: 'lab/job:v1' })
+    const { status, body } = await deployer.put(`${service}?wait=50`, lab.image('lab/job:v2'))
+    const tasks = await listTasks(lab.engine, service)
+    expect([status, body.verdict]).toEqual([200, 'converged'])
+    const resolved = await pinned('lab/job:v2')
+    const complete = tasks.filter(
+      ({ Spec, Status }) =>
+        Status.State === 'complete' && Spec.ContainerSpec.Image.startsWith(resolved),
+    )
+    expect(complete).toHaveLength(count)
+  })
+})
+
+describe.concurrent('a bad image is 424 with what the engine did, and the evidence', () => {
+  test.each([
+    ['rollback', 'rolled-back', 'rollback completed'],
+    ['pause', 'paused', 'update paused due to failure or early termination of task'],
+    ['continue', 'failed', '0 of 1 tasks run; the task in slot 1 is '],
+  ])('failure action %s: %s', async (action, verdict, message) => {
+    const service = `bad-${action}`
+    await create(service, [`--update-failure-action=${action}`, WATCH])
+    const before = await runningImages(lab.engine, service)
+    const { status, body, headers } = await deployer.put(
+      `${service}?wait=50`,
+      lab.image('lab/app:bad'),
+    )
+    const after = await runningImages(lab.engine, service)
+    expect([status, headers['content-type']]).toEqual([424, 'application/problem+json'])
+    expect(body).toMatchObject({
+      ...{ code: 'rollout-failed', verdict, service, resolved: await pinned('lab/app:bad') },
+      message: expect.stringContaining(message),
+      detail: expect.stringContaining(`${body.message}`),
+      tasks: [
+        {
+          slot: 1,
+          node: expect.stringMatching(/./),
+          state: 'failed',
+          error: 'task: non-zero exit (1)',
+          exitCode: 1,
+          log: 'blog is starting\nno database at db:5432',
+        },
+      ],
+    })
+    if (verdict === 'rolled-back') {
+      expect(after).toEqual(before)
+    } else {
+      expect(after).not.toContain(before[0])
+    }
+  })
+
+  test('that is rolled back with start-first: the old task never stopped', async () => {
+    await create('bad-started', [
+      '--update-failure-action=rollback',
+      '--update-order=start-first',
+      WATCH,
+    ])
+    const { status, body } = await deployer.put('bad-started?wait=50', lab.image('lab/app:bad'))
+    expect([status, body.verdict]).toEqual([424, 'rolled-back'])
+    expect(await runningImages(lab.engine, 'bad-started')).toEqual([body.previous])
+  })
+
+  test('where the image from before fails too: the rollback is paused, and that is failed', async () => {
+    // It ran well, but only once: its volume remembers.
+    const script = 'test -f /data/ran && exit 1; echo > /data/ran; while :; do sleep 1; done'
+    const once = await lab.pushImage('lab/once:v1', { version: 'once', script })
+    await lab.createService({
+      name: 'bad-both',
+      image: once,
+      labels: ALLOWED,
+      args: [
+        '--mount=type=volume,source=ran,target=/data',
+        '--update-failure-action=rollback',
+        '--rollback-failure-action=pause',
+        '--rollback-monitor=3s',
+        WATCH,
+      ],
+    })
+    await lab.waitRunning('bad-both', once)
+    const { status, body } = await deployer.put('bad-both?wait=50', lab.image('lab/app:bad'))
+    expect([status, body.verdict]).toEqual([424, 'failed'])
+    expect(body.message).toMatch(/paused/)
+    const { UpdateStatus } = await inspectService(lab.engine, 'bad-both')
+    expect(UpdateStatus?.State).toBe('rollback_paused')
+  })
+
+  test('an image that never becomes healthy', async () => {
+    await create('unhealthy', ['--update-failure-action=rollback', WATCH])
+    const { status, body } = await deployer.put('unhealthy?wait=50', lab.image('lab/app:unhealthy'))
+    expect([status, body.verdict]).toEqual([424, 'rolled-back'])
+    expect(body.tasks).toMatchObject([{ slot: 1, state: 'complete' }])
+    expect(await runningImages(lab.engine, 'unhealthy')).toEqual([body.previous])
+  })
+
+  test('a job that fails and is not restarted', async () => {
+    const args = ['--mode=replicated-job', '--restart-condition=none']
+    await create('bad-job', args, { image: 'lab/job:v1' })
+    const { status, body } = await deployer.put('bad-job?wait=50', lab.image('lab/app:bad'))
+    expect([status, body.verdict]).toEqual([424, 'failed'])
+    expect(body.tasks).toMatchObject([{ exitCode: 1, log: expect.stringContaining('database') }])
+  })
+
+  test('EVIDENCE_LOGS=false leaves out what the application printed', async () => {
+    const discreet = await startLabDeployer(lab.engine, { EVIDENCE_LOGS: 'false' })
+    await create('bad-secret', [WATCH])
+    const { body } = await discreet.put('bad-secret?wait=50', lab.image('lab/app:bad'))
+    expect(body.tasks).toMatchObject([{ slot: 1, exitCode: 1 }])
+    expect(JSON.stringify(body) + discreet.process.output.stdout).not.toContain('db:5432')
+    await discreet.kill()
+  })
+})

@@ -70,7 +70,11 @@ export function answer(known: KnownDeployment, options: AnswerOptions): Response
     told.verdict === 'pending' && options.underWay === 'rollout-pending'
       ? pendingProblem(told, headers)
       : verdictProblem(told, headers)
-  return error === undefined ? Response.json(told, { headers }) : problemResponse(error)
+  // Bun would add a charset, which application/json has none of (RFC 8259 section 11).
+  const jsonHeaders = { ...headers, 'Content-Type': 'application/json' }
+  return error === undefined
+    ? Response.json(told, { headers: jsonHeaders })
+    : problemResponse(error)
 }
 
 interface Failure {

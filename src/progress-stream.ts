@@ -3,7 +3,8 @@
 
 import type { Context } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
-import { type DeploymentReport, report } from './answer.ts'
+import { onAbort } from './abort.ts'
+import { answer, type DeploymentReport } from './answer.ts'
 import { createBell } from './bell.ts'
 import type { KnownDeployment } from './deployments.ts'
 import { type TaskState, taskStates } from './task-states.ts'
@@ -55,7 +56,7 @@ export function streamDeployment(
 async function follow(
   stream: SSEStreamingApi,
   known: KnownDeployment,
-  { warnings = [], waitMs, signal }: StreamOptions,
+  { warnings = [], waitMs, location, signal }: StreamOptions,
 ): Promise<void> {
   const endsAt = performance.now() + (waitMs ?? Number.POSITIVE_INFINITY)
   const bell = createBell()
@@ -64,7 +65,7 @@ async function follow(
     isAborted = true
     bell.ring()
   })
-  signal.addEventListener('abort', bell.ring)
+  const forgetSignal = onAbort(signal, bell.ring)
   const unfollow = known.follow(bell.ring)
   const leftMs = (): number => endsAt - performance.now()
   const isOver = (): boolean =>
@@ -83,11 +84,12 @@ async function follow(
       }
       await bell.heard(Math.min(sentAt + HEARTBEAT_MS - performance.now(), leftMs()))
     }
-    const data = JSON.stringify(report(known, { underWay: 'pending', warnings }))
-    await stream.writeSSE({ event: 'verdict', data })
+    const underWay = waitMs === undefined ? 'pending' : 'rollout-pending'
+    const plain = answer(known, { location, underWay, warnings })
+    await stream.writeSSE({ event: 'verdict', data: await plain.text() })
   } finally {
     unfollow()
-    signal.removeEventListener('abort', bell.ring)
+    forgetSignal()
   }
 }
 

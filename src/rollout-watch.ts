@@ -1,5 +1,6 @@
 // Watches one rollout to its end: events tell when to look, the judge what is to be seen.
 
+import { onAbort } from './abort.ts'
 import type { Pending } from './convergence/state.ts'
 import type { Deployment } from './deployment.ts'
 import { createInbox } from './event-inbox.ts'
@@ -100,11 +101,11 @@ export function watchRollout(
     missed: inbox.missed,
     changed: inbox.add,
   })
-  signal.addEventListener('abort', stop)
+  const forgetSignal = onAbort(signal, stop)
 
   function stop(): void {
     isStopped = true
-    signal.removeEventListener('abort', stop)
+    forgetSignal()
     stopListening()
     inbox.wake()
     hasLooked()

@@ -1,5 +1,6 @@
 // One stream of the engine's events for everybody who waits for a service.
 
+import { onAbort } from './abort.ts'
 import type { ServiceEvent, Swarm } from './ports.ts'
 import { waitFor } from './waiting.ts'
 
@@ -93,7 +94,7 @@ export function createServiceEvents(swarm: Swarm, signal: AbortSignal): ServiceE
     }
   }
 
-  signal.addEventListener('abort', close)
+  onAbort(signal, close)
 
   return {
     prepare() {

@@ -1,5 +1,7 @@
 // Waiting for something, but not for ever.
 
+import { onAbort } from './abort.ts'
+
 /**
  * Waits until a promise is settled, the time is up, or a signal aborts.
  *
@@ -12,20 +14,29 @@ export function waitFor(
 ): Promise<void> {
   return new Promise((resolve) => {
     const timer = timeoutMs === undefined ? undefined : setTimeout(end, timeoutMs)
+    const callsOff = [onSettled(work, end), ...signals.map((signal) => onAbort(signal, end))]
     function end(): void {
       clearTimeout(timer)
-      for (const signal of signals) {
-        signal.removeEventListener('abort', end)
+      for (const callOff of callsOff) {
+        callOff()
       }
       resolve()
     }
-    for (const signal of signals) {
-      signal.addEventListener('abort', end)
-    }
     if (signals.some(({ aborted }) => aborted)) {
       end()
-    } else {
-      work.then(end, end)
     }
   })
+}
+
+/**
+ * A promise keeps its listeners until it is settled: all those too whose time was up long ago, and the
+ * requests that they came from. This one can be called off.
+ */
+function onSettled(work: Promise<unknown>, act: () => void): () => void {
+  let current: (() => void) | undefined = act
+  const tell = (): void => current?.()
+  work.then(tell, tell)
+  return () => {
+    current = undefined
+  }
 }

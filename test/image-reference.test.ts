@@ -2,8 +2,11 @@ import { describe, expect, test } from 'vitest'
 import {
   canonicalForm,
   familiarForm,
+  isExpectedImage,
   isSameImage,
+  isSameRepository,
   parseImageReference,
+  pinnedForm,
 } from '../src/image-reference.ts'
 import { DeployerError } from '../src/problem.ts'
 import { readVectors } from './support/vectors.ts'
@@ -72,5 +75,67 @@ describe('isSameImage', () => {
     ['me/blog', 'Not A Reference', false],
   ])('%s and %s: %s', (one, other, same) => {
     expect(isSameImage(parseImageReference(one), other)).toBe(same)
+  })
+})
+
+describe('isSameRepository', () => {
+  const digest = `sha256:${'a'.repeat(64)}`
+  test.each([
+    ['nginx', 'docker.io/library/nginx:1.27', true],
+    ['nginx:1', `index.docker.io/library/nginx@${digest}`, true],
+    ['me/app', 'me/app2', false],
+    ['me/app', 'ghcr.io/me/app', false],
+    ['localhost:5000/app', 'localhost:5001/app', false],
+    ['a_b.com/app:1', 'a_b.com/app:2', true],
+    ['me/app', 'Not A Reference', false],
+    ['me/app', '', false],
+  ])('%s and %s: %s', (one, other, same) => {
+    expect(isSameRepository(parseImageReference(one), other)).toBe(same)
+  })
+})
+
+describe('isExpectedImage', () => {
+  const [one, other] = ['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}`)
+  test.each([
+    ['me/app:v1', 'me/app:v1', true],
+    ['me/app:v1', `me/app:v1@${one}`, true],
+    ['me/app:v1', 'me/app:v2', false],
+    ['me/app', 'me/app:latest', true],
+    ['me/app', `me/app:latest@${one}`, true],
+    ['me/app:latest', 'me/app', true],
+    ['me/app', 'me/app:v1', false],
+    ['me/app:latest', `me/app@${one}`, false],
+    [`me/app@${one}`, `me/app:v1@${one}`, true],
+    [`me/app@${one}`, `me/app@${one}`, true],
+    [`me/app@${one}`, `me/app:v1@${other}`, false],
+    [`me/app@${one}`, 'me/app:v1', false],
+    [`me/app:v1@${one}`, `me/app:v1@${one}`, true],
+    [`me/app:v1@${one}`, `me/app:v2@${one}`, false],
+    [`me/app:v1@${one}`, `me/app:v1@${other}`, false],
+    ['nginx', 'docker.io/library/nginx', true],
+    ['nginx', 'ghcr.io/library/nginx', false],
+    ['nginx', 'Not A Reference', false],
+    ['nginx', '', false],
+  ])('%s is expected, %s runs: %s', (expected, running, isExpected) => {
+    expect(isExpectedImage(parseImageReference(expected), running)).toBe(isExpected)
+  })
+})
+
+describe('pinnedForm', () => {
+  const digest = `sha256:${'a'.repeat(64)}`
+  const given = `sha256:${'b'.repeat(64)}`
+  test.each([
+    ['nginx', `nginx:latest@${digest}`],
+    ['docker.io/library/nginx:1', `nginx:1@${digest}`],
+    ['docker.io/me/app:v1', `me/app:v1@${digest}`],
+    ['ghcr.io/me/app', `ghcr.io/me/app:latest@${digest}`],
+    ['a_b.com/app', `a_b.com/app:latest@${digest}`],
+    [`nginx@${given}`, `nginx@${given}`],
+    [`docker.io/library/nginx:1@${given}`, `docker.io/library/nginx:1@${given}`],
+  ])('%s becomes %s, which is read as the same repository', (image, pinned) => {
+    const reference = parseImageReference(image)
+    expect(pinnedForm(reference, digest)).toBe(pinned)
+    expect(isSameRepository(reference, pinned)).toBe(true)
+    expect(isExpectedImage(reference, pinned)).toBe(true)
   })
 })

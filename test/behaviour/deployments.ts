@@ -3,7 +3,7 @@
 import type { ServiceSpec } from '../../src/ports.ts'
 import { DeployerError } from '../../src/problem.ts'
 import { equal } from '../support/equal.ts'
-import { type Case, createHarness, read, TOKEN } from './harness.ts'
+import { type Case, createHarness, imageOf, pinned, read, TOKEN } from './harness.ts'
 
 const NAMES = ['shop_web', 'a', '9', 'a--b__c', 'A-b', 'x'.repeat(63), 'Blog']
 
@@ -23,9 +23,20 @@ export const deployments: readonly Case[] = [
         image: 'me/blog:v1.12',
         previous: 'me/blog:v1.11',
       }
-      equal([answer.status, answer.body], [200, deployment])
+      const { deploymentId, startedAt } = answer.body
+      equal(answer.status, 200)
+      equal(answer.body, {
+        verdict: 'accepted',
+        deploymentId,
+        ...deployment,
+        resolved: pinned('me/blog:v1.12'),
+        startedAt,
+      })
+      equal(/^[A-Za-z0-9_-]+$/.test(String(deploymentId)), true)
+      equal(new Date(String(startedAt)).toISOString(), startedAt)
+      equal(answer.headers.get('Location'), `/deployments/${deploymentId}`)
       equal(answer.headers.get('Content-Type'), 'application/json')
-      equal(swarm.spec('blog').TaskTemplate.ContainerSpec?.Image, 'me/blog:v1.12')
+      equal(imageOf(swarm, 'blog'), pinned('me/blog:v1.12'))
       equal(notifier.events, [{ event: 'accepted', ...deployment }])
     },
   },
@@ -60,7 +71,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'everything in the spec but the image goes back as it came',
+    name: 'everything in the spec but image, platforms and record goes back as it came',
     async run() {
       const { swarm, put } = createHarness()
       const spec = {
@@ -81,13 +92,18 @@ export const deployments: readonly Case[] = [
       }
       swarm.addService('blog', { spec })
       const before: ServiceSpec = structuredClone(swarm.spec('blog'))
-      equal((await put('blog', { image: 'me/blog:v2' })).status, 200)
+      const { body } = await put('blog', { image: 'me/blog:v2' })
       const { TaskTemplate } = before
       equal(swarm.spec('blog'), {
         ...before,
+        Labels: { ...before.Labels, 'deployer.deployments': `10/${body.startedAt}//` },
         TaskTemplate: {
           ...TaskTemplate,
-          ContainerSpec: { ...TaskTemplate.ContainerSpec, Image: 'me/blog:v2' },
+          ContainerSpec: { ...TaskTemplate.ContainerSpec, Image: pinned('me/blog:v2') },
+          Placement: {
+            ...TaskTemplate.Placement,
+            Platforms: [{ Architecture: 'amd64', OS: 'linux' }],
+          },
         },
       })
     },
@@ -96,13 +112,14 @@ export const deployments: readonly Case[] = [
     name: 'the image that the spec names already is not written again, and the message is put as ever',
     async run() {
       const { swarm, notifier, put } = createHarness()
-      swarm.addService('blog', { image: 'docker.io/library/nginx:latest' })
+      const image = `docker.io/library/${pinned('nginx:latest')}`
+      swarm.addService('blog', { image })
       const answer = await put('blog', { image: 'nginx' })
+      equal([answer.status, answer.body.image, answer.body.previous], [200, 'nginx', image])
       equal(
-        [answer.status, answer.body.image, answer.body.previous],
-        [200, 'nginx', 'docker.io/library/nginx:latest'],
+        swarm.calls.filter((call) => call.startsWith('update')),
+        [],
       )
-      equal(swarm.calls, ['inspect blog'])
       equal(
         notifier.events.map(({ image }) => image),
         ['nginx'],
@@ -110,12 +127,14 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'another tag, or the same tag without its digest, is written as it was sent',
+    name: 'never resolved, another tag, or the same without its digest, is written as it was sent',
     async run() {
-      const { swarm, put } = createHarness()
+      const { swarm, put } = createHarness({ resolveImage: 'never' })
       swarm.addService('blog', { image: `me/blog:v1@sha256:${'a'.repeat(64)}` })
       equal((await put('blog', { image: 'me/blog:v1' })).status, 200)
-      equal(swarm.spec('blog').TaskTemplate.ContainerSpec?.Image, 'me/blog:v1')
+      equal(imageOf(swarm, 'blog'), 'me/blog:v1')
+      equal((await put('blog', { image: 'docker.io/me/blog:v2' })).status, 200)
+      equal(imageOf(swarm, 'blog'), 'docker.io/me/blog:v2')
     },
   },
   {
@@ -131,8 +150,7 @@ export const deployments: readonly Case[] = [
         }
       }
       equal((await put('blog', { image: 'me/app:v2' })).status, 200)
-      const spec = swarm.spec('blog')
-      equal([spec.Labels?.n, spec.TaskTemplate.ContainerSpec?.Image], ['3', 'me/app:v2'])
+      equal([swarm.spec('blog').Labels?.n, imageOf(swarm, 'blog')], ['3', pinned('me/app:v2')])
     },
   },
   {
@@ -144,7 +162,8 @@ export const deployments: readonly Case[] = [
         throw new DeployerError('no-quorum', 'Cannot update: node lost leader status')
       }
       equal((await put('blog', { image: 'me/app:v2' })).status, 200)
-      equal(swarm.calls, ['inspect blog', 'update blog', `inspect ${ID}`])
+      equal(swarm.calls.slice(-2), ['update blog', `inspect ${ID}`])
+      equal(swarm.calls.filter((call) => call === 'update blog').length, 1)
       equal(notifier.events.length, 1)
     },
   },
@@ -210,7 +229,7 @@ export const deployments: readonly Case[] = [
     async run() {
       const { swarm, logger, put } = createHarness()
       const { ID } = swarm.addService('blog')
-      await put('blog')
+      const { body } = await put('blog')
       equal(
         logger.lines.map(({ durationMs, ...line }) => ({ ...line, took: typeof durationMs })),
         [
@@ -220,7 +239,10 @@ export const deployments: readonly Case[] = [
             service: 'blog',
             serviceId: ID,
             image: 'me/app:v2',
+            resolved: pinned('me/app:v2'),
             previous: 'me/app:v1',
+            verdict: 'accepted',
+            deploymentId: body.deploymentId,
             status: 200,
             took: 'number',
           },

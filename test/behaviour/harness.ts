@@ -1,7 +1,10 @@
 // What each case of the behaviour suite starts from: an app on a fake swarm, with recorders.
 
 import type { Hono } from 'hono'
-import { createDeployer, type DeployerOptions } from '../../src/app.ts'
+import { createDeployer } from '../../src/app.ts'
+import type { DeployerOptions } from '../../src/options.ts'
+import { digestOf } from '../support/fake-registry.ts'
+import type { FakeRollout } from '../support/fake-rollout.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'
 import {
   createRecordingLogger,
@@ -16,6 +19,11 @@ export interface Case {
   run(): void | Promise<void>
 }
 
+/** What to make an app of; what is left out is as for every case. */
+export interface HarnessOptions extends Partial<DeployerOptions> {
+  readonly swarm?: FakeSwarm
+}
+
 export interface Harness {
   readonly app: Hono
   readonly swarm: FakeSwarm
@@ -23,12 +31,28 @@ export interface Harness {
   readonly logger: RecordingLogger
   /** Sends `PUT /service/<name>` with the token, unless `init` says otherwise. */
   put(name: string, init?: PutOptions): Promise<Answer>
+  /** Sends `GET` to a path, such as a `Location`, with the token. */
+  get(path: string, init?: GetOptions): Promise<Answer>
+  /** Puts and waits for the verdict; gives back when the engine has the write, and steers nothing. */
+  begin(name: string, init?: PutOptions): Promise<Begun>
 }
 
-export interface PutOptions {
+export interface GetOptions {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+export interface PutOptions extends GetOptions {
   readonly image?: unknown
   readonly body?: string | ReadableStream<Uint8Array>
-  readonly headers?: Readonly<Record<string, string>>
+  /** Such as `?wait=50`. */
+  readonly query?: string
+}
+
+/** A deployment that somebody waits for, and the rollout that decides what they are told. */
+export interface Begun {
+  readonly answer: Promise<Answer>
+  readonly rollout: FakeRollout
 }
 
 /** A response that was read. */
@@ -40,26 +64,74 @@ export interface Answer {
 
 export const TOKEN = 'SOME_TOKEN'
 
-export function createHarness(options: Partial<DeployerOptions> = {}): Harness {
-  const swarm = createFakeSwarm()
+const stops = new Set<AbortController>()
+
+/** A second harness on the swarm of a first one is another process, or this one after a restart. */
+export function createHarness({ signal, ...options }: HarnessOptions = {}): Harness {
+  const stop = new AbortController()
+  stops.add(stop)
+  const { swarm = promptSwarm() } = options
   const notifier = createRecordingNotifier()
   const logger = createRecordingLogger()
-  const app = createDeployer({ token: TOKEN, swarm, notifier: notifier.notify, logger, ...options })
+  const app = createDeployer({
+    ...{ token: TOKEN, notifier: notifier.notify, logger, ...options, swarm },
+    signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+  })
+
+  async function put(name: string, init: PutOptions = {}): Promise<Answer> {
+    const { image = 'me/app:v2', body = JSON.stringify({ image }), query = '' } = init
+    const request = new Request(`http://deployer/service/${name}${query}`, {
+      method: 'PUT',
+      body,
+      headers: { Authorization: TOKEN, ...init.headers },
+      ...(init.signal === undefined ? {} : { signal: init.signal }),
+      ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
+    })
+    return read(await app.fetch(request))
+  }
+
   return {
-    app,
-    swarm,
-    notifier,
-    logger,
-    async put(name, { image = 'me/app:v2', body = JSON.stringify({ image }), headers } = {}) {
-      const request = new Request(`http://deployer/service/${name}`, {
-        method: 'PUT',
-        body,
+    ...{ app, swarm, notifier, logger, put },
+
+    async get(path, { headers, signal: own } = {}) {
+      const request = new Request(`http://deployer${path}`, {
         headers: { Authorization: TOKEN, ...headers },
-        ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
+        ...(own === undefined ? {} : { signal: own }),
       })
       return read(await app.fetch(request))
     },
+
+    async begin(name, init = {}) {
+      swarm.onUpdate = 'none'
+      const told = notifier.events.length
+      const answer = put(name, { query: '?wait=50', ...init })
+      await until(() => notifier.events.length > told)
+      return { answer, rollout: swarm.rollout(name) }
+    },
   }
+}
+
+/** A swarm whose rollouts complete by themselves, a moment after the engine's answer as they do. */
+function promptSwarm(): FakeSwarm {
+  const swarm = createFakeSwarm()
+  swarm.onUpdate = (rollout) => {
+    setTimeout(() => {
+      try {
+        rollout.complete()
+      } catch {
+        // The service was removed meanwhile.
+      }
+    }, 1)
+  }
+  return swarm
+}
+
+/** Ends all that the harnesses so far left behind: streams, watches, timers. */
+export function stopHarnesses(): void {
+  for (const stop of stops) {
+    stop.abort()
+  }
+  stops.clear()
 }
 
 export async function read(response: Response): Promise<Answer> {
@@ -69,4 +141,66 @@ export async function read(response: Response): Promise<Answer> {
     headers: response.headers,
     body: text === '' ? {} : JSON.parse(text),
   }
+}
+
+/** Waits until something holds; it fails after five seconds. */
+export async function until(holds: () => boolean): Promise<void> {
+  for (const giveUpAt = Date.now() + 5000; !holds(); ) {
+    if (Date.now() > giveUpAt) {
+      throw new Error(`it never came true that ${holds}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 0))
+  }
+}
+
+/** An image as it is written into a spec. */
+export function pinned(image: string): string {
+  return `${image}@${digestOf(image)}`
+}
+
+/** The image that a service has. */
+export function imageOf(swarm: FakeSwarm, name: string): string | undefined {
+  return swarm.spec(name).TaskTemplate.ContainerSpec?.Image
+}
+
+/** How often the swarm was called so. */
+export function countCalls({ calls }: FakeSwarm, start: string): number {
+  return calls.filter((call) => call.startsWith(start)).length
+}
+
+/** Holds back the answers of the registry for one image, as a slow registry would. */
+export function holdResolving(swarm: FakeSwarm, reference: string): () => void {
+  const { resolveImage } = swarm
+  const [opened, open] = createGate()
+  swarm.resolveImage = async (asked, credentials) => {
+    if (asked === reference) {
+      await opened
+    }
+    return resolveImage(asked, credentials)
+  }
+  return open
+}
+
+/** Holds back every update until it is let go, as managers do that elect a leader. */
+export function holdUpdates(swarm: FakeSwarm): () => void {
+  const { updateService } = swarm
+  const [opened, open] = createGate()
+  swarm.updateService = async (service, spec, credentials) => {
+    await opened
+    return updateService(service, spec, credentials)
+  }
+  return open
+}
+
+/** Lets whatever can go on go on: all that the fake does takes microtasks alone. */
+export function pass(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0))
+}
+
+function createGate(): readonly [opened: Promise<void>, open: () => void] {
+  let open = (): void => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return [opened, () => open()]
 }

@@ -314,22 +314,24 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'nothing but PUT on a service changes anything: 405 with Allow, with and without a token',
+    name: 'a service knows GET and PUT, all else only GET: 405 with Allow, with and without a token',
     async run() {
       const { app, swarm } = createHarness()
       swarm.addService('blog')
-      for (const method of ['GET', 'POST', 'DELETE', 'PATCH', 'OPTIONS']) {
-        for (const headers of [{}, { Authorization: TOKEN }]) {
-          const {
-            status,
-            headers: came,
-            body,
-          } = await read(await app.request('/service/blog', { method, headers }))
-          equal([method, status, came.get('Allow')], [method, 405, 'PUT'])
-          equal(body.code, 'method-not-allowed')
+      const paths = [
+        ['/service/blog', 'GET, PUT', ['POST', 'DELETE', 'PATCH', 'OPTIONS']],
+        ['/services', 'GET', ['PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']],
+        ['/deployments/x', 'GET', ['PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']],
+      ] as const
+      for (const [path, allow, methods] of paths) {
+        for (const method of methods) {
+          for (const headers of [{}, { Authorization: TOKEN }]) {
+            const refused = await read(await app.request(path, { method, headers }))
+            equal([method, refused.status, refused.body.code], [method, 405, 'method-not-allowed'])
+            equal(refused.headers.get('Allow'), allow)
+          }
         }
       }
-      equal((await app.request('/service/blog', { method: 'HEAD' })).status, 405)
       equal(swarm.calls, [])
     },
   },

@@ -1,8 +1,43 @@
 // The behaviour suite of the portable core: plain cases, run by vitest and by every other runtime.
 
+import { byId } from './by-id.ts'
 import { deployments } from './deployments.ts'
 import { embedding } from './embedding.ts'
-import type { Case } from './harness.ts'
+import { events } from './events.ts'
+import { type Case, stopHarnesses } from './harness.ts'
+import { idempotency } from './idempotency.ts'
+import { progress } from './progress.ts'
+import { queue } from './queue.ts'
 import { refusals } from './refusals.ts'
+import { resolution } from './resolution.ts'
+import { status } from './status.ts'
+import { verdicts } from './verdicts.ts'
+import { waiting } from './waiting.ts'
+import { wishes } from './wishes.ts'
 
-export const suite: readonly Case[] = [...deployments, ...refusals, ...embedding]
+const cases: readonly Case[] = [
+  ...deployments,
+  ...refusals,
+  ...embedding,
+  ...verdicts,
+  ...waiting,
+  ...byId,
+  ...queue,
+  ...idempotency,
+  ...resolution,
+  ...wishes,
+  ...events,
+  ...progress,
+  ...status,
+]
+
+export const suite: readonly Case[] = cases.map(({ name, run }) => ({
+  name,
+  async run() {
+    try {
+      await run()
+    } finally {
+      stopHarnesses()
+    }
+  },
+}))

@@ -1,0 +1,353 @@
+// Behaviour of the deployment's ID: what another process, or this one after a restart, tells of it.
+
+import { equal } from '../support/equal.ts'
+import type { FakeRollout } from '../support/fake-rollout.ts'
+import type { FakeSwarm } from '../support/fake-swarm.ts'
+import { type Answer, type Case, createHarness, type Harness } from './harness.ts'
+
+interface Elsewhere {
+  readonly name: string
+  readonly status: number
+  readonly verdict: string
+  readonly code?: string
+  steer(rollout: FakeRollout, swarm: FakeSwarm): void
+}
+
+const ELSEWHERE: readonly Elsewhere[] = [
+  {
+    name: 'converged',
+    status: 200,
+    verdict: 'converged',
+    steer: (rollout) => rollout.complete(),
+  },
+  {
+    name: 'under way',
+    status: 200,
+    verdict: 'pending',
+    steer: (rollout) => rollout.start(),
+  },
+  {
+    name: 'rolled back, which only the tasks show',
+    status: 424,
+    verdict: 'rolled-back',
+    code: 'rollout-failed',
+    steer: (rollout) => rollout.rollBack(),
+  },
+  {
+    name: 'paused',
+    status: 424,
+    verdict: 'paused',
+    code: 'rollout-failed',
+    steer: (rollout) => rollout.pause(),
+  },
+  {
+    name: 'failed, though the engine says that it completed',
+    status: 424,
+    verdict: 'failed',
+    code: 'rollout-failed',
+    steer: (rollout) => rollout.failAndComplete(),
+  },
+  {
+    name: 'gone with its service',
+    status: 410,
+    verdict: 'removed',
+    code: 'service-removed',
+    steer: (_, swarm) => swarm.remove('blog'),
+  },
+  {
+    name: 'written over by somebody else',
+    status: 410,
+    verdict: 'unknown',
+    code: 'verdict-unknown',
+    steer: (_, swarm) => swarm.change('blog', (spec) => withImage(spec, 'me/app:v9')),
+  },
+]
+
+type Spec = Parameters<Parameters<FakeSwarm['change']>[1]>[0]
+
+function withImage(spec: Spec, Image: string): Spec {
+  const { TaskTemplate } = spec
+  const ContainerSpec = { ...TaskTemplate.ContainerSpec, Image }
+  return { ...spec, TaskTemplate: { ...TaskTemplate, ContainerSpec } }
+}
+
+/** As `docker stack deploy` does, which knows only the labels of its file. */
+function withoutRecord({ Labels, ...spec }: Spec): Spec {
+  return { ...spec, Labels: { 'deployer.allowUpdates': 'true' } }
+}
+
+/** Deploys without waiting, and gives back the Location. */
+async function accepted({ swarm, put }: Harness, image = 'me/app:v2'): Promise<string> {
+  swarm.onUpdate = 'none'
+  return String((await put('blog', { image })).headers.get('Location'))
+}
+
+/** Asks a new process. */
+async function askAnew({ swarm }: Harness, location: string, query = ''): Promise<Answer> {
+  return createHarness({ swarm }).get(`${location}${query}`)
+}
+
+/** Tasks of earlier rollouts are told by their age. */
+function anHourLater({ swarm }: Harness): void {
+  const before = swarm.clock
+  swarm.clock = () => before() + 3_600_000
+}
+
+export const byId: readonly Case[] = [
+  ...ELSEWHERE.map(({ name, status, verdict, code, steer }) => ({
+    name: `another process finds a deployment ${name}: ${verdict}, ${status}`,
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog', { replicas: 2 })
+      const location = await accepted(first)
+      steer(first.swarm.rollout('blog'), first.swarm)
+      const other = await askAnew(first, location)
+      equal([other.status, other.body.verdict, other.body.code], [status, verdict, code])
+      equal(other.headers.get('Location'), location)
+      equal(
+        [other.body.service, other.body.image, other.body.previous],
+        ['blog', 'me/app:v2', 'me/app:v1'],
+      )
+      equal(Array.isArray(other.body.tasks), code === 'rollout-failed')
+    },
+  })),
+  {
+    name: 'another process can wait for a deployment that is under way, and is told its end',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      const rollout = first.swarm.rollout('blog')
+      rollout.begin()
+      const other = createHarness({ swarm: first.swarm })
+      equal((await other.get(location)).body.verdict, 'pending')
+      equal((await other.get(`${location}?wait=0`)).status, 504)
+      const waits = other.get(`${location}?wait=50`)
+      rollout.complete()
+      const { status, body } = await waits
+      equal([status, body.verdict], [200, 'converged'])
+    },
+  },
+  {
+    name: 'both processes tell the same of a rollback, but for the moment in which they knew',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      first.swarm.logs.set('default', 'no database')
+      const location = await accepted(first)
+      const here = first.get(`${location}?wait=50`)
+      first.swarm.rollout('blog').rollBack()
+      const other = await askAnew(first, location)
+      const { endedAt: _, ...expected } = (await here).body
+      const { endedAt, ...body } = other.body
+      equal(body, expected)
+      equal(typeof endedAt, 'string')
+    },
+  },
+  {
+    name: 'what a later deployment noted of an earlier one is told by any process',
+    async run() {
+      const steps: readonly [verdict: string, steer: (rollout: FakeRollout) => void][] = [
+        ['converged', (rollout) => rollout.complete()],
+        ['rolled-back', (rollout) => rollout.rollBack()],
+        ['paused', (rollout) => rollout.pause()],
+        ['failed', (rollout) => rollout.failAndComplete()],
+        ['superseded', (rollout) => rollout.begin()],
+      ]
+      for (const [verdict, steer] of steps) {
+        const first = createHarness()
+        first.swarm.addService('blog')
+        const location = await accepted(first)
+        const looked = first.get(`${location}?wait=50`)
+        steer(first.swarm.rollout('blog'))
+        if (verdict !== 'superseded') {
+          equal((await looked).body.verdict, verdict)
+        }
+        const later = await accepted(first, 'me/app:v3')
+        equal((await looked).body.verdict, verdict)
+        first.swarm.rollout('blog').complete()
+        equal((await askAnew(first, location)).body.verdict, verdict)
+        equal((await askAnew(first, later)).body.verdict, 'converged')
+      }
+    },
+  },
+  {
+    name: 'a process that knows nothing of the deployment before looks at it before it writes',
+    async run() {
+      for (const [verdict, steer] of [
+        ['converged', (rollout: FakeRollout) => rollout.complete()],
+        ['paused', (rollout: FakeRollout) => rollout.pause()],
+        ['superseded', (rollout: FakeRollout) => rollout.start()],
+      ] as const) {
+        const first = createHarness()
+        first.swarm.addService('blog')
+        const location = await accepted(first)
+        steer(first.swarm.rollout('blog'))
+        const second = createHarness({ swarm: first.swarm })
+        await accepted(second, 'me/app:v3')
+        first.swarm.rollout('blog').complete()
+        equal((await askAnew(first, location)).body.verdict, verdict)
+      }
+    },
+  },
+  {
+    name: 'when the record is gone, nobody knows what became of an earlier deployment: 410',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').complete()
+      await accepted(first, 'me/app:v3')
+      first.swarm.change('blog', withoutRecord)
+      const { status, body } = await askAnew(first, location)
+      equal([status, body.code, body.verdict], [410, 'verdict-unknown', 'unknown'])
+    },
+  },
+  {
+    name: 'a deployment that was rolled back is not said to be converged when a later one of its image is',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').rollBack()
+      anHourLater(first)
+      const second = createHarness({ swarm: first.swarm })
+      const again = await accepted(second)
+      first.swarm.rollout('blog').complete()
+      const told = await askAnew(first, location)
+      equal([told.status, told.body.verdict], [410, 'unknown'])
+      equal((await askAnew(first, again)).body.verdict, 'converged')
+    },
+  },
+  {
+    name: 'nor when somebody else deploys its image again, whose spec has the record from before',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      await accepted(first, 'me/app:v1')
+      first.swarm.rollout('blog').complete()
+      const location = await accepted(first)
+      const { Image = '' } = first.swarm.spec('blog').TaskTemplate.ContainerSpec ?? {}
+      first.swarm.rollout('blog').rollBack()
+      anHourLater(first)
+      first.swarm.change('blog', (spec) => withImage(spec, Image))
+      first.swarm.rollout('blog').complete()
+      equal((await askAnew(first, location)).body.verdict, 'unknown')
+    },
+  },
+  {
+    name: 'a deployment that was rolled back is not blamed on an earlier one that ran',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').complete()
+      const later = await accepted(first, 'me/app:v3')
+      first.swarm.rollout('blog').rollBack()
+      equal((await askAnew(first, location)).body.verdict, 'converged')
+      equal((await askAnew(first, later)).body.verdict, 'rolled-back')
+    },
+  },
+  {
+    name: 'an ID that is mangled, cut short or made up is 404 deployment-not-found',
+    async run() {
+      const { swarm, put, get } = createHarness()
+      swarm.addService('blog')
+      const { body } = await put('blog')
+      const id = String(body.deploymentId)
+      const encoded = (value: unknown): string =>
+        btoa(JSON.stringify(value)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+      const parts: readonly unknown[] = JSON.parse(
+        atob(id.replaceAll('-', '+').replaceAll('_', '/')),
+      )
+      const changed = (at: number, value: unknown): string =>
+        encoded(parts.map((part, index) => (index === at ? value : part)))
+      const calls = swarm.calls.length
+      const wrong = [
+        'x',
+        'null',
+        encoded(null),
+        encoded({}),
+        encoded([]),
+        id.slice(0, -1),
+        id.slice(1),
+        `${id}A`,
+        `${id}=`,
+        id.toLowerCase(),
+        `${id}${id}`,
+        'A'.repeat(100_000),
+        '%00',
+        '%ff',
+        '..%2f..%2fservices',
+        changed(0, 2),
+        changed(1, '../x'),
+        changed(1, null),
+        changed(2, 'blog'),
+        changed(2, `../${'a'.repeat(22)}`),
+        changed(3, 7),
+        changed(3, 'x'.repeat(5000)),
+        changed(6, '0'),
+        changed(7, 1e300),
+        changed(8, 9e15),
+        changed(8, Date.now() + 3_600_000),
+        changed(9, 'converged'),
+        btoa(`[1,"blog","${'b'.repeat(25)}","\\u20ac","a","a",0,1,1,""]`).replaceAll('=', ''),
+        encoded([...parts, 1]),
+        encoded(parts.slice(0, -1)),
+      ]
+      for (const text of wrong) {
+        const { status, body: problem } = await get(`/deployments/${text}`)
+        equal([text, status, problem.code], [text, 404, 'deployment-not-found'])
+        equal(String(problem.detail).length < 400, true)
+      }
+      equal(swarm.calls.length, calls)
+    },
+  },
+  {
+    name: 'an ID of a service that does not allow updates shows no logs',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      first.swarm.logs.set('default', 'PASSWORD=secret')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').pause()
+      first.swarm.change('blog', ({ Labels: _, ...spec }) => ({ ...spec, Labels: {} }))
+      first.swarm.rollout('blog').fail()
+      const { body } = await askAnew(first, location, '?wait=0')
+      equal(JSON.stringify(body).includes('secret'), false)
+      const open = createHarness()
+      open.swarm.addService('blog')
+      open.swarm.logs.set('default', 'PASSWORD=secret')
+      const other = await accepted(open)
+      open.swarm.rollout('blog').pause()
+      equal(JSON.stringify((await askAnew(open, other)).body).includes('secret'), true)
+    },
+  },
+  {
+    name: 'an ID of an answer that wrote nothing tells the same to any process',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog', { replicas: 0 })
+      await first.put('blog')
+      const unchanged = await first.put('blog')
+      equal(unchanged.body.verdict, 'unchanged')
+      const { status, body } = await askAnew(first, String(unchanged.headers.get('Location')))
+      equal([status, body.verdict, typeof body.message], [200, 'unchanged', 'string'])
+    },
+  },
+  {
+    name: 'an engine that cannot be asked is told as such, and the next question finds the verdict',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').complete()
+      const other = createHarness({ swarm: first.swarm })
+      first.swarm.failure = new Error('secret detail')
+      const away = await other.get(location)
+      equal([away.status, away.body.code], [500, 'internal-error'])
+      first.swarm.failure = undefined
+      equal((await other.get(`${location}?wait=50`)).body.verdict, 'converged')
+    },
+  },
+]

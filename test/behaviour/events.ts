@@ -1,0 +1,110 @@
+// Behaviour of the engine's event stream: one for all, broken and opened again, and nothing lost.
+
+import { DeployerError } from '../../src/problem.ts'
+import { equal } from '../support/equal.ts'
+import type { FakeRollout } from '../support/fake-rollout.ts'
+import { type Case, countCalls, createHarness, until } from './harness.ts'
+
+const MISSED: readonly (readonly [string, number, (rollout: FakeRollout) => void])[] = [
+  ['converged', 200, (rollout) => rollout.complete()],
+  ['rolled-back', 424, (rollout) => rollout.rollBack()],
+  ['paused', 424, (rollout) => rollout.pause()],
+]
+
+export const events: readonly Case[] = [
+  ...MISSED.map(([verdict, status, steer]) => ({
+    name: `a rollout that is ${verdict} while the stream is broken is told all the same`,
+    async run() {
+      const { swarm, begin } = createHarness()
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog')
+      rollout.begin()
+      await until(() => swarm.streams === 1)
+      swarm.breakStreams(new DeployerError('engine-unreachable', 'The stream broke'))
+      equal(swarm.streams, 0)
+      steer(rollout)
+      const told = await answer
+      equal([told.status, told.body.verdict], [status, verdict])
+      equal(countCalls(swarm, 'watch'), 2)
+    },
+  })),
+  {
+    name: 'a service that is removed while the stream is broken is told as removed',
+    async run() {
+      const { swarm, begin } = createHarness()
+      swarm.addService('blog')
+      const { answer } = await begin('blog')
+      swarm.breakStreams()
+      swarm.remove('blog')
+      equal((await answer).body.verdict, 'removed')
+    },
+  },
+  {
+    name: 'an engine that is away for a while is asked again until it tells',
+    async run() {
+      const { swarm, begin } = createHarness()
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog')
+      rollout.begin()
+      const faults = [new DeployerError('engine-unreachable', 'Cannot reach it'), new Error('odd')]
+      for (const fault of faults) {
+        const calls = swarm.calls.length
+        swarm.failure = fault
+        swarm.breakStreams(fault)
+        await until(() => swarm.calls.length >= calls + 2)
+      }
+      rollout.complete()
+      swarm.failure = undefined
+      const { status, body } = await answer
+      equal([status, body.verdict], [200, 'converged'])
+    },
+  },
+  {
+    name: 'many deployments share one stream, which an hour of rest closes',
+    async run() {
+      const { swarm, begin } = createHarness()
+      const names = ['blog', 'shop', 'wiki']
+      const begun = []
+      for (const name of names) {
+        swarm.addService(name)
+        begun.push(await begin(name))
+      }
+      equal([swarm.streams, countCalls(swarm, 'watch')], [1, 1])
+      for (const { answer, rollout } of begun) {
+        rollout.complete()
+        equal((await answer).body.verdict, 'converged')
+      }
+      equal(countCalls(swarm, 'watch'), 1)
+    },
+  },
+  {
+    name: 'what happens to one service wakes nobody who waits for another',
+    async run() {
+      const { swarm, begin } = createHarness()
+      swarm.addService('blog')
+      const { ID } = swarm.addService('shop')
+      const shop = await begin('shop')
+      shop.rollout.begin()
+      const blog = await begin('blog')
+      blog.rollout.complete()
+      equal((await blog.answer).body.verdict, 'converged')
+      equal(
+        swarm.calls.filter((call) => call.endsWith(ID)),
+        [],
+      )
+      shop.rollout.complete()
+      equal((await shop.answer).body.verdict, 'converged')
+    },
+  },
+  {
+    name: 'no stream is opened for requests that are refused, nor for what is only looked at',
+    async run() {
+      const { swarm, put, get } = createHarness()
+      swarm.addService('blog', { labels: {} })
+      equal((await put('blog')).status, 403)
+      equal((await get('/service/blog')).status, 200)
+      equal((await get('/services')).status, 200)
+      equal(countCalls(swarm, 'watch'), 0)
+    },
+  },
+]

@@ -1,0 +1,239 @@
+// Behaviour of requests that are sent again, with an Idempotency-Key and without.
+
+import { DeployerError } from '../../src/problem.ts'
+import { equal } from '../support/equal.ts'
+import type { FakeRollout } from '../support/fake-rollout.ts'
+import {
+  type Case,
+  countCalls,
+  createHarness,
+  holdUpdates,
+  imageOf,
+  type PutOptions,
+  pass,
+  pinned,
+} from './harness.ts'
+
+const WAIT = '?wait=50'
+
+function keyed(key: string, init: PutOptions = {}): PutOptions {
+  return { query: WAIT, ...init, headers: { 'Idempotency-Key': key } }
+}
+
+const ENDS: readonly (readonly [string, number, (rollout: FakeRollout) => void])[] = [
+  ['converged', 200, (rollout) => rollout.complete()],
+  ['rolled-back', 424, (rollout) => rollout.rollBack()],
+  ['paused', 424, (rollout) => rollout.pause()],
+  ['failed', 424, (rollout) => rollout.failAndComplete()],
+]
+
+export const idempotency: readonly Case[] = [
+  ...ENDS.map(([verdict, status, steer]) => ({
+    name: `the same key after a deployment that is ${verdict} is told the same, and writes nothing`,
+    async run() {
+      const { swarm, begin, put, notifier } = createHarness()
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog', keyed('one'))
+      steer(rollout)
+      const first = await answer
+      equal([first.status, first.body.verdict], [status, verdict])
+      const again = await put('blog', keyed('one'))
+      equal([again.status, again.body], [first.status, first.body])
+      equal([countCalls(swarm, 'update'), notifier.events.length], [1, 1])
+    },
+  })),
+  {
+    name: 'the same key while the first request is not even written joins it',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      const letGo = holdUpdates(swarm)
+      const answers = [put('blog', keyed('one')), put('blog', keyed('one'))]
+      await pass()
+      letGo()
+      const [one, other] = await Promise.all(answers)
+      equal([one?.status, other?.body], [200, one?.body])
+      equal([countCalls(swarm, 'update'), countCalls(swarm, 'resolve')], [1, 1])
+    },
+  },
+  {
+    name: 'the same key after a later deployment joins its own, and does not deploy it again',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      equal((await put('blog', keyed('one'))).body.verdict, 'converged')
+      equal((await put('blog', keyed('two', { image: 'me/app:v3' }))).body.verdict, 'converged')
+      const again = await put('blog', keyed('one'))
+      equal([again.body.verdict, again.body.image], ['converged', 'me/app:v2'])
+      equal(imageOf(swarm, 'blog'), pinned('me/app:v3'))
+    },
+  },
+  {
+    name: 'the same key with another body is 422 idempotency-key-reused, here and in another process',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      await put('blog', keyed('one'))
+      const other = createHarness({ swarm })
+      const bodies = [
+        { image: 'me/app:v3' },
+        { image: 'me/app:v2', force: true },
+        { image: 'me/app:v2', expect: 'me/app:v1' },
+        { force: true },
+      ]
+      for (const process of [put, other.put]) {
+        for (const body of bodies) {
+          const init = keyed('one', { body: JSON.stringify(body) })
+          const { status, body: problem } = await process('blog', init)
+          equal([body, status, problem.code], [body, 422, 'idempotency-key-reused'])
+        }
+      }
+      equal(countCalls(swarm, 'update'), 1)
+    },
+  },
+  {
+    name: 'the same body written otherwise is the same request',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      const first = await put('blog', keyed('one'))
+      const body = ' {"force": false, "more": 1, "image": "me/app:v2"}'
+      equal((await put('blog', keyed('one', { body }))).body, first.body)
+    },
+  },
+  {
+    name: 'a key is free again after a refusal, and after a fault',
+    async run() {
+      const { swarm, put } = createHarness()
+      equal((await put('blog', keyed('one'))).body.code, 'service-not-found')
+      swarm.addService('blog')
+      swarm.setImage('me/app:v2', new DeployerError('image-not-found', 'Cannot find it'))
+      equal((await put('blog', keyed('one'))).body.code, 'image-not-found')
+      equal((await put('blog', keyed('one', { image: 'me/app:v3' }))).status, 200)
+      swarm.failure = new DeployerError('no-quorum', 'Cannot do it')
+      equal((await put('blog', keyed('two', { image: 'me/app:v4' }))).body.code, 'no-quorum')
+      swarm.failure = undefined
+      equal((await put('blog', keyed('two', { image: 'me/app:v4' }))).body.verdict, 'converged')
+    },
+  },
+  {
+    name: 'the same key on another service is another key',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      swarm.addService('shop')
+      equal((await put('blog', keyed('one'))).body.verdict, 'converged')
+      const { body } = await put('shop', keyed('one', { image: 'me/shop:v3' }))
+      equal([body.verdict, body.service], ['converged', 'shop'])
+    },
+  },
+  {
+    name: 'a new process joins the deployment of a key, as long as the service shows it',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const { answer, rollout } = await first.begin('blog', keyed('one'))
+      rollout.pause()
+      const { body } = await answer
+      const second = createHarness({ swarm: first.swarm })
+      const again = await second.put('blog', keyed('one'))
+      equal([again.body.verdict, again.body.deploymentId], ['paused', body.deploymentId])
+      equal(countCalls(first.swarm, 'update'), 1)
+    },
+  },
+  {
+    name: 'a new process knows the key of an earlier deployment too, and how that ended',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      await first.put('blog', keyed('one'))
+      await first.put('blog', { image: 'me/app:v3', query: WAIT })
+      const second = createHarness({ swarm: first.swarm })
+      const { status, body } = await second.put('blog', keyed('one'))
+      equal([status, body.verdict, body.image], [200, 'converged', 'me/app:v2'])
+      equal(imageOf(first.swarm, 'blog'), pinned('me/app:v3'))
+    },
+  },
+  {
+    name: 'the service shows no key, only what cannot be read back',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      await put('blog', keyed('my-secret-key'))
+      equal(JSON.stringify(swarm.spec('blog')).includes('my-secret-key'), false)
+      const record = swarm.spec('blog').Labels?.['deployer.deployments'] ?? ''
+      equal(/\/[0-9a-f]{24}\.[0-9a-f]{24}$/.test(record), true)
+    },
+  },
+  {
+    name: 'a key of more than 255 characters is 400, and an empty one is none',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog', { replicas: 0 })
+      equal((await put('blog', keyed('x'.repeat(256)))).body.code, 'malformed-request')
+      equal((await put('blog', keyed('x'.repeat(255)))).status, 200)
+      equal((await put('blog', keyed('', { image: 'me/app:v3' }))).status, 200)
+      equal((await put('blog', keyed('', { image: 'me/app:v4' }))).status, 200)
+    },
+  },
+  {
+    name: 'without a key, the same image joins the rollout that is under way',
+    async run() {
+      const { swarm, begin, put } = createHarness()
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog', { image: 'nginx' })
+      rollout.begin()
+      const others = ['nginx', 'nginx:latest', 'docker.io/library/nginx'].map((image) =>
+        put('blog', { image, query: WAIT }),
+      )
+      await pass()
+      rollout.complete()
+      const ids = (await Promise.all([answer, ...others])).map(({ body }) => body.deploymentId)
+      equal([new Set(ids).size, countCalls(swarm, 'update')], [1, 1])
+    },
+  },
+  {
+    name: 'another process joins a rollout that is under way as well, by the same ID',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const { answer, rollout } = await first.begin('blog')
+      rollout.begin()
+      const second = createHarness({ swarm: first.swarm })
+      const joined = await second.put('blog', { query: '?wait=0' })
+      equal(joined.status, 504)
+      rollout.complete()
+      equal((await answer).body.deploymentId, joined.body.deploymentId)
+      equal(countCalls(first.swarm, 'update'), 1)
+    },
+  },
+  {
+    name: 'the same image is written again when its rollout is paused, which resumes it',
+    async run() {
+      const { swarm, begin } = createHarness()
+      swarm.addService('blog', { spec: { UpdateConfig: { Monitor: 1_000_000 } } })
+      const first = await begin('blog')
+      first.rollout.pause()
+      equal((await first.answer).body.verdict, 'paused')
+      const second = await begin('blog')
+      second.rollout.run()
+      const { body } = await second.answer
+      equal([body.verdict, countCalls(swarm, 'update')], ['converged', 2])
+      equal(body.deploymentId === (await first.answer).body.deploymentId, false)
+    },
+  },
+  {
+    name: 'another tag with the same digest is written',
+    async run() {
+      const { swarm, put } = createHarness()
+      const digest = `sha256:${'d'.repeat(64)}`
+      swarm.setImage('me/app:v2', { digest })
+      swarm.setImage('me/app:latest', { digest })
+      swarm.addService('blog')
+      equal((await put('blog', { query: WAIT })).body.verdict, 'converged')
+      const { body } = await put('blog', { image: 'me/app:latest', query: WAIT })
+      equal([body.verdict, body.resolved], ['converged', `me/app:latest@${digest}`])
+      equal(countCalls(swarm, 'update'), 2)
+    },
+  },
+]

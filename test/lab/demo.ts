@@ -1,17 +1,17 @@
-// `npm run demo`: the main job, from a service on a private swarm to the message that arrives.
+// `npm run demo`: a good rollout and a bad one on a private swarm, and what the pipeline is told.
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type Lab, raiseLab } from './lab.ts'
 import { freePorts } from './ports.ts'
-import { runProgram } from './processes.ts'
 import { listTasks } from './services.ts'
 import { waitFor } from './wait.ts'
 
 const MAIN = join(import.meta.dirname, '../../dist/node/main.js')
-const TEMPLATE = '{"text": "{{.ServiceName}} now runs {{.Artifact}}"}'
+const TEMPLATE = '{"text": "{{.ServiceName}} gets {{.Artifact}}"}'
+const LONGEST_VALUE = 120
 
 function say(text: string): void {
   console.log(`\n# ${text}`)
@@ -34,8 +34,9 @@ async function startDeployer(env: Readonly<Record<string, string>>): Promise<() 
   })
   let isListening = false
   createInterface(child.stdout).on('line', (line) => {
-    isListening ||= line.includes('"msg":"listening"')
-    console.log(`  deployer: ${line}`)
+    const { level, msg, verdict = '' } = JSON.parse(line)
+    isListening ||= msg === 'listening'
+    console.log(`  deployer: ${level}: ${msg} ${verdict}`)
   })
   await waitFor('Deployer to listen', () => isListening)
   return async () => {
@@ -44,29 +45,65 @@ async function startDeployer(env: Readonly<Record<string, string>>): Promise<() 
   }
 }
 
+/** The last line of a pipeline, which is red when curl fails. */
+async function deploy(url: string, image: string): Promise<void> {
+  const line = ['-H', 'Authorization: Bearer SOME_TOKEN', '-X', 'PUT', '-d', `{"image":"${image}"}`]
+  const command = ['--fail-with-body', ...line, `${url}/service/blog?wait=50`]
+  show(['curl', ...command])
+  const child = spawn('curl', ['--silent', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [body, status] = await Promise.all([textOf(child), exitOf(child)])
+  const pretty = JSON.stringify(JSON.parse(body), shortened, 2)
+  console.log(pretty.replace(/^/gm, '  '))
+  console.log(`$ echo $?\n  ${status}   # ${status === 0 ? 'green' : 'red'}`)
+}
+
+async function textOf(child: ChildProcess): Promise<string> {
+  let text = ''
+  for await (const piece of child.stdout ?? []) {
+    text += piece
+  }
+  return text
+}
+
+async function exitOf(child: ChildProcess): Promise<number> {
+  const [status] = await once(child, 'close')
+  return status
+}
+
+/** The ID is long: it holds all that is to be known of the deployment. */
+function shortened(_: string, value: unknown): unknown {
+  const isLong = typeof value === 'string' && !value.includes(' ') && value.length > LONGEST_VALUE
+  return isLong ? `${value.slice(0, LONGEST_VALUE)}…` : value
+}
+
 async function showTasks(lab: Lab): Promise<void> {
   const tasks = await listTasks(lab.engine, 'blog')
-  for (const { Slot, Status, DesiredState, Spec } of tasks.toSorted(
-    (a, b) => (a.Slot ?? 0) - (b.Slot ?? 0),
-  )) {
+  const wanted = tasks.filter(({ DesiredState }) => DesiredState === 'running')
+  for (const { Slot, Status, Spec } of wanted.toSorted((a, b) => (a.Slot ?? 0) - (b.Slot ?? 0))) {
     const image = Spec.ContainerSpec.Image.replace(/@.*/, '')
-    console.log(`  blog.${Slot}  ${image}  ${Status.State} (wanted: ${DesiredState})`)
+    console.log(`  blog.${Slot}  ${image}  ${Status.State}`)
   }
 }
 
 async function demo(lab: Lab): Promise<void> {
-  const [v1, v2] = [lab.image('lab/app:v1'), lab.image('lab/app:v2')]
+  const [v1, v2, bad] = ['v1', 'v2', 'bad'].map((tag) => lab.image(`lab/app:${tag}`)) as [
+    string,
+    string,
+    string,
+  ]
   const [port] = await freePorts(1)
+  const url = `http://127.0.0.1:${port}`
 
-  say('A service whose owner allows updates')
-  const create = ['service', 'create', '--name', 'blog', '--label', 'deployer.allowUpdates=true']
-  show(['docker', ...create, '--replicas', '2', v1])
-  await lab.createService({
-    name: 'blog',
-    image: v1,
-    labels: { 'deployer.allowUpdates': 'true' },
-    replicas: 2,
-  })
+  say('A service whose owner allows updates, and wants failed ones rolled back')
+  const labels = { 'deployer.allowUpdates': 'true' }
+  const args = [
+    '--update-order=start-first',
+    '--update-failure-action=rollback',
+    '--update-monitor=3s',
+  ]
+  const flags = ['--name=blog', '--label=deployer.allowUpdates=true', '--replicas=2', ...args]
+  show(['docker', 'service', 'create', ...flags, v1])
+  await lab.createService({ name: 'blog', image: v1, labels, replicas: 2, args })
   await lab.waitRunning('blog', v1, 2)
   await showTasks(lab)
 
@@ -79,25 +116,16 @@ async function demo(lab: Lab): Promise<void> {
     NOTIFY_FLAGS: JSON.stringify({ addr: lab.beanstalkd.address, tube: 'chat', template }),
   })
 
-  say('The last line of a pipeline')
-  const url = `http://127.0.0.1:${port}/service/blog`
-  const data = JSON.stringify({ image: v2 })
-  const line = ['--header', 'Authorization: SOME_TOKEN', '-X', 'PUT', '-d', data, url]
-  show(['curl', ...line])
-  const { stdout } = await runProgram('curl', [
-    '--silent',
-    '--show-error',
-    '--fail-with-body',
-    ...line,
-  ])
-  console.log(`  ${stdout}`)
-
-  say('What changed in the swarm')
-  await lab.waitRunning('blog', v2, 2)
+  say('The last line of a pipeline: a good image')
+  await deploy(url, v2)
   await showTasks(lab)
 
   say('The message that arrived on the tube "chat"')
   console.log(`  ${(await lab.beanstalkd.reserve('chat')).body}`)
+
+  say('The same line with an image that cannot find its database')
+  await deploy(url, bad)
+  await showTasks(lab)
   await stop()
 }
 

@@ -5,11 +5,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type CurlAnswer, curl } from '../support/curl.ts'
 import { type DeployerProcess, startDeployer } from '../support/deployer-process.ts'
 import { createBeanstalkd } from './beanstalkd.ts'
+import { ALLOWED, settledBytes } from './lab-deployer.ts'
+import { pushCopies } from './manifests.ts'
 import { freePorts } from './ports.ts'
 import { sharedLab } from './shared-lab.ts'
 
 const lab = sharedLab()
-const ALLOWED = { 'deployer.allowUpdates': 'true' }
 const TEMPLATE = '{"msg": "Deployed {{.ServiceName}} as {{.Artifact}}"}'
 const [v1, v2] = [lab.image('lab/app:v1'), lab.image('lab/app:v2')]
 
@@ -46,6 +47,10 @@ async function inspect(service: string): Promise<{ raw: string; service: Inspect
   return { raw: text, service: JSON.parse(text) }
 }
 
+async function pinned(name: string): Promise<string> {
+  return `${lab.image(name)}@${await lab.registry.digest(name)}`
+}
+
 interface InspectedService {
   readonly Version: { readonly Index: number }
   readonly Spec: { readonly TaskTemplate: { readonly ContainerSpec: { readonly Image: string } } }
@@ -67,11 +72,16 @@ test('the seed example: one curl line, the new image runs, and the job is on the
   const answer = await deploy('blog', v2)
   expect([answer.status, answer.headers['content-type']]).toEqual([200, 'application/json'])
   expect(answer.body).toEqual({
+    verdict: 'accepted',
+    deploymentId: expect.stringMatching(/^[\w-]+$/),
     service: 'blog',
     serviceId: id,
     image: v2,
-    previous: expect.stringContaining(`${v1}@sha256:`),
+    resolved: await pinned('lab/app:v2'),
+    previous: await pinned('lab/app:v1'),
+    startedAt: expect.any(String),
   })
+  expect(answer.headers.location).toBe(`/deployments/${answer.body.deploymentId}`)
   await lab.waitRunning('blog', v2, 2)
   const job = await lab.beanstalkd.reserve('deployments')
   expect(job.body.toString()).toBe(`{"msg": "Deployed blog as ${v2}"}`)
@@ -88,8 +98,9 @@ test('priority, delay and TTR of the job are those of NOTIFY_FLAGS', async () =>
   tuned.kill('SIGKILL')
 })
 
-test('a service with as many features as the lab can make goes back to the byte, but for the image', async () => {
+test('a service with as many features as the lab can make goes back to the byte, but for the image, its platforms and the record of deployments', async () => {
   await createRichService('rich')
+  await settledBytes(lab.engine, 'rich')
   const before = await inspect('rich')
   expect((await deploy('rich', v2)).status).toBe(200)
   await lab.beanstalkd.reserve('deployments')
@@ -103,36 +114,56 @@ test('a service with as many features as the lab can make goes back to the byte,
     return raw.slice(start, end)
   }
   const image = JSON.stringify(before.service.Spec.TaskTemplate.ContainerSpec.Image)
+  const record = /"deployer.deployments":"\d+\/20[\d-]+T[\d:.]+Z\/\/"/.exec(after.raw)?.[0]
+  const allowed = '"deployer.allowUpdates":"true"'
+  const changes: readonly (readonly [string, string])[] = [
+    [image, JSON.stringify(await pinned('lab/app:v2'))],
+    [',{"Architecture":"s390x","OS":"linux"}', ''],
+    [allowed, `${allowed},${record}`],
+  ]
+  const expected = changes.reduce((text, [from, to]) => {
+    expect(text.split(from)).toHaveLength(2)
+    return text.replace(from, to)
+  }, rawSpec(before.raw))
   expect(rawSpec(before.raw)).toContain('9223372036854775807')
-  expect(rawSpec(after.raw)).toBe(rawSpec(before.raw).replace(image, JSON.stringify(v2)))
+  expect(rawSpec(after.raw)).toBe(expected)
   expect(rawSpec(after.raw).length).toBeGreaterThan(2500)
 })
 
-test('the image that the spec names already: 200 and a message, and the engine keeps what it knows', async () => {
+test('the image that the spec names already: unchanged and a message, and the engine keeps what it knows', async () => {
   await lab.createService({ name: 'same', image: v1, labels: ALLOWED, replicas: 1 })
-  await deploy('same', v2)
-  await expect
-    .poll(async () => (await inspect('same')).service.UpdateStatus?.State, { timeout: 20_000 })
-    .toBe('completed')
+  const first = await deploy('same?wait=50', v2)
+  expect([first.status, first.body.verdict]).toEqual([200, 'converged'])
   await lab.beanstalkd.reserve('deployments')
   const before = await inspect('same')
   const answer = await deploy('same', v2)
-  expect(answer.body).toMatchObject({ image: v2, previous: v2 })
+  const resolved = await pinned('lab/app:v2')
+  expect(answer.body).toMatchObject({ verdict: 'unchanged', image: v2, resolved })
   expect((await inspect('same')).raw).toBe(before.raw)
   expect(before.service.PreviousSpec).toBeDefined()
   expect((await lab.beanstalkd.reserve('deployments')).body.toString()).toContain('Deployed same')
 })
 
-test('50 deployments at once on one service: each is written, and none is lost or a 5xx', async () => {
+test('50 deployments at once on one service: each is written or superseded, the last one stays, and each that was written is told', async () => {
   await lab.createService({ name: 'busy', image: v1, labels: ALLOWED, replicas: 0 })
-  const images = Array.from({ length: 50 }, (_, n) => lab.image(`lab/app:busy${n}`))
+  const tags = Array.from({ length: 50 }, (_, n) => `busy${n}`)
+  await pushCopies(lab.registry.address, 'lab/app:v2', tags)
+  const images = tags.map((tag) => lab.image(`lab/app:${tag}`))
   const answers = await Promise.all(images.map((image) => deploy('busy', image)))
-  expect(answers.map(({ status }) => status)).toEqual(images.map(() => 200))
+  const told = answers.map(({ status, body }) => `${status} ${body.verdict}`)
+  // Where no task is to run, a write is all that it takes.
+  expect([...new Set(told)].toSorted()).toEqual(['200 converged', '409 superseded'])
+  const written = answers.filter(({ status }) => status === 200).map(({ body }) => body)
+  const [last] = written.toSorted((a, b) => (`${a.startedAt}` < `${b.startedAt}` ? 1 : -1))
   const { Image } = (await inspect('busy')).service.Spec.TaskTemplate.ContainerSpec
-  expect(images).toContain(Image)
-  for (const _ of images) {
-    await lab.beanstalkd.reserve('deployments')
+  expect(last?.resolved).toBe(Image)
+  const messages: string[] = []
+  for (const _ of written) {
+    messages.push((await lab.beanstalkd.reserve('deployments')).body.toString())
   }
+  expect(messages.toSorted()).toEqual(
+    written.map(({ image }) => `{"msg": "Deployed busy as ${image}"}`).toSorted(),
+  )
 }, 60_000)
 
 describe('refused by what the swarm says', () => {
@@ -162,10 +193,10 @@ describe('refused by what the swarm says', () => {
 
   test('a service without the label is untouched; its remedy makes it work', async () => {
     await lab.createService({ name: 'closed', image: v1, replicas: 0 })
-    const before = await inspect('closed')
+    const raw = await settledBytes(lab.engine, 'closed')
     const { status, body } = await deploy('closed', v2)
     expect([status, body.code]).toEqual([403, 'updates-not-allowed'])
-    expect((await inspect('closed')).raw).toBe(before.raw)
+    expect((await inspect('closed')).raw).toBe(raw)
     const remedy = String(body.detail).split('run: docker ')[1]?.split(' ') ?? []
     await lab.engine.docker(...remedy.slice(0, 2), '--detach', ...remedy.slice(2))
     expect((await deploy('closed', v2)).status).toBe(200)
@@ -186,7 +217,8 @@ describe('a beanstalkd that does not take the message', () => {
     await lab.createService({ name, image: v1, labels: ALLOWED, replicas: 0 })
     const process = start({ NOTIFY_FLAGS })
     expect((await deploy(name, v2, await process.url())).status).toBe(200)
-    expect((await inspect(name)).service.Spec.TaskTemplate.ContainerSpec.Image).toBe(v2)
+    const { Image } = (await inspect(name)).service.Spec.TaskTemplate.ContainerSpec
+    expect(Image).toBe(await pinned('lab/app:v2'))
     await expect.poll(() => failures(process).length, { timeout: 10_000 }).toBe(1)
     expect(failures(process)[0]).toMatchObject({
       service: name,
@@ -302,7 +334,10 @@ async function createRichService(name: string): Promise<void> {
         Constraints: ['node.role == manager'],
         Preferences: [{ Spread: { SpreadDescriptor: 'node.labels.zone' } }],
         MaxReplicas: { raw: '9007199254740993' },
-        Platforms: [{ Architecture: 'amd64', OS: 'linux' }],
+        Platforms: [
+          { Architecture: 'amd64', OS: 'linux' },
+          { Architecture: 's390x', OS: 'linux' },
+        ],
       },
       Networks: [{ Target: 'host' }],
       LogDriver: { Name: 'json-file', Options: { 'max-size': '1m' } },

@@ -18,7 +18,7 @@ afterEach(async () => {
 interface Scene {
   readonly lab: Lab
   readonly deployer: DeployerProcess
-  put(image?: string): Promise<CurlAnswer>
+  put(image?: string, service?: string): Promise<CurlAnswer>
 }
 
 /** A lab with a service, and a Deployer on it. */
@@ -34,7 +34,7 @@ async function setScene(): Promise<Scene> {
   return {
     lab,
     deployer,
-    put: (to = lab.image('lab/app:v2')) =>
+    put: (to = lab.image('lab/app:v2'), service = 'blog') =>
       curl(
         '-X',
         'PUT',
@@ -42,7 +42,7 @@ async function setScene(): Promise<Scene> {
         'Authorization: x',
         '-d',
         JSON.stringify({ image: to }),
-        `${url}/service/blog`,
+        `${url}/service/${service}`,
       ),
   }
 }
@@ -116,12 +116,20 @@ describe('two managers', () => {
     await second.engine.docker('swarm', 'join', '--token', token, ...listen, RemoteManagers[0].Addr)
   }
 
-  test('one is lost: no-quorum with Retry-After, and no promise about what was being written', async () => {
+  test('one is lost: no-quorum with Retry-After, and no promise about what was being written; whoever waits for a verdict waits on until it is back', async () => {
     const { lab, put } = await setScene()
     const second = await raiseLab()
     opened.push(second.down)
     await join(lab, second)
-    expect((await put(lab.image('lab/app:v2'))).status).toBe(200)
+    const { Swarm } = JSON.parse((await lab.engine.request('GET', '/info')).text)
+    const [v1, v2] = [lab.image('lab/app:v1'), lab.image('lab/app:v2')]
+    const labels = { 'deployer.allowUpdates': 'true' }
+    const args = [`--constraint=node.id==${Swarm.NodeID}`, '--update-monitor=10s']
+    await lab.createService({ name: 'waited-for', image: v1, labels, args })
+    await lab.waitRunning('waited-for', v1)
+    expect((await put(v2)).status).toBe(200)
+    const waiting = put(v2, 'waited-for?wait=150')
+    await lab.waitRunning('waited-for', v2)
     await second.engine.kill()
     const lost = await put(lab.image('lab/app:v3'))
     expect([lost.status, lost.body.code]).toEqual([503, 'no-quorum'])
@@ -133,7 +141,10 @@ describe('two managers', () => {
     })
     expect([later.status, later.body.code]).toEqual([503, 'no-quorum'])
     expect(later.headers['retry-after']).toBe('15')
-  }, 120_000)
+    await second.engine.start()
+    const { status, body } = await waiting
+    expect([status, body.verdict]).toEqual([200, 'converged'])
+  }, 180_000)
 
   test('one is made a worker: not-a-manager there', async () => {
     const { lab } = await setScene()

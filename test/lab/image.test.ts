@@ -90,9 +90,9 @@ describe('the image', () => {
     expect(job.body.toString()).toBe(`neighbour ${v2}`)
   })
 
-  test('updates itself: the answer and the message get out, the old process ends with 0, the new one answers', async () => {
-    const answer = await deploy('deployer', second)
-    expect([answer.status, answer.body.service]).toEqual([200, 'deployer'])
+  test('updates itself: whoever waits is told where to ask on, the message gets out, the old process ends with 0, the new one tells the verdict', async () => {
+    const answer = await deploy('deployer?wait=50', second)
+    expect([answer.status, answer.body.service]).toEqual([504, 'deployer'])
     expect((await lab.beanstalkd.reserve('from-the-image')).body.toString()).toBe(
       `deployer ${second}`,
     )
@@ -106,7 +106,12 @@ describe('the image', () => {
         () => false,
       ),
     )
-    expect((await deploy('deployer', second)).body.previous).toBe(second)
+    const authorization = ['-H', 'Authorization: SOME_TOKEN']
+    const told = await curl(...authorization, `${url}${answer.headers.location}?wait=50`)
+    expect([told.status, told.body.verdict]).toEqual([200, 'converged'])
+    const again = await deploy('deployer', second)
+    const resolved = `${second}@${await lab.registry.digest('me/deployer:2')}`
+    expect(again.body).toMatchObject({ verdict: 'unchanged', resolved, previous: resolved })
   })
 
   test('is small, and holds no development packages and no build tools', async () => {

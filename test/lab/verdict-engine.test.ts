@@ -72,6 +72,8 @@ describe.concurrent.each([
     await interrupt(lab)
     const [one, other] = await Promise.all([good, bad])
     expect([one.status, one.body.verdict]).toEqual([200, 'converged'])
+    // The events told, not the look of last resort, which is half a minute after the write.
+    expect(one.tookMs).toBeLessThan(25_000)
     expect(await runningImages(lab.engine, 'good')).toEqual([one.body.resolved])
     expect([other.status, other.body.verdict]).toEqual([424, await truthOfBad(lab)])
     expect(other.body.tasks).toMatchObject([{ slot: 1, exitCode: 1, log: /no database/ }])

@@ -141,7 +141,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
 
   test('where the image from before fails too: the rollback is paused, and that is failed', async () => {
     // It ran well, but only once: its volume remembers.
-    const script = 'test -f /data/ran && exit 1; echo > /data/ran; while :; do sleep 1; done'
+    const script = 'test -f /data/ran && sleep 1 && exit 1; echo > /data/ran; sleep 3600'
     const once = await lab.pushImage('lab/once:v1', { version: 'once', script })
     await lab.createService({
       name: 'bad-both',

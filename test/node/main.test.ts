@@ -1,7 +1,7 @@
 // The entry as a process: settings, what it prints, and how it ends.
 
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ import { type DeployerProcess, startDeployer } from '../support/deployer-process
 import { httpLoopback, type Loopback, tcpLoopback } from '../support/loopback.ts'
 
 const SERVICE = {
-  ID: 'abc',
+  ID: 'abcdefghijklmnopqrstuvwxy',
   Version: { Index: 7 },
   Spec: {
     Name: 'blog',
@@ -20,6 +20,7 @@ const SERVICE = {
     TaskTemplate: { ContainerSpec: { Image: 'me/blog:v1' } },
   },
 }
+const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`
 const UPDATE = ['-X', 'PUT', '-H', 'Authorization: x', '-d', '{"image":"me/blog:v2"}']
 
 const opened: { kill?(signal: NodeJS.Signals): void; close?(): Promise<void> }[] = []
@@ -35,16 +36,26 @@ function keep<T extends (typeof opened)[number]>(thing: T): T {
   return thing
 }
 
-/** An engine that takes its time for updates. */
+/** Answers as an engine whose one service never changes; it takes its time for updates. */
+function answerAsEngine(
+  { method, url = '' }: IncomingMessage,
+  response: ServerResponse,
+  updateMs: number,
+): void {
+  if (url.startsWith('/events')) {
+    // Nothing ever happens.
+    response.flushHeaders()
+  } else if (method === 'POST') {
+    setTimeout(() => response.end('{}'), updateMs)
+  } else {
+    const image = { Descriptor: { digest: DIGEST }, Platforms: [] }
+    response.end(JSON.stringify(url.startsWith('/distribution') ? image : SERVICE))
+  }
+}
+
 async function slowEngine(updateMs: number): Promise<Loopback> {
   return keep(
-    await httpLoopback((request, response) => {
-      const isUpdate = request.method === 'POST'
-      setTimeout(
-        () => response.end(JSON.stringify(isUpdate ? {} : SERVICE)),
-        isUpdate ? updateMs : 0,
-      )
-    }),
+    await httpLoopback((request, response) => answerAsEngine(request, response, updateMs)),
   )
 }
 
@@ -207,6 +218,26 @@ describe('SIGTERM and SIGINT', () => {
     },
   )
 
+  test('whoever waits for a verdict is told at once where to ask on', async () => {
+    let isWritten = false
+    const engine = keep(
+      await httpLoopback((request, response) => {
+        isWritten ||= request.method === 'POST'
+        answerAsEngine(request, response, 0)
+      }),
+    )
+    const deployer = start({ TOKEN: 'x', DOCKER_HOST: `tcp://127.0.0.1:${engine.port}` })
+    const url = await deployer.url()
+    const inFlight = curl(...UPDATE, `${url}/service/blog?wait=50`)
+    await expect.poll(() => isWritten).toBe(true)
+    deployer.kill('SIGTERM')
+    const ended = deployer.ended()
+    const { status, body, headers } = await inFlight
+    expect([status, body.code, headers['retry-after']]).toEqual([504, 'rollout-pending', '1'])
+    expect(headers.location).toBe(`/deployments/${body.deploymentId}`)
+    expect((await ended).tookMs).toBeLessThan(2000)
+  })
+
   test('a caller who hung up does not stop the deployment, its log line or its message', async () => {
     const engine = await slowEngine(1500)
     const jobs: string[] = []
@@ -285,7 +316,7 @@ async function slowBeanstalkd(delayMs: number, jobs: string[]): Promise<Loopback
 test('a unix socket is reached', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'deployer-'))
   const socketPath = join(folder, 'docker.sock')
-  const engine = createServer((_, response) => response.end(JSON.stringify(SERVICE)))
+  const engine = createServer((request, response) => answerAsEngine(request, response, 0))
   engine.listen(socketPath)
   const env = { TOKEN: 'x', DOCKER_HOST: `unix://${socketPath}` }
   const answer = await curl(...UPDATE, `${await start(env).url()}/service/blog`)

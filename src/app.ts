@@ -91,9 +91,8 @@ export function createDeployer(options: DeployerOptions): Hono {
       ? begin()
       : keys.once(service, mark, () => begin(mark)))
     const known = tools.deployments.find(id)
-    const response = await told(c, known, { waitMs, warnings, underWay: 'accepted' })
-    c.set('logFields', logFields(known))
-    return response
+    c.var.logAccepted(logFields(known))
+    return told(c, known, { waitMs, warnings, underWay: 'accepted' })
   })
 
   app.get(SERVICE_PATH, authorized, async (c) => {

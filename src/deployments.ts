@@ -62,12 +62,14 @@ export interface Deployments {
    * How the deployments of a service end when it is written now.
    *
    * @param serviceId The service's full ID.
-   * @returns What this process knows, without those that it knows nothing of.
+   * @returns What this process knows of the latest, without those that it knows nothing of.
    */
   endings(serviceId: string): readonly RecordEntry[]
 }
 
 const MAX_KNOWN = 1000
+// More than a record holds; of a thousand, sorting out the rest takes as long as an engine call.
+const MAX_ENDINGS = 50
 // Between the clocks of two managers.
 const MAX_SKEW_MS = 60_000
 const KEEP_ENDED_MS = 24 * 60 * 60 * 1000
@@ -199,11 +201,13 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
       ),
 
     endings(serviceId) {
-      return [...(byService.get(serviceId) ?? [])].flatMap((entry) => {
-        const { versionIndex, startedAt, unwritten: wasUnwritten } = entry.deployment
-        const verdict = entry.outcome()?.verdict ?? 'superseded'
-        const isFact = entry.isVouchedFor && wasUnwritten === undefined && verdict !== 'unknown'
-        return isFact ? [{ versionIndex, startedAt, verdict }] : []
+      const facts = [...(byService.get(serviceId) ?? [])].filter(
+        ({ isVouchedFor, deployment, outcome }) =>
+          isVouchedFor && deployment.unwritten === undefined && outcome()?.verdict !== 'unknown',
+      )
+      return facts.slice(-MAX_ENDINGS).map(({ deployment, outcome }) => {
+        const { versionIndex, startedAt } = deployment
+        return { versionIndex, startedAt, verdict: outcome()?.verdict ?? 'superseded' }
       })
     },
   }

@@ -1,4 +1,4 @@
-// The log lines of requests for a deployment: one each, once the answer is known.
+// The log lines of requests for a deployment: one each.
 
 import type { Context, MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
@@ -20,15 +20,19 @@ export interface LogFields {
 
 /** What {@link requestLog} puts on the context. */
 export interface LogEnv {
-  Variables: { logFields: LogFields }
+  Variables: {
+    logFields: LogFields
+    /** Writes the line of an accepted deployment, at once: its caller may wait for long. */
+    logAccepted: (fields: LogFields) => void
+  }
 }
 
 // Whoever knows no token shall not fill the disk.
 const UNAUTHORIZED_LINES_A_SECOND = 20
 
 /**
- * Middleware that writes `deployment accepted`, `deployment tried` (a dry run) or `deployment
- * refused`, with the fields that the handlers put into `logFields`.
+ * Middleware that writes `deployment tried` (a dry run) or `deployment refused`, with the fields that
+ * the handler put into `logFields`; the handler itself says when one is accepted.
  *
  * @param logger Gets the lines.
  * @param serviceName Tells the name that the path holds; shown shortened.
@@ -40,18 +44,18 @@ export function requestLog(
 ): MiddlewareHandler<LogEnv> {
   return async function requestLog(c, next) {
     const startedAt = performance.now()
+    const durationMs = (): number => Math.round(performance.now() - startedAt)
     c.set('logFields', { service: shortened(serviceName(c)) })
+    c.set('logAccepted', (fields) => {
+      logger.info({ ...fields, durationMs: durationMs() }, 'deployment accepted')
+    })
     await next()
-    const fields = {
-      ...c.get('logFields'),
-      status: c.res.status,
-      durationMs: Math.round(performance.now() - startedAt),
-    }
-    if (c.error === undefined) {
-      logger.info(fields, fields.dryRun ? 'deployment tried' : 'deployment accepted')
-    } else {
+    const fields = { ...c.get('logFields'), status: c.res.status, durationMs: durationMs() }
+    if (c.error !== undefined) {
       const level = c.res.status < 500 ? 'warn' : 'error'
       logger[level]({ ...fields, ...described(c.error) }, 'deployment refused')
+    } else if (fields.dryRun) {
+      logger.info(fields, 'deployment tried')
     }
   }
 }

@@ -105,6 +105,11 @@ export function readPieces(
     })
     response.on('end', resolve)
     response.on('error', (error) => reject(new BrokenExchange(error)))
-    response.on('close', () => reject(new BrokenExchange(new Error('the connection was closed'))))
+    response.on('close', () => {
+      // Two errors with their stacks for each good answer would cost more than reading it.
+      if (!response.readableEnded) {
+        reject(new BrokenExchange(new Error('the connection was closed')))
+      }
+    })
   })
 }

@@ -306,21 +306,54 @@ export const byId: readonly Case[] = [
   {
     name: 'an ID of a service that does not allow updates shows no logs',
     async run() {
+      for (const allowed of ['true', 'false']) {
+        const first = createHarness()
+        first.swarm.addService('blog')
+        first.swarm.logs.set('default', 'PASSWORD=secret')
+        const location = await accepted(first)
+        const rollout = first.swarm.rollout('blog')
+        rollout.begin()
+        first.swarm.change('blog', ({ Labels, ...spec }) => ({
+          ...spec,
+          Labels: { ...Labels, 'deployer.allowUpdates': allowed },
+        }))
+        for (let times = 0; times < 3; times += 1) {
+          rollout.fail()
+        }
+        const { body } = await askAnew(first, location)
+        equal([body.verdict, (body.tasks as unknown[]).length], ['failed', 1])
+        equal([allowed, JSON.stringify(body).includes('secret')], [allowed, allowed === 'true'])
+      }
+    },
+  },
+  {
+    name: 'a spec from before without failed tasks is no proof of a rollback: 410',
+    async run() {
       const first = createHarness()
       first.swarm.addService('blog')
-      first.swarm.logs.set('default', 'PASSWORD=secret')
       const location = await accepted(first)
-      first.swarm.rollout('blog').pause()
-      first.swarm.change('blog', ({ Labels: _, ...spec }) => ({ ...spec, Labels: {} }))
-      first.swarm.rollout('blog').fail()
-      const { body } = await askAnew(first, location, '?wait=0')
-      equal(JSON.stringify(body).includes('secret'), false)
-      const open = createHarness()
-      open.swarm.addService('blog')
-      open.swarm.logs.set('default', 'PASSWORD=secret')
-      const other = await accepted(open)
-      open.swarm.rollout('blog').pause()
-      equal(JSON.stringify((await askAnew(open, other)).body).includes('secret'), true)
+      first.swarm.rollout('blog').rollBack()
+      const { listTasks } = first.swarm
+      first.swarm.listTasks = async (serviceId) =>
+        (await listTasks(serviceId)).filter(({ Status }) => Status.State === 'running')
+      equal((await askAnew(first, location)).body.verdict, 'unknown')
+      first.swarm.listTasks = listTasks
+      equal((await askAnew(first, location)).body.verdict, 'rolled-back')
+    },
+  },
+  {
+    name: 'nor is the image of a deployment that somebody writes without a record, long after: 410',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      const { Image = '' } = first.swarm.spec('blog').TaskTemplate.ContainerSpec ?? {}
+      first.swarm.rollout('blog').rollBack()
+      anHourLater(first)
+      first.swarm.change('blog', (spec) => withImage(spec, Image))
+      equal(first.swarm.spec('blog').Labels, { 'deployer.allowUpdates': 'true' })
+      first.swarm.rollout('blog').complete()
+      equal((await askAnew(first, location)).body.verdict, 'unknown')
     },
   },
   {

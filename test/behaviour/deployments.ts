@@ -243,7 +243,6 @@ export const deployments: readonly Case[] = [
             previous: 'me/app:v1',
             verdict: 'accepted',
             deploymentId: body.deploymentId,
-            status: 200,
             took: 'number',
           },
         ],

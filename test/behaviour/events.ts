@@ -23,6 +23,8 @@ export const events: readonly Case[] = [
       swarm.breakStreams(new DeployerError('engine-unreachable', 'The stream broke'))
       equal(swarm.streams, 0)
       steer(rollout)
+      // The engine restarts: of what happened meanwhile it remembers nothing.
+      swarm.breakStreams()
       const told = await answer
       equal([told.status, told.body.verdict], [status, verdict])
       equal(countCalls(swarm, 'watch'), 2)

@@ -282,6 +282,22 @@ export const queue: readonly Case[] = [
     },
   },
   {
+    name: 'a lost answer is told as the fault when somebody has written another image since',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      swarm.afterUpdate = () => {
+        swarm.change('blog', ({ TaskTemplate, ...spec }) => ({
+          ...spec,
+          TaskTemplate: { ...TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
+        }))
+        throw new DeployerError('engine-unreachable', 'Cannot update: the connection broke')
+      }
+      equal((await put('blog')).body.code, 'engine-unreachable')
+      equal([imageOf(swarm, 'blog'), countCalls(swarm, 'update')], ['me/app:v9', 1])
+    },
+  },
+  {
     name: 'a lost answer whose write is gone is told as the fault, however alike the image is',
     async run() {
       const { swarm, put, notifier } = createHarness()

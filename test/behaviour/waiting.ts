@@ -118,6 +118,22 @@ export const waiting: readonly Case[] = [
     },
   },
   {
+    name: 'an accepted deployment is in the log while its caller still waits',
+    async run() {
+      const { swarm, begin, logger } = createHarness()
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog')
+      const lines = (): unknown => logger.lines.map(({ message, verdict }) => [message, verdict])
+      equal(lines(), [['deployment accepted', 'accepted']])
+      rollout.complete()
+      await answer
+      equal(lines(), [
+        ['deployment accepted', 'accepted'],
+        ['deployment ended', 'converged'],
+      ])
+    },
+  },
+  {
     name: 'a caller that hangs up stops nothing: the deployment goes on, and its verdict is kept',
     async run() {
       const { swarm, begin, get, logger } = createHarness()

@@ -41,8 +41,14 @@ async function copies(name: string, count: number): Promise<readonly string[]> {
   return tags.map((tag) => lab.image(`lab/app:${tag}`))
 }
 
+/** How often somebody else wrote, and how often Deployer had been faster. */
+interface Written {
+  readonly written: number
+  readonly refused: number
+}
+
 /** Somebody else, who adds a label and a variable again and again until told to stop. */
-function startWriter(service: string): { stop(): Promise<number> } {
+function startWriter(service: string): { stop(): Promise<Written> } {
   let isToStop = false
   let written = 0
   let refused = 0
@@ -63,14 +69,11 @@ function startWriter(service: string): { stop(): Promise<number> } {
     }
   }
 
-  async function run(): Promise<number> {
+  async function run(): Promise<Written> {
     while (!isToStop) {
       await writeOnce()
     }
-    console.log(
-      `the writer of "${service}" wrote ${written} times, and was refused ${refused} times`,
-    )
-    return written
+    return { written, refused }
   }
 
   const running = run()
@@ -126,7 +129,7 @@ describe.concurrent('at once on one service', () => {
       expect([status, body.verdict]).toEqual([200, 'accepted'])
       resolved.push(body.resolved)
     }
-    const written = await writer.stop()
+    const { written, refused } = await writer.stop()
     await waitFor('the last event', () => engine.images().includes(`${resolved.at(-1)}`))
     engine.stop()
     expect(engine.images()).toEqual(resolved)
@@ -138,7 +141,8 @@ describe.concurrent('at once on one service', () => {
     expect(Labels).toMatchObject(
       Object.fromEntries(numbers.map((number) => [`label${number}`, `${number}`])),
     )
-    expect(written).toBeGreaterThan(20)
+    // There were writes enough to get into each other's way.
+    expect(Math.min(written, refused)).toBeGreaterThan(5)
   })
 
   test('somebody who changes a label half way, so that the engine forgets its update: converged all the same', async () => {

@@ -140,7 +140,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
   })
 
   test('where the image from before fails too: the rollback is paused, and that is failed', async () => {
-    // It ran well, but only once: its volume remembers.
+    // It ran well, but only once in each slot: a volume remembers.
     const script = 'test -f /data/ran && sleep 1 && exit 1; echo > /data/ran; sleep 3600'
     const once = await lab.pushImage('lab/once:v1', { version: 'once', script })
     await lab.createService({
@@ -148,14 +148,16 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
       image: once,
       labels: ALLOWED,
       args: [
-        '--mount=type=volume,source=ran,target=/data',
+        // With one slot the engine calls the rollback completed before the old image runs.
+        '--replicas=2',
+        '--mount=type=volume,source=ran-{{.Task.Slot}},target=/data',
         '--update-failure-action=rollback',
         '--rollback-failure-action=pause',
         '--rollback-monitor=3s',
         WATCH,
       ],
     })
-    await lab.waitRunning('bad-both', once)
+    await lab.waitRunning('bad-both', once, 2)
     const { status, body } = await deployer.put('bad-both?wait=50', lab.image('lab/app:bad'))
     expect([status, body.verdict]).toEqual([424, 'failed'])
     expect(body.message).toMatch(/paused/)

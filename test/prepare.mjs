@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-/** What the lab needs: a file, in the first of the places where it is, and its Debian package. */
+/**
+ * What the lab needs: a file, in the first of the places where it is, and its Debian package. A
+ * `service` is kept from starting with the machine, where it would take port 80.
+ */
 const needs = [
   { paths: ['/usr/sbin/dockerd', '/usr/bin/dockerd'], packages: ['docker.io'] },
   { paths: ['/usr/bin/docker'], packages: ['docker.io', 'docker-cli', 'docker-buildx'] },
@@ -22,6 +25,8 @@ const needs = [
   { paths: ['/usr/bin/ssh'], packages: ['openssh-client'] },
   { paths: ['/usr/bin/openssl'], packages: ['openssl'] },
   { paths: ['/usr/bin/curl'], packages: ['curl'] },
+  { paths: ['/usr/sbin/nginx'], packages: ['nginx'], service: 'nginx' },
+  { paths: ['/usr/bin/caddy'], packages: ['caddy'], service: 'caddy' },
   { paths: ['/etc/ssl/certs/ca-certificates.crt'], packages: ['ca-certificates'] },
 ]
 
@@ -64,6 +69,8 @@ function prepareLab() {
   refuseRemovals(known)
   say(`lab: apt-get install ${known.join(' ')}`)
   withoutStartingDaemons(() => apt(['install', '-q=2', '-y', '--no-install-recommends', ...known]))
+  const services = missing.flatMap(({ service }) => service ?? [])
+  if (services.length > 0) capture('systemctl', ['disable', ...services])
   const stillMissing = needs.filter((need) => !isMet(need)).map((need) => need.paths[0])
   if (stillMissing.length > 0) fail(`lab: ${stillMissing.join(', ')} missing, install them by hand`)
 }

@@ -78,8 +78,10 @@ export function createDeployer(options: DeployerOptions): Hono {
       return c.json(dryRunReport(wish, await plan(wish, tools).catch(rethrow)))
     }
     const begin = async (mark?: string): Promise<Begun> => {
-      const { deployment, warnings } = await deploy({ ...wish, mark }, tools).catch(rethrow)
-      if (notifier !== undefined && deployment.deployment.unwritten !== 'superseded') {
+      const accepted = await deploy({ ...wish, mark }, tools).catch(rethrow)
+      const { deployment, isRepeated, warnings } = accepted
+      const isNews = !isRepeated && deployment.deployment.unwritten !== 'superseded'
+      if (notifier !== undefined && isNews) {
         notifyAccepted(c, deployment, { notifier, logger })
       }
       return { id: deployment.id, warnings }

@@ -5,6 +5,7 @@ import { type Aim, isJob, wantedTasks } from './convergence/slots.ts'
 import { type Convergence, type Sight, wait } from './convergence/state.ts'
 import { isFailure, isMadeOf, madeAt, milliseconds, targetOf } from './convergence/tasks.ts'
 import { judgeTasks, judgeUnderWay } from './convergence/weigh.ts'
+import type { UpdateConfig } from './swarm-types.ts'
 
 const NANOSECONDS_PER_MILLISECOND = 1_000_000
 const DEFAULT_MONITOR_MS = 5000
@@ -121,14 +122,23 @@ function aimAt(
 ): Aim {
   const { Spec, JobStatus, UpdateStatus } = service
   const isRollback = UpdateStatus?.State?.startsWith('rollback_')
-  const { Monitor = 0 } = (isRollback ? Spec.RollbackConfig : Spec.UpdateConfig) ?? {}
   return {
     target: targetOf(Spec.TaskTemplate),
     mode: Spec.Mode ?? {},
     jobIteration: JobStatus?.JobIteration.Index ?? 0,
     since: firstMoment(rollout),
     ...times,
-    monitorMs: Monitor / NANOSECONDS_PER_MILLISECOND || DEFAULT_MONITOR_MS,
+    monitorMs: monitorMs(isRollback ? Spec.RollbackConfig : Spec.UpdateConfig),
     now,
   }
+}
+
+/**
+ * How long the engine watches a new task for failure.
+ *
+ * @param config How an update, or a rollback, goes from task to task.
+ * @returns Milliseconds; 5000 where the spec leaves it to the engine.
+ */
+export function monitorMs(config: UpdateConfig | null | undefined): number {
+  return (config?.Monitor ?? 0) / NANOSECONDS_PER_MILLISECOND || DEFAULT_MONITOR_MS
 }

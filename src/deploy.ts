@@ -26,6 +26,8 @@ export interface DeployTools extends ResolutionTools, WriteTools {
 /** An accepted deployment. */
 export interface Accepted {
   readonly deployment: KnownDeployment
+  /** Whether the request came before, with the same idempotency key, to another process. */
+  readonly isRepeated: boolean
   /** What the caller should know. */
   readonly warnings: readonly string[]
 }
@@ -58,7 +60,8 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
   tools.events.prepare()
   const marked = markedDeployment(wish, service)
   if (marked !== undefined) {
-    return { deployment: tools.deployments.adopt(tools.deployments.look(marked)), warnings: [] }
+    const deployment = tools.deployments.adopt(tools.deployments.look(marked))
+    return { deployment, isRepeated: true, warnings: [] }
   }
   const { change, registryAuth, warnings } = await planFor(service, wish, tools)
   const turn = await tools.queue.enter(service.ID, {
@@ -68,7 +71,7 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
       write({ wish, change, registryAuth }, hasWaited ? undefined : service, tools),
   })
   if (turn.kind === 'written') {
-    return { deployment: turn.value, warnings }
+    return { deployment: turn.value, isRepeated: false, warnings }
   }
   const { deployment } = turn.by
   const unwritten = newDeployment(service, {
@@ -76,7 +79,8 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
     unwritten: 'superseded',
   })
   const message = `A later request was written first: ${deployment.image}, deployment ${turn.by.id}`
-  return { deployment: tools.deployments.keep(unwritten, message), warnings }
+  const kept = tools.deployments.keep(unwritten, message)
+  return { deployment: kept, isRepeated: false, warnings }
 }
 
 /**

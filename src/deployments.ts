@@ -35,9 +35,10 @@ export interface Deployments {
    * Looks at a deployment that another process may have begun, or that may have ended here.
    *
    * @param deployment The deployment.
+   * @param options Whether the verdict alone is wanted, without the logs of failed tasks.
    * @returns A watch that nobody else knows of; whoever asked for it adopts or stops it.
    */
-  look(deployment: Deployment): RolloutWatch
+  look(deployment: Deployment, options?: { readonly withoutLogs: boolean }): RolloutWatch
   /**
    * Makes a watch known.
    *
@@ -163,7 +164,9 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
       return entry
     },
 
-    look: (deployment) => watchRollout(deployment, tools),
+    look(deployment, { withoutLogs } = { withoutLogs: false }) {
+      return watchRollout(deployment, withoutLogs ? { ...tools, evidenceLogs: false } : tools)
+    },
 
     adopt(watch) {
       const entry = known.get(deploymentId(watch.deployment))

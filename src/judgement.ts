@@ -3,8 +3,8 @@
 
 import { evidence, type FailedTask } from './convergence/evidence.ts'
 import { type Convergence, type Ended, type Pending, wait } from './convergence/state.ts'
-import { isMadeOf } from './convergence/tasks.ts'
-import { judge } from './convergence.ts'
+import { isFailure, isMadeOf, milliseconds } from './convergence/tasks.ts'
+import { judge, monitorMs } from './convergence.ts'
 import { type Deployment, rolloutOf } from './deployment.ts'
 import { readRecord } from './deployment-record.ts'
 import type { Service } from './ports.ts'
@@ -70,6 +70,12 @@ export function judgeDeployment(
   if (seen.tasks === undefined && needsTasks(convergence, isLate)) {
     return { kind: 'look' }
   }
+  if (isTooLateToTell(convergence, seen, circumstances)) {
+    return end('unknown', {
+      message:
+        'The engine completed the update; its tasks are not all well now, and whether they were then nobody has noted',
+    })
+  }
   if (convergence.state !== 'pending') {
     return endOf(deployment, convergence, { seen, circumstances })
   }
@@ -114,6 +120,29 @@ function isWrittenByOthers(deployment: Deployment, { Spec, Version }: Service): 
     newest.versionIndex < versionIndex &&
     Version.Index > versionIndex &&
     isMadeOf(rolloutOf(deployment), Spec.TaskTemplate)
+  )
+}
+
+/**
+ * A task may fail, or be missing, for reasons of a later day. To who was not there when the engine had
+ * completed the update, only a task that failed by then shows that the rollout did.
+ */
+function isTooLateToTell(
+  { state }: Convergence,
+  { service, tasks = [] }: Seen,
+  { nowMs, isBlind }: Circumstances,
+): boolean {
+  const { State, CompletedAt } = service?.UpdateStatus ?? {}
+  const watchedUntilMs = milliseconds(CompletedAt) + monitorMs(service?.Spec.UpdateConfig)
+  const hasFailedThen = tasks.some(
+    (task) => isFailure(task) && milliseconds(task.Status.Timestamp) <= watchedUntilMs,
+  )
+  return (
+    isBlind &&
+    (state === 'failed' || state === 'pending') &&
+    State === 'completed' &&
+    nowMs > watchedUntilMs + LATEST_START_MS &&
+    !hasFailedThen
   )
 }
 

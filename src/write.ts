@@ -147,7 +147,7 @@ async function endingsOf(
   if (isKnown) {
     return endings
   }
-  const watch = deployments.look(deploymentOf(current, swarm.now()))
+  const watch = deployments.look(deploymentOf(current, swarm.now()), { withoutLogs: true })
   await watch.looked
   watch.stop()
   const { service, fault } = watch.standing().seen

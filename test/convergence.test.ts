@@ -1140,7 +1140,8 @@ describe('whatever the swarm shows', () => {
       fc.property(anySight, fc.nat(60_000), (sight, later) => {
         const verdict = judge(rollout, sight)
         fc.pre(verdict.state !== 'pending')
-        expect(judge(rollout, { ...sight, now: sight.now + later })).toEqual(verdict)
+        // The message counts the tasks that have proved themselves, and those may become more.
+        expect(judge(rollout, { ...sight, now: sight.now + later }).state).toBe(verdict.state)
       }),
       { numRuns: 2000 },
     )

@@ -357,6 +357,37 @@ export const byId: readonly Case[] = [
     },
   },
   {
+    name: 'a deployment that converged is not said to have failed because a task fails hours later: 410',
+    async run() {
+      for (const failures of [1, 2, 3]) {
+        const first = createHarness()
+        first.swarm.addService('blog')
+        const location = await accepted(first)
+        first.swarm.rollout('blog').complete()
+        equal((await askAnew(first, location)).body.verdict, 'converged')
+        anHourLater(first)
+        for (let n = 0; n < failures; n += 1) {
+          first.swarm.rollout('blog').fail()
+        }
+        equal([failures, (await askAnew(first, location)).body.verdict], [failures, 'unknown'])
+        first.swarm.rollout('blog').run()
+        anHourLater(first)
+        equal((await first.get(location)).body.verdict, 'converged')
+      }
+    },
+  },
+  {
+    name: 'a deployment whose tasks failed when the engine completed it has failed, whenever that is asked',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').failAndComplete()
+      anHourLater(first)
+      equal((await askAnew(first, location)).body.verdict, 'failed')
+    },
+  },
+  {
     name: 'an ID of an answer that wrote nothing tells the same to any process',
     async run() {
       const first = createHarness()

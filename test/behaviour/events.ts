@@ -3,7 +3,7 @@
 import { DeployerError } from '../../src/problem.ts'
 import { equal } from '../support/equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
-import { type Case, countCalls, createHarness, until } from './harness.ts'
+import { type Case, countCalls, createHarness, pass, until } from './harness.ts'
 
 const MISSED: readonly (readonly [string, number, (rollout: FakeRollout) => void])[] = [
   ['converged', 200, (rollout) => rollout.complete()],
@@ -39,6 +39,41 @@ export const events: readonly Case[] = [
       swarm.breakStreams()
       swarm.remove('blog')
       equal((await answer).body.verdict, 'removed')
+    },
+  },
+  {
+    name: 'another image that was written while the stream was broken leaves the verdict unknown',
+    async run() {
+      const { swarm, begin } = createHarness()
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog')
+      rollout.begin()
+      await pass()
+      swarm.breakStreams()
+      rollout.complete()
+      swarm.change('blog', ({ TaskTemplate, ...spec }) => ({
+        ...spec,
+        TaskTemplate: { ...TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
+      }))
+      swarm.breakStreams()
+      const { status, body } = await answer
+      equal([status, body.code, body.verdict], [410, 'verdict-unknown', 'unknown'])
+    },
+  },
+  {
+    name: 'a look that fails is repeated, though the stream is whole and tells nothing more',
+    async run() {
+      const { swarm, begin } = createHarness()
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog')
+      const { listTasks } = swarm
+      swarm.listTasks = () => {
+        swarm.listTasks = listTasks
+        return Promise.reject(new DeployerError('engine-error', 'Cannot list'))
+      }
+      rollout.complete()
+      equal((await answer).body.verdict, 'converged')
+      equal(countCalls(swarm, 'watch'), 1)
     },
   },
   {

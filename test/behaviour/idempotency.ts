@@ -139,6 +139,7 @@ export const idempotency: readonly Case[] = [
       const again = await second.put('blog', keyed('one'))
       equal([again.body.verdict, again.body.deploymentId], ['paused', body.deploymentId])
       equal(countCalls(first.swarm, 'update'), 1)
+      equal([first.notifier.events.length, second.notifier.events.length], [1, 0])
     },
   },
   {
@@ -183,12 +184,14 @@ export const idempotency: readonly Case[] = [
       swarm.addService('blog')
       const { answer, rollout } = await begin('blog', { image: 'nginx' })
       rollout.begin()
-      const others = ['nginx', 'nginx:latest', 'docker.io/library/nginx'].map((image) =>
-        put('blog', { image, query: WAIT }),
-      )
-      await pass()
+      const ids = []
+      for (const image of ['nginx:latest', 'docker.io/library/nginx', 'nginx']) {
+        const { status, body } = await put('blog', { image, query: '?wait=0' })
+        equal([image, status, body.verdict], [image, 504, 'pending'])
+        ids.push(body.deploymentId)
+      }
       rollout.complete()
-      const ids = (await Promise.all([answer, ...others])).map(({ body }) => body.deploymentId)
+      ids.push((await answer).body.deploymentId)
       equal([new Set(ids).size, countCalls(swarm, 'update')], [1, 1])
     },
   },

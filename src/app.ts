@@ -6,6 +6,7 @@ import { answer } from './answer.ts'
 import { bearer } from './auth.ts'
 import { deploy, plan } from './deploy.ts'
 import { createTools } from './deploy-tools.ts'
+import type { Deployment } from './deployment.ts'
 import type { KnownDeployment } from './deployments.ts'
 import { dryRunReport } from './dry-run.ts'
 import { createIdempotencyKeys, requestMark } from './idempotency.ts'
@@ -61,6 +62,7 @@ export function createDeployer(options: DeployerOptions): Hono {
   const signal = options.signal ?? new AbortController().signal
   const tools = createTools(options, { logger, signal })
   const keys = createIdempotencyKeys<Begun>()
+  const announced = new WeakSet<Deployment>()
   const app = new Hono()
   const authorized = bearer(token, unauthorizedLog(logger, serviceName))
 
@@ -80,7 +82,9 @@ export function createDeployer(options: DeployerOptions): Hono {
     const begin = async (mark?: string): Promise<Begun> => {
       const accepted = await deploy({ ...wish, mark }, tools).catch(rethrow)
       const { deployment, isRepeated, warnings } = accepted
-      const isNews = !isRepeated && deployment.deployment.unwritten !== 'superseded'
+      const isSuperseded = deployment.deployment.unwritten === 'superseded'
+      const isNews = !isRepeated && !isSuperseded && !announced.has(deployment.deployment)
+      announced.add(deployment.deployment)
       if (notifier !== undefined && isNews) {
         notifyAccepted(c, deployment, { notifier, logger })
       }
@@ -121,22 +125,24 @@ export function createDeployer(options: DeployerOptions): Hono {
   ): Promise<Response> {
     if (wantsEvents(c)) {
       const location = locationOf(c, known)
-      return streamDeployment(c, known, { waitMs, warnings, signal, location })
+      const ended = (): void => tools.deployments.leave(known)
+      return streamDeployment(c, known, { waitMs, warnings, signal, location, ended })
     }
-    if (waitMs !== undefined) {
-      await waitFor(known.ended, { timeoutMs: waitMs, signals: [signal, c.req.raw.signal] })
-    } else if (underWay === 'pending') {
-      await waitFor(known.looked, { signals: [signal, c.req.raw.signal] })
-      const { fault, service } = known.standing().seen
-      if (fault !== undefined && service === undefined && known.outcome() === undefined) {
-        throw fault
+    try {
+      if (waitMs !== undefined) {
+        await waitFor(known.ended, { timeoutMs: waitMs, signals: [signal, c.req.raw.signal] })
+      } else if (underWay === 'pending') {
+        await waitFor(known.looked, { signals: [signal, c.req.raw.signal] })
+        throwBlindness(known)
       }
+      return answer(known, {
+        location: locationOf(c, known),
+        underWay: waitMs === undefined ? underWay : 'rollout-pending',
+        warnings,
+      })
+    } finally {
+      tools.deployments.leave(known)
     }
-    return answer(known, {
-      location: locationOf(c, known),
-      underWay: waitMs === undefined ? underWay : 'rollout-pending',
-      warnings,
-    })
   }
 
   function locationOf(c: Context, { id }: KnownDeployment): string {
@@ -207,6 +213,14 @@ function logFields({ id, deployment, outcome }: KnownDeployment): LogFields {
   const { service, serviceId, image, resolved, previous } = deployment
   const verdict = outcome()?.verdict ?? 'accepted'
   return { service, serviceId, image, resolved, previous, verdict, deploymentId: id }
+}
+
+/** Nothing was ever seen of the deployment's service: that is no answer. */
+function throwBlindness({ outcome, standing }: KnownDeployment): void {
+  const { fault, service } = standing().seen
+  if (fault !== undefined && service === undefined && outcome() === undefined) {
+    throw fault
+  }
 }
 
 /** Hono lets pass what is no Error, and then nobody would answer. */

@@ -2,6 +2,7 @@
 // for the turn, write the next spec.
 
 import type { KnownDeployment } from './deployments.ts'
+import { digestOf } from './image-reference.ts'
 import { type Resolution, type ResolutionTools, resolveImage } from './image-resolution.ts'
 import type { NodeList } from './node-list.ts'
 import { hasSuitableNode, noSuitableNode } from './platforms.ts'
@@ -60,7 +61,9 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
   tools.events.prepare()
   const marked = markedDeployment(wish, service)
   if (marked !== undefined) {
-    const deployment = tools.deployments.adopt(tools.deployments.look(marked))
+    const watch = tools.deployments.look(marked)
+    await watch.looked
+    const deployment = tools.deployments.adopt(watch)
     return { deployment, isRepeated: true, warnings: [] }
   }
   const { change, registryAuth, warnings } = await planFor(service, wish, tools)
@@ -71,7 +74,13 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
       write({ wish, change, registryAuth }, hasWaited ? undefined : service, tools),
   })
   if (turn.kind === 'written') {
-    return { deployment: turn.value, isRepeated: false, warnings }
+    const isGuess =
+      turn.value.deployment.unwritten === 'unchanged' && digestOf(change.image) === null
+    return {
+      deployment: turn.value,
+      isRepeated: false,
+      warnings: isGuess ? [...warnings, notPinned(change.image)] : warnings,
+    }
   }
   const { deployment } = turn.by
   const unwritten = newDeployment(service, {
@@ -128,4 +137,8 @@ async function checkNodes(
       throw noSuitableNode(image, platforms, latest)
     }
   }
+}
+
+function notPinned(image: string): string {
+  return `${image} is not pinned to a digest: whether the registry has a newer one by now is not known; send {"force": true} with it to pull it anew`
 }

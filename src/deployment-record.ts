@@ -1,6 +1,7 @@
 // The record that Deployer keeps in a label of the service: which deployment wrote the spec, and how
 // those before it ended. Only there can another process find what this one knew.
 
+import { targetOf } from './convergence/tasks.ts'
 import type { ServiceSpec } from './ports.ts'
 import { type EndVerdict, endVerdicts } from './verdict.ts'
 
@@ -17,6 +18,8 @@ export interface RecordEntry {
   readonly verdict?: EndVerdict
   /** A hash of its idempotency key and one of its request. */
   readonly key?: string
+  /** What it wrote, in short: others keep the record when they write something else. */
+  readonly wrote?: string
 }
 
 const MAX_ENTRIES = 8
@@ -33,6 +36,17 @@ export function readRecord(spec: ServiceSpec): readonly RecordEntry[] {
   const lines = text === undefined ? [] : text.split(' ')
   const entries = lines.map(parseEntry)
   return entries.every((entry) => entry !== undefined) ? entries : []
+}
+
+/**
+ * Finds the deployment that wrote a spec.
+ *
+ * @param spec A service's spec.
+ * @returns The newest of the record, if the spec still has what that one wrote.
+ */
+export function writerOf(spec: ServiceSpec): RecordEntry | undefined {
+  const [newest] = readRecord(spec)
+  return newest?.wrote === fingerprint(spec) ? newest : undefined
 }
 
 /**
@@ -56,17 +70,30 @@ export function withRecord(
   }
   earlier.delete(entry.versionIndex)
   const newestFirst = [...earlier.values()].sort((a, b) => b.versionIndex - a.versionIndex)
-  const text = [entry, ...newestFirst].slice(0, MAX_ENTRIES).map(formatEntry).join(' ')
+  const writer = { ...entry, wrote: fingerprint(spec) }
+  // What earlier ones wrote is not to be seen any more.
+  const before = newestFirst.map(({ wrote: _, ...one }) => one)
+  const text = [writer, ...before].slice(0, MAX_ENTRIES).map(formatEntry).join(' ')
   return { ...spec, Labels: { ...spec.Labels, [RECORD_LABEL]: text } }
 }
 
-/** Such as `1042/2026-11-24T14:00:00.000Z/converged/`. */
-function formatEntry({ versionIndex, startedAt, verdict, key }: RecordEntry): string {
-  return `${versionIndex}/${startedAt}/${verdict ?? ''}/${key ?? ''}`
+/** Such as `1042/2026-11-24T14:00:00.000Z/converged//1f0a3c4d`. */
+function formatEntry({ versionIndex, startedAt, verdict, key, wrote }: RecordEntry): string {
+  return [versionIndex, startedAt, verdict, key, wrote].join('/')
+}
+
+/** FNV-1a of image and `ForceUpdate`, which are all that makes the tasks of a rollout. */
+function fingerprint({ TaskTemplate }: ServiceSpec): string {
+  const { image = '', forceUpdate } = targetOf(TaskTemplate)
+  let hash = 0x811c9dc5
+  for (const character of `${image} ${forceUpdate}`) {
+    hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0
+  }
+  return hash.toString(16).padStart(8, '0')
 }
 
 function parseEntry(text: string): RecordEntry | undefined {
-  const [version = '', startedAt = '', word = '', key = '', ...rest] = text.split('/')
+  const [version = '', startedAt = '', word = '', key = '', wrote = '', ...rest] = text.split('/')
   const versionIndex = Number(version)
   const verdict = endVerdicts.find((one) => one === word)
   const isValid =
@@ -81,6 +108,7 @@ function parseEntry(text: string): RecordEntry | undefined {
         startedAt,
         ...(verdict === undefined ? {} : { verdict }),
         ...(key === '' ? {} : { key }),
+        ...(wrote === '' ? {} : { wrote }),
       }
     : undefined
 }

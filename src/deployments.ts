@@ -35,10 +35,14 @@ export interface Deployments {
    * Looks at a deployment that another process may have begun, or that may have ended here.
    *
    * @param deployment The deployment.
-   * @param options Whether the verdict alone is wanted, without the logs of failed tasks.
+   * @param options The service, if it was seen at the very moment when the deployment begins; whether
+   *   the verdict alone is wanted, without the logs of failed tasks.
    * @returns A watch that nobody else knows of; whoever asked for it adopts or stops it.
    */
-  look(deployment: Deployment, options?: { readonly withoutLogs: boolean }): RolloutWatch
+  look(
+    deployment: Deployment,
+    options?: { readonly known?: Service; readonly withoutLogs?: boolean },
+  ): RolloutWatch
   /**
    * Makes a watch known.
    *
@@ -53,6 +57,12 @@ export interface Deployments {
    * @throws DeployerError `deployment-not-found` when that is no ID.
    */
   find(id: string): KnownDeployment
+  /**
+   * Ends a visit: one that nobody vouches for is watched only while somebody wants to know.
+   *
+   * @param deployment What `find` gave; each find wants one leave.
+   */
+  leave(deployment: KnownDeployment): void
   /**
    * Finds the deployment of a service that is under way here.
    *
@@ -86,6 +96,12 @@ const KEEP_ENDED_MS = 24 * 60 * 60 * 1000
 export function createDeployments(tools: WatchTools, logger: Logger): Deployments {
   const known = new Map<string, KnownDeployment>()
   const byService = new Map<string, Set<KnownDeployment>>()
+  const visitors = new Map<string, number>()
+
+  function visited(entry: KnownDeployment): KnownDeployment {
+    visitors.set(entry.id, (visitors.get(entry.id) ?? 0) + 1)
+    return entry
+  }
 
   function remember(entry: KnownDeployment): KnownDeployment {
     const { serviceId } = entry.deployment
@@ -150,7 +166,10 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
   return {
     begin(deployment, written) {
       for (const sibling of [...(byService.get(deployment.serviceId) ?? [])]) {
-        sibling.end('superseded', `${deployment.image} was deployed before this one was done`)
+        // Of one that only an ID tells of, nobody knows here whether it was done: the record tells.
+        if (sibling.isVouchedFor) {
+          sibling.end('superseded', `${deployment.image} was deployed before this one was done`)
+        }
       }
       return know(watchRollout(deployment, tools, written), true)
     },
@@ -164,8 +183,9 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
       return entry
     },
 
-    look(deployment, { withoutLogs } = { withoutLogs: false }) {
-      return watchRollout(deployment, withoutLogs ? { ...tools, evidenceLogs: false } : tools)
+    look(deployment, { known: service, withoutLogs = false } = {}) {
+      const watchTools = withoutLogs ? { ...tools, evidenceLogs: false } : tools
+      return watchRollout(deployment, watchTools, service)
     },
 
     adopt(watch) {
@@ -180,7 +200,7 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
     find(id) {
       const entry = known.get(id)
       if (entry !== undefined) {
-        return entry
+        return visited(entry)
       }
       const deployment = parseDeploymentId(id)
       const isToCome = Date.parse(deployment?.startedAt ?? '') > tools.swarm.now() + MAX_SKEW_MS
@@ -192,10 +212,22 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
       }
       const { unwritten, startedAt } = deployment
       if (unwritten === undefined) {
-        return know(watchRollout(deployment, tools), false)
+        return visited(know(watchRollout(deployment, tools), false))
       }
       const outcome = { verdict: unwritten, message: REASONS[unwritten], endedAt: startedAt }
       return settled(deployment, outcome, false)
+    },
+
+    leave(entry) {
+      const left = (visitors.get(entry.id) ?? 1) - 1
+      visitors.set(entry.id, left)
+      if (left <= 0) {
+        visitors.delete(entry.id)
+        if (!entry.isVouchedFor && entry.outcome() === undefined && known.get(entry.id) === entry) {
+          entry.stop()
+          forget(entry)
+        }
+      }
     },
 
     underWay: (serviceId) =>

@@ -48,7 +48,9 @@ export function dryRunReport(wish: Wish, { service, change, warnings }: Plan): D
     digest: digestOf(change.image),
     platforms: change.platforms ?? [],
     wouldUpdate: !isUnchanged,
-    ...(isUnchanged ? { reason: `Service "${Spec.Name}" has ${change.image} already` } : {}),
+    ...(isUnchanged
+      ? { reason: `The spec of service "${Spec.Name}" names ${change.image} already` }
+      : {}),
     ...(warnings.length === 0 ? {} : { warnings }),
   }
 }

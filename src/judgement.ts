@@ -2,11 +2,13 @@
 // wait.
 
 import { evidence, type FailedTask } from './convergence/evidence.ts'
+import { isMadeBy } from './convergence/rollout.ts'
+import { isJob } from './convergence/slots.ts'
 import { type Convergence, type Ended, type Pending, wait } from './convergence/state.ts'
 import { isFailure, isMadeOf, milliseconds } from './convergence/tasks.ts'
 import { judge, monitorMs } from './convergence.ts'
 import { type Deployment, rolloutOf } from './deployment.ts'
-import { readRecord } from './deployment-record.ts'
+import { readRecord, writerOf } from './deployment-record.ts'
 import type { Service } from './ports.ts'
 import type { Seen } from './service-sight.ts'
 import type { EndVerdict } from './verdict.ts'
@@ -70,10 +72,10 @@ export function judgeDeployment(
   if (seen.tasks === undefined && needsTasks(convergence, isLate)) {
     return { kind: 'look' }
   }
-  if (isTooLateToTell(convergence, seen, circumstances)) {
+  if (isTooLateToTell(deployment, convergence, { seen, circumstances })) {
     return end('unknown', {
       message:
-        'The engine completed the update; its tasks are not all well now, and whether they were then nobody has noted',
+        'The rollout ended long ago; its tasks are not all well now, and whether they were then nobody has noted',
     })
   }
   if (convergence.state !== 'pending') {
@@ -111,36 +113,49 @@ function convergenceOf(
   return judge(rolloutOf(deployment), { service, tasks, nodes, now: nowMs })
 }
 
-/** A rollback takes the record back too; whoever writes the image again then keeps that record. */
+/**
+ * A rollback takes the record back too; whoever writes the image again then keeps that record, and so
+ * does whoever writes another image over this one.
+ */
 function isWrittenByOthers(deployment: Deployment, { Spec, Version }: Service): boolean {
   const { versionIndex } = deployment
   const [newest] = readRecord(Spec)
+  const isOurs = newest !== undefined && writerOf(Spec)?.versionIndex === versionIndex
   return (
     newest !== undefined &&
-    newest.versionIndex < versionIndex &&
+    newest.versionIndex <= versionIndex &&
+    !isOurs &&
     Version.Index > versionIndex &&
     isMadeOf(rolloutOf(deployment), Spec.TaskTemplate)
   )
 }
 
 /**
- * A task may fail, or be missing, for reasons of a later day. To who was not there when the engine had
- * completed the update, only a task that failed by then shows that the rollout did.
+ * A task may fail, or be missing, for reasons of a later day. To who was not there when the rollout
+ * ended, only a task that failed by then shows that the rollout did. The engine tells when that was,
+ * unless somebody has changed the service since, or it never had an updater.
  */
 function isTooLateToTell(
+  deployment: Deployment,
   { state }: Convergence,
-  { service, tasks = [] }: Seen,
-  { nowMs, isBlind }: Circumstances,
+  { seen, circumstances }: { readonly seen: Seen; readonly circumstances: Circumstances },
 ): boolean {
+  const { service, tasks = [] } = seen
+  const { nowMs, startedMs, timeoutMs, isBlind } = circumstances
   const { State, CompletedAt } = service?.UpdateStatus ?? {}
-  const watchedUntilMs = milliseconds(CompletedAt) + monitorMs(service?.Spec.UpdateConfig)
+  const isSilent = State === undefined && !isJob(service?.Spec.Mode ?? {})
+  const endMs = isSilent ? startedMs + timeoutMs : milliseconds(CompletedAt)
+  const watchedUntilMs = endMs + monitorMs(service?.Spec.UpdateConfig)
   const hasFailedThen = tasks.some(
-    (task) => isFailure(task) && milliseconds(task.Status.Timestamp) <= watchedUntilMs,
+    (task) =>
+      isFailure(task) &&
+      isMadeBy(rolloutOf(deployment), task) &&
+      milliseconds(task.Status.Timestamp) <= watchedUntilMs,
   )
   return (
     isBlind &&
     (state === 'failed' || state === 'pending') &&
-    State === 'completed' &&
+    (isSilent || State === 'completed') &&
     nowMs > watchedUntilMs + LATEST_START_MS &&
     !hasFailedThen
   )

@@ -16,6 +16,8 @@ export interface StreamOptions {
   readonly waitMs?: number | undefined
   /** The path of the deployment, for `Location`. */
   readonly location: string
+  /** Is told when the stream has ended, for whatever reason. */
+  readonly ended: () => void
   /** Ends the stream, with what is known so far. */
   readonly signal: AbortSignal
 }
@@ -56,7 +58,7 @@ export function streamDeployment(
 async function follow(
   stream: SSEStreamingApi,
   known: KnownDeployment,
-  { warnings = [], waitMs, location, signal }: StreamOptions,
+  { warnings = [], waitMs, location, ended, signal }: StreamOptions,
 ): Promise<void> {
   const endsAt = performance.now() + (waitMs ?? Number.POSITIVE_INFINITY)
   const bell = createBell()
@@ -89,6 +91,7 @@ async function follow(
     await stream.writeSSE({ event: 'verdict', data: await plain.text() })
   } finally {
     unfollow()
+    ended()
     forgetSignal()
   }
 }

@@ -1,7 +1,7 @@
 // Which deployment a service shows, and which one a wish would make of it.
 
 import type { Deployment } from './deployment.ts'
-import { readRecord } from './deployment-record.ts'
+import { readRecord, writerOf } from './deployment-record.ts'
 import { keyReused } from './idempotency.ts'
 import type { Service } from './ports.ts'
 import { type Change, currentImage } from './service-spec.ts'
@@ -19,7 +19,7 @@ export function deploymentOf(
   nowMs: number,
 ): Deployment {
   const image = currentImage(Spec) ?? ''
-  const [entry] = readRecord(Spec)
+  const entry = writerOf(Spec)
   const { PreviousSpec, UpdateStatus, UpdatedAt } = service
   const previous = PreviousSpec ? currentImage(PreviousSpec) : undefined
   const now = new Date(nowMs).toISOString()
@@ -56,7 +56,7 @@ export function markedDeployment({ mark, image }: Wish, service: Service): Deplo
     throw keyReused()
   }
   const current = currentImage(service.Spec) ?? ''
-  const isNewest = entry === record[0]
+  const isNewest = entry === record[0] && writerOf(service.Spec) !== undefined
   const previous = isNewest && service.PreviousSpec ? currentImage(service.PreviousSpec) : undefined
   return {
     service: service.Spec.Name,

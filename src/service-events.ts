@@ -29,6 +29,7 @@ export interface ServiceEvents {
 const LINGER_MS = 10_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5000
+const STEADY_MS = 5000
 // What the engine wrote down just before it went away may come with the time of the one before.
 const OVERLAP_MS = 1000
 
@@ -68,8 +69,9 @@ export function createServiceEvents(swarm: Swarm, signal: AbortSignal): ServiceE
   async function run(controller: AbortController): Promise<void> {
     let sinceMs: number | undefined
     let pauseMs = FIRST_PAUSE_MS
+    let openedAt = Number.POSITIVE_INFINITY
     const opened = (): void => {
-      pauseMs = FIRST_PAUSE_MS
+      openedAt = Date.now()
       for (const listener of [...listeners.values()].flatMap((set) => [...set])) {
         listener.missed()
       }
@@ -81,6 +83,7 @@ export function createServiceEvents(swarm: Swarm, signal: AbortSignal): ServiceE
       }
     }
     while (!controller.signal.aborted) {
+      openedAt = Number.POSITIVE_INFINITY
       const options = {
         signal: controller.signal,
         ...(sinceMs === undefined ? {} : { sinceMs: sinceMs - OVERLAP_MS }),
@@ -88,6 +91,8 @@ export function createServiceEvents(swarm: Swarm, signal: AbortSignal): ServiceE
       // Why it broke is told by the next look at a service, which fails for the same reason.
       await swarm.watchServices({ opened, changed }, options).catch(() => {})
       sinceMs ??= swarm.now()
+      // What answers and hangs up again and again is no stream.
+      pauseMs = Date.now() - openedAt >= STEADY_MS ? FIRST_PAUSE_MS : pauseMs
       // A promise that outlives the wait would keep what waited for it.
       await waitFor(new Promise(() => {}), { timeoutMs: pauseMs, signals: [controller.signal] })
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)

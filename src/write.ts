@@ -1,19 +1,17 @@
 // Writing a service: over the spec that is there now, once, and never blindly again.
 
-import { type RecordEntry, readRecord, withRecord } from './deployment-record.ts'
+import { type RecordEntry, readRecord, withRecord, writerOf } from './deployment-record.ts'
 import type { Deployments, KnownDeployment } from './deployments.ts'
 import type { Service, ServiceSpec, Swarm, UpdateOutcome } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import { checkExpected, findUpdatable } from './service-access.ts'
 import { deploymentOf, newDeployment } from './service-deployment.ts'
 import { type Change, currentImage, isWritten, nextSpec } from './service-spec.ts'
-import type { EndVerdict } from './verdict.ts'
 import type { Wish } from './wish.ts'
 
 // Swarm's orchestrator bumps a service's version while it rolls out, a few times a second at most.
 const KEEP_TRYING_MS = 10_000
 const LONGEST_PAUSE_MS = 400
-const GONE: readonly EndVerdict[] = ['superseded', 'unknown', 'removed']
 
 /** What is written, and why. */
 export interface Intent {
@@ -139,7 +137,7 @@ async function endingsOf(
   { deployments, swarm }: WriteTools,
 ): Promise<readonly RecordEntry[]> {
   const endings = deployments.endings(current.ID)
-  const [newest] = readRecord(current.Spec)
+  const newest = writerOf(current.Spec)
   const isKnown =
     newest === undefined ||
     newest.verdict !== undefined ||
@@ -166,24 +164,38 @@ async function joinWritten(
   { deployments, swarm }: WriteTools,
 ): Promise<KnownDeployment | undefined> {
   const nowMs = swarm.now()
-  const [newest] = readRecord(current.Spec)
+  const newest = writerOf(current.Spec)
   const underWay = deployments.underWay(current.ID)
   if (underWay !== undefined && underWay.deployment.versionIndex === newest?.versionIndex) {
     return underWay
   }
   const image = wish.image?.given ?? change.image
-  const watch = deployments.look({ ...deploymentOf(current, nowMs), image })
+  const shown = { ...deploymentOf(current, nowMs), image }
+  const watch = deployments.look(shown)
   await watch.looked
   const verdict = watch.outcome()?.verdict
-  if (verdict !== undefined && GONE.includes(verdict)) {
-    return undefined
+  if (verdict === undefined || verdict === 'paused' || verdict === 'rolled-back') {
+    return deployments.adopt(watch)
   }
-  if (verdict === 'converged') {
-    const unwritten = newDeployment(current, { wish, change, nowMs, unwritten: 'unchanged' })
-    const message = `Service "${current.Spec.Name}" runs ${unwritten.resolved} already`
-    return deployments.keep(unwritten, message)
+  if (verdict !== 'converged') {
+    const now = await findUpdatable(wish, swarm)
+    if (now.Version.Index !== current.Version.Index) {
+      return undefined
+    }
+    // What became of the rollout that wrote the spec is not what became of this request: from now on
+    // its tasks run, or they do not.
+    const { forceUpdate } = shown
+    const fresh = { ...newDeployment(now, { wish, change, nowMs: swarm.now() }), forceUpdate }
+    const versionIndex = now.Version.Index - 1
+    const again = deployments.look({ ...fresh, versionIndex }, { known: now })
+    await again.looked
+    if (again.outcome()?.verdict !== 'converged') {
+      return deployments.adopt(again)
+    }
   }
-  return deployments.adopt(watch)
+  const unwritten = newDeployment(current, { wish, change, nowMs, unwritten: 'unchanged' })
+  const message = `Service "${current.Spec.Name}" runs ${unwritten.resolved} already`
+  return deployments.keep(unwritten, message)
 }
 
 function pause(attempt: number): Promise<void> {

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { RECORD_LABEL, type RecordEntry, readRecord, withRecord } from '../src/deployment-record.ts'
+import {
+  RECORD_LABEL,
+  type RecordEntry,
+  readRecord,
+  withRecord,
+  writerOf,
+} from '../src/deployment-record.ts'
 import type { ServiceSpec } from '../src/ports.ts'
 import { endVerdicts } from '../src/verdict.ts'
 
@@ -15,6 +21,9 @@ const AT = '2026-11-24T14:00:00.000Z'
 function entry(versionIndex: number, more: Partial<RecordEntry> = {}): RecordEntry {
   return { versionIndex, startedAt: AT, ...more }
 }
+
+/** What stands in the record for what `SPEC` has. */
+const WROTE = readRecord(withRecord(SPEC, entry(1), []))[0]?.wrote ?? ''
 
 function labelled(text: string): ServiceSpec {
   return { ...SPEC, Labels: { [RECORD_LABEL]: text } }
@@ -43,7 +52,9 @@ describe('the record', () => {
         (all) => {
           const [newest, ...rest] = all.toSorted((a, b) => b.versionIndex - a.versionIndex)
           const spec = newest && withRecord(SPEC, newest, rest.toReversed())
-          expect(spec && readRecord(spec)).toEqual([newest, ...rest].slice(0, 8))
+          expect(spec && readRecord(spec)).toEqual(
+            [{ ...newest, wrote: WROTE }, ...rest].slice(0, 8),
+          )
         },
       ),
     )
@@ -52,10 +63,10 @@ describe('the record', () => {
   test('keeps the rest of the spec, and changes nothing in place', () => {
     const spec = Object.freeze({ ...SPEC, Labels: Object.freeze({ ...SPEC.Labels }) })
     const { Labels, ...rest } = withRecord(spec, entry(1), [])
-    expect(Labels).toEqual({ other: 'kept', [RECORD_LABEL]: `1/${AT}//` })
+    expect(Labels).toEqual({ other: 'kept', [RECORD_LABEL]: `1/${AT}///${WROTE}` })
     expect(rest).toEqual({ Name: SPEC.Name, TaskTemplate: SPEC.TaskTemplate })
     expect(withRecord({ ...SPEC, Labels: null }, entry(1), []).Labels).toEqual({
-      [RECORD_LABEL]: `1/${AT}//`,
+      [RECORD_LABEL]: `1/${AT}///${WROTE}`,
     })
   })
 
@@ -73,14 +84,30 @@ describe('the record', () => {
   test('learns a verdict without forgetting the key, and keeps a verdict that is not told again', () => {
     const first = withRecord(SPEC, entry(1, { key: 'a.b' }), [])
     const second = withRecord(first, entry(2), [entry(1, { verdict: 'converged' })])
-    expect(readRecord(second)).toEqual([entry(2), entry(1, { verdict: 'converged', key: 'a.b' })])
+    expect(readRecord(second)).toEqual([
+      entry(2, { wrote: WROTE }),
+      entry(1, { verdict: 'converged', key: 'a.b' }),
+    ])
     const third = withRecord(second, entry(3), [entry(1)])
     expect(readRecord(third)[2]).toEqual(entry(1, { verdict: 'converged', key: 'a.b' }))
   })
 
   test('has one entry for each write: one that is tried again replaces itself', () => {
     const first = withRecord(SPEC, entry(1, { verdict: 'failed' }), [])
-    expect(readRecord(withRecord(first, entry(1), []))).toEqual([entry(1)])
+    expect(readRecord(withRecord(first, entry(1), []))).toEqual([entry(1, { wrote: WROTE })])
+  })
+
+  test('knows its writer only as long as the spec has the image and the force that it wrote', () => {
+    const spec = withRecord(SPEC, entry(1), [])
+    const { TaskTemplate } = spec
+    expect(WROTE).toMatch(/^[0-9a-f]{8}$/)
+    expect(writerOf({ ...spec, Name: 'renamed' })).toEqual(entry(1, { wrote: WROTE }))
+    const others = [{ ContainerSpec: { Image: 'me/app:v9' } }, { ...TaskTemplate, ForceUpdate: 1 }]
+    for (const other of others) {
+      expect(writerOf({ ...spec, TaskTemplate: other })).toBeUndefined()
+      expect(readRecord({ ...spec, TaskTemplate: other })).toHaveLength(1)
+    }
+    expect(writerOf(SPEC)).toBeUndefined()
   })
 
   test.each([
@@ -98,7 +125,7 @@ describe('the record', () => {
     [`1/${AT}/pending/`],
     [`1/${AT}/accepted/`],
     [`1/${AT}/toString/`],
-    [`1/${AT}//a/b`],
+    [`1/${AT}//a/b/c`],
     [`1/${AT}//  2/${AT}//`],
     [`2/${AT}// garbage`],
   ])('that somebody garbled is none: %j', (text) => {

@@ -151,11 +151,24 @@ describe('the stream of events', () => {
     expect(tries).toBeGreaterThanOrEqual(60 / 5)
     expect(tries).toBeLessThan(25)
     swarm.failure = undefined
-    await vi.advanceTimersByTimeAsync(5000)
+    await vi.advanceTimersByTimeAsync(10_000)
     expect(swarm.streams).toBe(1)
     swarm.breakStreams()
     await vi.advanceTimersByTimeAsync(100)
     expect(swarm.streams).toBe(1)
+  })
+
+  test('what answers and hangs up at once is asked less and less often too', async () => {
+    const { swarm, events, listener, ID } = setUp()
+    let tries = 0
+    swarm.watchServices = async ({ opened }) => {
+      tries += 1
+      opened()
+    }
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(tries).toBeGreaterThanOrEqual(60 / 5)
+    expect(tries).toBeLessThan(25)
   })
 
   test('the signal closes it for good', async () => {

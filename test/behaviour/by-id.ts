@@ -3,7 +3,14 @@
 import { equal } from '../support/equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
-import { type Answer, type Case, createHarness, type Harness } from './harness.ts'
+import {
+  type Answer,
+  type Case,
+  countCalls,
+  createHarness,
+  type Harness,
+  until,
+} from './harness.ts'
 
 interface Elsewhere {
   readonly name: string
@@ -354,6 +361,65 @@ export const byId: readonly Case[] = [
       equal(first.swarm.spec('blog').Labels, { 'deployer.allowUpdates': 'true' })
       first.swarm.rollout('blog').complete()
       equal((await askAnew(first, location)).body.verdict, 'unknown')
+    },
+  },
+  {
+    name: 'what somebody else wrote after a deployment is not noted as its verdict',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').pause()
+      first.swarm.change('blog', (spec) => withImage(spec, 'me/app:v9'))
+      first.swarm.rollout('blog').complete()
+      equal((await askAnew(first, location)).body.verdict, 'unknown')
+      const second = createHarness({ swarm: first.swarm })
+      equal((await second.put('blog', { image: 'me/app:v10' })).status, 200)
+      equal((await askAnew(first, location)).body.verdict, 'unknown')
+    },
+  },
+  {
+    name: 'a deployment that was long done is not superseded by one that comes while it is looked at',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').complete()
+      equal((await first.get(`${location}?wait=50`)).body.verdict, 'converged')
+      const second = createHarness({ swarm: first.swarm })
+      const { listTasks } = first.swarm
+      let look = (): void => {}
+      const looked = new Promise<void>((resolve) => {
+        look = resolve
+      })
+      first.swarm.listTasks = async (id) => {
+        await looked
+        return listTasks(id)
+      }
+      const asked = second.get(location)
+      await until(() => countCalls(first.swarm, 'inspect') > 2)
+      // The record is written by who knows; the one who asks did not wait for it.
+      equal((await first.put('blog', { image: 'me/app:v3' })).status, 200)
+      look()
+      equal((await asked).body.verdict, 'converged')
+      first.swarm.listTasks = listTasks
+    },
+  },
+  {
+    name: 'an ID that is only asked for costs nothing when nobody waits any more',
+    async run() {
+      const first = createHarness()
+      const { ID } = first.swarm.addService('blog')
+      const parts = [1, 'blog', ID, 'me/app:v2', 'me/app:v2', 'me/app:v1', 0, 9e15]
+      const text = JSON.stringify([...parts, Date.now(), ''])
+      const id = btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+      for (let n = 0; n < 3; n += 1) {
+        equal((await first.get(`/deployments/${id}`)).body.verdict, 'pending')
+        equal((await first.get(`/deployments/${id}?wait=0`)).status, 504)
+      }
+      const calls = first.swarm.calls.length
+      await new Promise((resolve) => setTimeout(resolve, 1500))
+      equal(first.swarm.calls.length, calls)
     },
   },
   {

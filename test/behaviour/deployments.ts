@@ -94,9 +94,11 @@ export const deployments: readonly Case[] = [
       const before: ServiceSpec = structuredClone(swarm.spec('blog'))
       const { body } = await put('blog', { image: 'me/blog:v2' })
       const { TaskTemplate } = before
+      const record = swarm.spec('blog').Labels?.['deployer.deployments'] ?? ''
+      equal([record.length, record.slice(0, -8)], [38, `10/${body.startedAt}///`])
       equal(swarm.spec('blog'), {
         ...before,
-        Labels: { ...before.Labels, 'deployer.deployments': `10/${body.startedAt}//` },
+        Labels: { ...before.Labels, 'deployer.deployments': record },
         TaskTemplate: {
           ...TaskTemplate,
           ContainerSpec: { ...TaskTemplate.ContainerSpec, Image: pinned('me/blog:v2') },

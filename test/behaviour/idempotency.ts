@@ -143,6 +143,22 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
+    name: 'a new process does not take what somebody else wrote for the deployment of a key: 410',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      await first.put('blog', keyed('one', { query: WAIT }))
+      first.swarm.change('blog', (spec) => ({
+        ...spec,
+        TaskTemplate: { ContainerSpec: { Image: 'me/app:v9' } },
+      }))
+      first.swarm.rollout('blog').complete()
+      const again = await createHarness({ swarm: first.swarm }).put('blog', keyed('one'))
+      equal([again.status, again.body.verdict, again.body.resolved], [410, 'unknown', 'me/app:v2'])
+      equal(countCalls(first.swarm, 'update'), 1)
+    },
+  },
+  {
     name: 'a new process knows the key of an earlier deployment too, and how that ended',
     async run() {
       const first = createHarness()
@@ -163,7 +179,7 @@ export const idempotency: readonly Case[] = [
       await put('blog', keyed('my-secret-key'))
       equal(JSON.stringify(swarm.spec('blog')).includes('my-secret-key'), false)
       const record = swarm.spec('blog').Labels?.['deployer.deployments'] ?? ''
-      equal(/\/[0-9a-f]{24}\.[0-9a-f]{24}$/.test(record), true)
+      equal(/\/[0-9a-f]{24}\.[0-9a-f]{24}\/[0-9a-f]{8}$/.test(record), true)
     },
   },
   {

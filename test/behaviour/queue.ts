@@ -70,14 +70,14 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: '50 callers with the same image: one write, one deployment, one verdict for all',
+    name: '50 callers with the same image: one write, one deployment, one message, one verdict for all',
     async run() {
-      const { swarm, put } = createHarness()
+      const { swarm, notifier, put } = createHarness()
       swarm.addService('blog')
       const answers = await Promise.all(FIFTY.map(() => put('blog', { query: '?wait=50' })))
       equal([...new Set(verdictsOf(answers))], ['converged'])
       equal(new Set(answers.map(({ body }) => body.deploymentId)).size, 1)
-      equal(countCalls(swarm, 'update'), 1)
+      equal([countCalls(swarm, 'update'), notifier.events.length], [1, 1])
     },
   },
   {

@@ -138,6 +138,18 @@ export const resolution: readonly Case[] = [
     },
   },
   {
+    name: 'an image without a digest is unchanged with a warning: the registry may have a newer one',
+    async run() {
+      const { swarm, put } = createHarness({ resolveImage: 'never' })
+      swarm.addService('blog')
+      await put('blog', { query: '?wait=50' })
+      const { status, body } = await put('blog')
+      equal([status, body.verdict, countCalls(swarm, 'update')], [200, 'unchanged', 1])
+      const [warning] = Array.isArray(body.warnings) ? body.warnings : []
+      equal(String(warning).startsWith('me/app:v2 is not pinned to a digest'), true)
+    },
+  },
+  {
     name: 'the credentials that the caller sends go to the registry and to the nodes, and before others',
     async run() {
       const { swarm, logger, put } = createHarness({ registryAuth: () => 'other' })

@@ -281,6 +281,23 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
+    name: 'the very image of the spec, when a task failed long after its rollout: told by how its tasks fare now',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      await put('blog', { query: '?wait=50' })
+      const before = swarm.clock
+      swarm.clock = () => before() + 3_600_000
+      swarm.onUpdate = 'none'
+      swarm.rollout('blog').fail()
+      swarm.rollout('blog').fail()
+      swarm.rollout('blog').run()
+      swarm.clock = () => before() + 7_200_000
+      const { status, body } = await put('blog', { query: '?wait=50' })
+      equal([status, body.verdict, countCalls(swarm, 'update')], [200, 'unchanged', 1])
+    },
+  },
+  {
     name: 'a service of 0 replicas has converged at once, though the engine says nothing of it',
     async run() {
       const { swarm, put } = createHarness()

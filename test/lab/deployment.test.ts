@@ -114,7 +114,9 @@ test('a service with as many features as the lab can make goes back to the byte,
     return raw.slice(start, end)
   }
   const image = JSON.stringify(before.service.Spec.TaskTemplate.ContainerSpec.Image)
-  const record = /"deployer.deployments":"\d+\/20[\d-]+T[\d:.]+Z\/\/"/.exec(after.raw)?.[0]
+  const record = /"deployer.deployments":"\d+\/20[\d-]+T[\d:.]+Z\/\/\/[0-9a-f]{8}"/.exec(
+    after.raw,
+  )?.[0]
   const allowed = '"deployer.allowUpdates":"true"'
   const changes: readonly (readonly [string, string])[] = [
     [image, JSON.stringify(await pinned('lab/app:v2'))],

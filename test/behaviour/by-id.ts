@@ -388,21 +388,20 @@ export const byId: readonly Case[] = [
       equal((await first.get(`${location}?wait=50`)).body.verdict, 'converged')
       const second = createHarness({ swarm: first.swarm })
       const { listTasks } = first.swarm
-      let look = (): void => {}
-      const looked = new Promise<void>((resolve) => {
-        look = resolve
+      let release = (): void => {}
+      const held = new Promise<void>((resolve) => {
+        release = resolve
       })
       first.swarm.listTasks = async (id) => {
-        await looked
+        first.swarm.listTasks = listTasks
+        await held
         return listTasks(id)
       }
-      const asked = second.get(location)
-      await until(() => countCalls(first.swarm, 'inspect') > 2)
-      // The record is written by who knows; the one who asks did not wait for it.
-      equal((await first.put('blog', { image: 'me/app:v3' })).status, 200)
-      look()
+      const asked = second.get(`${location}?wait=50`)
+      await until(() => first.swarm.listTasks === listTasks)
+      equal((await second.put('blog', { image: 'me/app:v3' })).status, 200)
+      release()
       equal((await asked).body.verdict, 'converged')
-      first.swarm.listTasks = listTasks
     },
   },
   {

@@ -6,7 +6,6 @@ import type { FakeSwarm } from '../support/fake-swarm.ts'
 import {
   type Answer,
   type Case,
-  countCalls,
   createHarness,
   type Harness,
   until,

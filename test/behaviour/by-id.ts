@@ -3,13 +3,7 @@
 import { equal } from '../support/equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
-import {
-  type Answer,
-  type Case,
-  createHarness,
-  type Harness,
-  until,
-} from './harness.ts'
+import { type Answer, type Case, createHarness, type Harness, until } from './harness.ts'
 
 interface Elsewhere {
   readonly name: string

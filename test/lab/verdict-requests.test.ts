@@ -166,11 +166,11 @@ describe.concurrent('on the way to the verdict', () => {
 describe.concurrent('the same again', () => {
   test('the same image: unchanged, said why, and not a byte of the service has moved', async () => {
     await create('unmoved')
-    expect((await deployer.put('same?wait=50', `${v2}`)).body.verdict).toBe('converged')
+    expect((await deployer.put('unmoved?wait=50', `${v2}`)).body.verdict).toBe('converged')
     const before = await inspectService(lab.engine, 'unmoved')
     const { status, body } = await deployer.put('unmoved', `${v2}`)
     expect([status, body.verdict]).toEqual([200, 'unchanged'])
-    expect(body.message).toMatch(/^Service "same" runs .*lab\/app:v2@sha256:\S+ already$/)
+    expect(body.message).toMatch(/^Service "unmoved" runs .*lab\/app:v2@sha256:\S+ already$/)
     expect((await inspectService(lab.engine, 'unmoved')).raw).toBe(before.raw)
     expect(before.PreviousSpec).toBeDefined()
   })

@@ -1,7 +1,7 @@
 // What a deployer works with, put together from its options.
 
 import type { DeployTools } from './deploy.ts'
-import { createDeployments, type KnownDeployment } from './deployments.ts'
+import { createDeployments, type NamedDeployment } from './deployments.ts'
 import { createNodeList } from './node-list.ts'
 import type { DeployerOptions } from './options.ts'
 import type { Logger } from './ports.ts'
@@ -32,6 +32,6 @@ export function createTools(
     order += 1
     return order
   }
-  const queue = createWriteQueue<KnownDeployment>()
+  const queue = createWriteQueue<NamedDeployment>()
   return { swarm, resolveImage, registryAuth, events, nodes, deployments, queue, nextOrder }
 }

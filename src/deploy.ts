@@ -1,7 +1,7 @@
 // The story of a deployment: find the service, check that it may be updated, resolve the image, wait
 // for the turn, write the next spec.
 
-import type { KnownDeployment } from './deployments.ts'
+import type { NamedDeployment } from './deployments.ts'
 import { digestOf } from './image-reference.ts'
 import { type Resolution, type ResolutionTools, resolveImage } from './image-resolution.ts'
 import type { NodeList } from './node-list.ts'
@@ -19,14 +19,14 @@ import type { WriteQueue } from './write-queue.ts'
 export interface DeployTools extends ResolutionTools, WriteTools {
   readonly events: ServiceEvents
   readonly nodes: NodeList
-  readonly queue: WriteQueue<KnownDeployment>
+  readonly queue: WriteQueue<NamedDeployment>
   /** Numbers requests in the order in which they come in. */
   readonly nextOrder: () => number
 }
 
 /** An accepted deployment. */
 export interface Accepted {
-  readonly deployment: KnownDeployment
+  readonly deployment: NamedDeployment
   /** Whether the request came before, with the same idempotency key, to another process. */
   readonly isRepeated: boolean
   /** What the caller should know. */
@@ -70,8 +70,11 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
   const turn = await tools.queue.enter(service.ID, {
     order,
     key: JSON.stringify([wish.image && change.image, change.force, wish.expect?.given]),
-    write: (hasWaited) =>
-      write({ wish, change, registryAuth }, hasWaited ? undefined : service, tools),
+    write: async (hasWaited) => {
+      const read = hasWaited ? undefined : service
+      const { id, deployment } = await write({ wish, change, registryAuth }, read, tools)
+      return { id, deployment }
+    },
   })
   if (turn.kind === 'written') {
     const isGuess =

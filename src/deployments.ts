@@ -14,6 +14,9 @@ export interface KnownDeployment extends RolloutWatch {
   readonly isVouchedFor: boolean
 }
 
+/** A deployment by name: whoever keeps one keeps nothing of what was seen of the swarm. */
+export type NamedDeployment = Pick<KnownDeployment, 'id' | 'deployment'>
+
 /** All that is known of deployments. */
 export interface Deployments {
   /**

@@ -1,7 +1,7 @@
 // Telling the notifier of a deployment, without any harm to the deployment.
 
 import type { Context } from 'hono'
-import type { KnownDeployment } from './deployments.ts'
+import type { NamedDeployment } from './deployments.ts'
 import type { DeploymentEvent, Logger, Notifier } from './ports.ts'
 
 /**
@@ -13,7 +13,7 @@ import type { DeploymentEvent, Logger, Notifier } from './ports.ts'
  */
 export function notifyAccepted(
   c: Context,
-  { deployment }: KnownDeployment,
+  { deployment }: NamedDeployment,
   { notifier, logger }: { readonly notifier: Notifier; readonly logger: Logger },
 ): void {
   const { service, serviceId, image, previous } = deployment

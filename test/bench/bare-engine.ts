@@ -1,4 +1,5 @@
-// The bare side of a deployment: the two engine calls that nobody can do without, and nothing else.
+// The bare side of a deployment: the three engine calls that nobody can do without who pins the image
+// to a digest, and nothing else.
 
 import { createHttpClient } from './http-client.ts'
 
@@ -12,7 +13,17 @@ export interface Side {
 interface WireService {
   readonly ID: string
   readonly Version: { readonly Index: number }
-  readonly Spec: { readonly TaskTemplate: { readonly ContainerSpec: { Image: string } } }
+  readonly Spec: {
+    readonly TaskTemplate: {
+      readonly ContainerSpec: { Image: string }
+      Placement?: { Platforms?: readonly object[] }
+    }
+  }
+}
+
+interface WireDistribution {
+  readonly Descriptor: { readonly digest: string }
+  readonly Platforms: readonly { readonly architecture: string; readonly os: string }[]
 }
 
 /**
@@ -25,22 +36,24 @@ interface WireService {
 export function createBareEngine(socketPath: string, connections: number): Side {
   const client = createHttpClient({ target: { socketPath }, connections })
 
+  async function call<T>(method: string, path: string, body?: object): Promise<T> {
+    const { status, text } = await client.call(method, path, body && JSON.stringify(body))
+    if (status !== 200) throw new Error(`Could not ${method} ${path}: ${text}`)
+    return JSON.parse(text)
+  }
+
   async function deploy(service: string, image: string): Promise<void> {
-    for (;;) {
-      const inspected = await client.call('GET', `/services/${service}`)
-      if (inspected.status !== 200) throw new Error(`Could not inspect: ${inspected.text}`)
-      const { ID, Version, Spec }: WireService = JSON.parse(inspected.text)
-      Spec.TaskTemplate.ContainerSpec.Image = image
-      const path = `/services/${ID}/update?version=${Version.Index}`
-      const updated = await client.call('POST', path, JSON.stringify(Spec))
-      if (updated.status === 200) {
-        JSON.parse(updated.text)
-        return
-      }
-      if (!updated.text.includes('update out of sequence')) {
-        throw new Error(`Could not update: ${updated.text}`)
-      }
-    }
+    const { ID, Version, Spec } = await call<WireService>('GET', `/services/${service}`)
+    const path = `/distribution/${image}/json`
+    const { Descriptor, Platforms } = await call<WireDistribution>('GET', path)
+    const { TaskTemplate } = Spec
+    TaskTemplate.ContainerSpec.Image = `${image}@${Descriptor.digest}`
+    const platforms = Platforms.map(({ architecture, os }) => ({
+      Architecture: architecture,
+      OS: os,
+    }))
+    TaskTemplate.Placement = { ...TaskTemplate.Placement, Platforms: platforms }
+    await call('POST', `/services/${ID}/update?version=${Version.Index}`, Spec)
   }
 
   return { deploy, close: client.close }

@@ -3,7 +3,7 @@
 /** What the same block of work gave on each side. */
 export interface Pair<T> {
   readonly deployer: T
-  readonly bare: T
+  readonly peer: T
 }
 
 /** How long to go on. */
@@ -33,19 +33,19 @@ export async function alternate<T>(
     if (pairs.length >= options.atLeast && scatter(pairs.map(options.ratio)) < STEADY) {
       break
     }
-    pairs.push(pairs.length % 2 === 0 ? await deployerFirst(sides) : await bareFirst(sides))
+    pairs.push(pairs.length % 2 === 0 ? await deployerFirst(sides) : await peerFirst(sides))
   }
   return pairs
 }
 
 async function deployerFirst<T>(sides: Pair<() => Promise<T>>): Promise<Pair<T>> {
   const deployer = await sides.deployer()
-  return { deployer, bare: await sides.bare() }
+  return { deployer, peer: await sides.peer() }
 }
 
-async function bareFirst<T>(sides: Pair<() => Promise<T>>): Promise<Pair<T>> {
-  const bare = await sides.bare()
-  return { bare, deployer: await sides.deployer() }
+async function peerFirst<T>(sides: Pair<() => Promise<T>>): Promise<Pair<T>> {
+  const peer = await sides.peer()
+  return { peer, deployer: await sides.deployer() }
 }
 
 /** The standard error of the mean, as a part of the mean. */

@@ -10,7 +10,7 @@ import { freePorts, isListening } from '../lab/ports.ts'
 import { labEnvironment } from '../lab/processes.ts'
 import { waitFor } from '../lab/wait.ts'
 import type { Side } from './bare-engine.ts'
-import { createHttpClient } from './http-client.ts'
+import { createHttpClient, type HttpClient } from './http-client.ts'
 
 /** Memory of a process, in MiB. */
 export interface Memory {
@@ -21,27 +21,39 @@ export interface Memory {
 /** A Deployer that runs. */
 export interface DeployerProcess {
   readonly port: number
-  /** Makes connections to it that deploy. */
-  connect(connections: number): Side
+  /** Where it puts its messages. */
+  readonly tube: string
+  /** Makes connections to it that deploy, and wait for the verdict where that is told. */
+  connect(connections: number, options?: PutOptions): Side
+  /** Makes connections to it for any call. */
+  client(connections: number): HttpClient
   /** How many deployments it has accepted. */
   deployments(): number
   memory(): Promise<Memory>
   stop(): Promise<void>
 }
 
-/** The tube that the benchmark's Deployer puts its messages on. */
-export const TUBE = 'bench'
+/** How to deploy. */
+export interface PutOptions {
+  /** How long to wait for the verdict, which must be `converged`; not at all unless told. */
+  readonly waitSeconds?: number
+}
 
 const TOKEN = 'the-token-of-the-benchmark'
-const MAIN = join(import.meta.dirname, '../../dist/node/main.js')
+// `BENCH_MAIN` measures another build.
+const MAIN = process.env.BENCH_MAIN ?? join(import.meta.dirname, '../../dist/node/main.js')
 
 /**
  * Starts Deployer against the lab, and waits until it listens.
  *
  * @param lab The lab.
+ * @param dockerHost Where it finds the engine; the lab's own unless told.
  * @returns The process.
  */
-export async function startDeployer(lab: SharedLab): Promise<DeployerProcess> {
+export async function startDeployer(
+  lab: SharedLab,
+  dockerHost: string = lab.engine.dockerHost,
+): Promise<DeployerProcess> {
   const [port = 0] = await freePorts(1)
   const log = openSync(join(lab.directory, 'deployer.log'), 'a')
   const child = spawn(process.execPath, [...flags(), MAIN], {
@@ -49,6 +61,7 @@ export async function startDeployer(lab: SharedLab): Promise<DeployerProcess> {
     env: {
       ...labEnvironment(lab.directory),
       ...settings(lab, port),
+      DOCKER_HOST: dockerHost,
     },
     stdio: ['ignore', log, 'inherit'],
   })
@@ -56,8 +69,8 @@ export async function startDeployer(lab: SharedLab): Promise<DeployerProcess> {
   await waitFor('Deployer to listen', () => isListening(port))
   let deployments = 0
 
-  function connect(connections: number): Side {
-    const side = putSide(port, connections)
+  function connect(connections: number, options?: PutOptions): Side {
+    const side = putSide(port, connections, options)
     async function deploy(service: string, image: string): Promise<void> {
       await side.deploy(service, image)
       deployments += 1
@@ -79,7 +92,15 @@ export async function startDeployer(lab: SharedLab): Promise<DeployerProcess> {
     }
   }
 
-  return { port, connect, deployments: () => deployments, memory, stop }
+  return {
+    port,
+    tube: tubeOf(port),
+    connect,
+    client: (connections) => authorizedClient(port, connections),
+    deployments: () => deployments,
+    memory,
+    stop,
+  }
 }
 
 /**
@@ -87,28 +108,44 @@ export async function startDeployer(lab: SharedLab): Promise<DeployerProcess> {
  *
  * @param port Where Deployer, or what stands in for it, listens.
  * @param connections How many connections to keep.
+ * @param options Whether to wait for the verdict.
  * @returns The side.
  */
-export function putSide(port: number, connections: number): Side {
-  const headers = { Authorization: TOKEN }
-  const client = createHttpClient({ target: { port }, connections, headers })
+export function putSide(port: number, connections: number, options: PutOptions = {}): Side {
+  const client = authorizedClient(port, connections)
+  const { waitSeconds } = options
+  const query = waitSeconds === undefined ? '' : `?wait=${waitSeconds}`
   async function deploy(service: string, image: string): Promise<void> {
-    const answer = await client.call('PUT', `/service/${service}`, JSON.stringify({ image }))
+    const answer = await client.call(
+      'PUT',
+      `/service/${service}${query}`,
+      JSON.stringify({ image }),
+    )
     if (answer.status !== 200) throw new Error(`The deployment was refused: ${answer.text}`)
-    JSON.parse(answer.text)
+    const { verdict } = JSON.parse(answer.text)
+    if (waitSeconds !== undefined && verdict !== 'converged') {
+      throw new Error(`The deployment did not converge: ${answer.text}`)
+    }
   }
   return { deploy, close: client.close }
 }
 
-function settings({ engine, beanstalkd }: SharedLab, port: number): Record<string, string> {
+function authorizedClient(port: number, connections: number): HttpClient {
+  return createHttpClient({ target: { port }, connections, headers: { Authorization: TOKEN } })
+}
+
+function tubeOf(port: number): string {
+  return `bench-${port}`
+}
+
+function settings({ beanstalkd }: SharedLab, port: number): Record<string, string> {
   const template = Buffer.from('I just deployed {{.Artifact}} for {{.ServiceName}}')
   return {
     TOKEN,
-    DOCKER_HOST: engine.dockerHost,
     BIND: `127.0.0.1:${port}`,
     NOTIFY_FLAGS: JSON.stringify({
       addr: beanstalkd.address,
-      tube: TUBE,
+      tube: tubeOf(port),
       template: template.toString('base64'),
     }),
   }

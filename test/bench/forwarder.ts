@@ -1,4 +1,4 @@
-// The least that can stand between a caller and the engine: a plain HTTP server that makes the two
+// The least that can stand between a caller and the engine: a plain HTTP server that makes the same
 // engine calls, with no token, no log, no message and no care. What it costs, one more hop costs.
 
 import { createServer } from 'node:http'

@@ -1,42 +1,51 @@
-// The table of what was measured, with the limits, and the page that keeps it.
+// The tables of what was measured, with the limits, and the page that keeps them.
 
 import { arch, availableParallelism, cpus, type } from 'node:os'
 import type { SharedLab } from '../lab/lab.ts'
 
-/** One line of the table. */
+/** One line of a table. */
 export interface Row {
   readonly what: string
   readonly deployer: string
-  readonly bare?: string
+  readonly peer?: string
   readonly ratio?: number
   /** Missing when the row is for information. */
   readonly limit?: { readonly text: string; readonly holds: boolean }
 }
 
-const HEAD = ['What', 'Deployer', 'Bare', 'Ratio', 'Limit', 'Holds']
+/** A table. */
+export interface Section {
+  readonly title: string
+  /** What Deployer is held against. */
+  readonly peer: string
+  readonly rows: readonly Row[]
+  /** What the rows mean, in Markdown. */
+  readonly notes: string
+}
 
 /**
- * Writes the table in Markdown.
+ * Writes a table in Markdown.
  *
- * @param rows Its rows.
+ * @param section What it shows.
  * @returns The table, readable as it is.
  */
-export function formatTable(rows: readonly Row[]): string {
-  const cells = rows.map(({ what, deployer, bare = '', ratio, limit }) => [
+export function formatTable({ peer: name, rows }: Section): string {
+  const head = ['What', 'Deployer', name, 'Ratio', 'Limit', 'Holds']
+  const cells = rows.map(({ what, deployer, peer = '', ratio, limit }) => [
     what,
     deployer,
-    bare,
+    peer,
     ratio?.toFixed(2) ?? '',
     limit?.text ?? '',
     limit === undefined ? '' : limit.holds ? 'yes' : 'NO',
   ])
-  const widths = HEAD.map((head, column) =>
-    Math.max(head.length, ...cells.map((row) => row[column]?.length ?? 0)),
+  const widths = head.map((word, column) =>
+    Math.max(word.length, ...cells.map((row) => row[column]?.length ?? 0)),
   )
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
   const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`
-  return [line(HEAD), rule, ...cells.map(line)].join('\n')
+  return [line(head), rule, ...cells.map(line)].join('\n')
 }
 
 /**
@@ -57,31 +66,23 @@ export async function describeMachine(lab: SharedLab): Promise<string> {
 /**
  * Writes the page.
  *
- * @param table The table.
+ * @param sections What was measured.
  * @param machine Where and when it was measured.
  * @returns The text of `docs/performance.md`.
  */
-export function formatPage(table: string, machine: string): string {
+export function formatPage(sections: readonly Section[], machine: string): string {
+  const parts = sections.map(
+    (section) => `## ${section.title}\n\n${formatTable(section)}\n\n${section.notes}\n`,
+  )
   return `# Performance
 
-\`npm run bench\` measures this, as root on Debian or Ubuntu, in about three minutes, and fails when a
-limit does not hold; \`npm run bench -- --write\` writes this page.
+\`npm run bench\` measures this, as root on Debian or Ubuntu, in about seven minutes, and fails when a
+limit does not hold; \`npm run bench -- --only rollouts\` measures a part, and
+\`npm run bench -- --write\` writes this page.
 
-${table}
+Measured on ${machine}. Both sides take turns
+in one run, so that a noisy machine is noisy for both: the ratios hold elsewhere, the absolute
+figures do not.
 
-Measured on ${machine}.
-
-- *One at a time*: a \`PUT\` over one open connection, against the same engine calls (inspect, update)
-  made bare over one open connection to the engine's socket. The service has 0 replicas and goes
-  back and forth between two images. Deployer also puts a message on beanstalkd.
-- *The same through a plain forwarder*: what one more hop costs on that machine, with no token, no log
-  and no message; no gateway can do better.
-- *16 and 64 at once*: the same on as many services and connections, in deployments per second.
-- *Refused requests*: \`PUT\` with a wrong token over 32 open connections, against a Hono handler on
-  the same server that answers 401 without looking.
-- *Resident memory*: \`VmRSS\` of Deployer's process after the deployments; the peak is \`VmHWM\`.
-
-Both sides take turns in short blocks, in one run, so that a noisy machine is noisy for both: the
-ratios hold elsewhere, the absolute figures do not.
-`
+${parts.join('\n')}`
 }

@@ -1,59 +1,55 @@
-// `npm run bench`: what Deployer costs beside bare engine calls and a bare server.
+// `npm run bench`: what Deployer costs beside bare engine calls, Docker's own command line and a bare
+// server. `--only accepting,rollouts` measures a part; `--write` writes `docs/performance.md`.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Lab, raiseLab } from '../lab/lab.ts'
-import { startDeployer, TUBE } from './deployer-process.ts'
-import { createFleet } from './fleet.ts'
-import {
-  measureHop,
-  measureLatency,
-  measureMemory,
-  measureRefusals,
-  measureThroughput,
-  warmUp,
-} from './measurements.ts'
-import { describeMachine, formatPage, formatTable, type Row } from './report.ts'
+import { parseArgs } from 'node:util'
+import { raiseLab, type SharedLab } from '../lab/lab.ts'
+import { measureAccepting } from './accepting.ts'
+import { measureRefusals } from './refusals.ts'
+import { describeMachine, formatPage, formatTable, type Section } from './report.ts'
+import { measureRollouts } from './rollouts.ts'
+import { measureWaiting } from './waiting-callers.ts'
 
 const PAGE = join(import.meta.dirname, '../../docs/performance.md')
 
-async function measure(lab: Lab): Promise<readonly Row[]> {
-  const fleet = await createFleet(lab, 64)
-  const deployer = await startDeployer(lab)
-  const bench = { lab, deployer, fleet }
-  try {
-    await warmUp(bench)
-    const rows = [
-      ...(await measureLatency(bench)),
-      await measureHop(bench),
-      await measureThroughput(bench, 16),
-      await measureThroughput(bench, 64),
-      await measureMemory(bench, 2000),
-      await measureRefusals(bench),
-    ]
-    await checkMessages(lab, deployer.deployments())
-    return rows
-  } finally {
-    await deployer.stop()
-  }
+const MEASUREMENTS: Readonly<Record<string, (lab: SharedLab) => Promise<Section>>> = {
+  accepting: measureAccepting,
+  rollouts: measureRollouts,
+  waiting: measureWaiting,
+  refusals: measureRefusals,
 }
 
-/** Deployments that put no message would be cheaper than they are. */
-async function checkMessages(lab: Lab, expected: number): Promise<void> {
-  const messages = await lab.beanstalkd.countJobs(TUBE)
-  if (messages !== expected) {
-    throw new Error(`${expected} deployments put ${messages} messages on beanstalkd`)
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: Object.keys(MEASUREMENTS).join() },
+    write: { type: 'boolean', default: false },
+  },
+})
+const measurements = values.only.split(',').map((name) => {
+  const measure = MEASUREMENTS[name]
+  if (measure === undefined) {
+    throw new Error(`There is no "${name}": choose from ${Object.keys(MEASUREMENTS).join(', ')}`)
   }
+  return measure
+})
+if (values.write && measurements.length < Object.keys(MEASUREMENTS).length) {
+  throw new Error('The page holds all measurements: leave --only out')
 }
 
 console.log('Raising the lab …')
 const lab = await raiseLab({ log: console.log })
 try {
-  const rows = await measure(lab)
+  const sections: Section[] = []
+  for (const measure of measurements) {
+    const section = await measure(lab)
+    console.log(`\n${section.title}\n\n${formatTable(section)}`)
+    sections.push(section)
+  }
   const machine = await describeMachine(lab)
-  const table = formatTable(rows)
-  console.log(`\n${table}\n\n${machine}`)
-  if (process.argv.includes('--write')) await writeFile(PAGE, formatPage(table, machine))
+  console.log(`\n${machine}`)
+  if (values.write) await writeFile(PAGE, formatPage(sections, machine))
+  const rows = sections.flatMap((section) => section.rows)
   process.exitCode = rows.every(({ limit }) => limit?.holds ?? true) ? 0 : 1
 } finally {
   await lab.down()

@@ -1,0 +1,67 @@
+// A socket between a client and the engine that writes down each call, and changes none.
+
+import { once } from 'node:events'
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+
+/** A counting socket that listens. */
+export interface CountingSocket {
+  /** As `DOCKER_HOST`. */
+  readonly dockerHost: string
+  /** Forgets the calls so far. */
+  reset(): void
+  /** The calls since then: the method, and the path with its query, decoded. */
+  calls(): readonly string[]
+  close(): Promise<void>
+}
+
+/**
+ * Opens the socket.
+ *
+ * @param enginePath The engine's socket.
+ * @param path Where the new socket is to be.
+ * @returns The socket, ready for calls.
+ */
+export async function openCountingSocket(
+  enginePath: string,
+  path: string,
+): Promise<CountingSocket> {
+  const agent = new Agent({ keepAlive: true })
+  let calls: string[] = []
+
+  function forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    const { method = '', url = '', headers } = incoming
+    calls.push(`${method} ${decodeURIComponent(url)}`)
+    const target = { socketPath: enginePath, agent, method, path: url, headers }
+    const forwarded = request(target, (response) => {
+      outgoing.writeHead(response.statusCode ?? 502, response.rawHeaders)
+      // A stream of events may have no first event for a long time.
+      outgoing.flushHeaders()
+      response.pipe(outgoing)
+      response.on('error', () => outgoing.destroy())
+    })
+    forwarded.on('error', () => outgoing.destroy())
+    outgoing.on('close', () => {
+      if (!outgoing.writableFinished) forwarded.destroy()
+    })
+    incoming.pipe(forwarded)
+  }
+
+  const server = createServer(forward).listen(path)
+  await once(server, 'listening')
+
+  async function close(): Promise<void> {
+    server.close()
+    server.closeAllConnections()
+    agent.destroy()
+    await once(server, 'close')
+  }
+
+  return {
+    dockerHost: `unix://${path}`,
+    reset() {
+      calls = []
+    },
+    calls: () => calls,
+    close,
+  }
+}

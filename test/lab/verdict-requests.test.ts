@@ -7,6 +7,7 @@ import {
   type LabDeployer,
   removeServices,
   runningImages,
+  settledBytes,
   startLabDeployer,
 } from './lab-deployer.ts'
 import { runProgram } from './processes.ts'
@@ -244,7 +245,7 @@ describe.concurrent('the same again', () => {
 describe.concurrent('asked for besides the image', () => {
   test('expect: another image is 409 with what runs; the right one, with or without its digest, is let pass', async () => {
     await create('expecting', ['--replicas=0'])
-    const { raw } = await inspectService(lab.engine, 'expecting')
+    const raw = await settledBytes(lab.engine, 'expecting')
     const refused = await deployer.put('expecting', { image: v2, expect: v3 })
     expect([refused.status, refused.body]).toMatchObject([
       409,
@@ -272,7 +273,7 @@ describe.concurrent('asked for besides the image', () => {
 
   test('dryRun: what would change, and nothing does', async () => {
     await create('dry')
-    const { raw } = await inspectService(lab.engine, 'dry')
+    const raw = await settledBytes(lab.engine, 'dry')
     const { status, body } = await deployer.put('dry?dryRun=true&wait=50', `${v2}`)
     expect([status, body]).toMatchObject([
       200,

@@ -76,7 +76,7 @@ export function formatPage(sections: readonly Section[], machine: string): strin
   )
   return `# Performance
 
-\`npm run bench\` measures this, as root on Debian or Ubuntu, in about seven minutes, and fails when a
+\`npm run bench\` measures this, as root on Debian or Ubuntu, in about six minutes, and fails when a
 limit does not hold; \`npm run bench -- --only rollouts\` measures a part, and
 \`npm run bench -- --write\` writes this page.
 

@@ -1,6 +1,6 @@
 // What a caller is told of a deployment, and with which status.
 
-import type { KnownDeployment } from './deployments.ts'
+import type { KnownDeployment } from './known-deployment.ts'
 import { DeployerError, type ProblemCode, problemResponse } from './problem.ts'
 import type { TaskEvidence, Verdict } from './verdict.ts'
 
@@ -30,19 +30,12 @@ export interface AnswerOptions {
   readonly warnings?: readonly string[]
 }
 
-/** How soon to ask again for a rollout that is under way; rollouts take seconds to minutes. */
+// How soon to ask again: the wait itself is the pause.
 const RETRY_AFTER_SECONDS = 1
 
-/**
- * Describes a deployment.
- *
- * @param known The deployment.
- * @param options What to call a rollout that is under way, and warnings.
- * @returns Its report.
- */
-export function report(
+function report(
   { id, deployment, ...course }: KnownDeployment,
-  { underWay, warnings = [] }: Pick<AnswerOptions, 'underWay' | 'warnings'>,
+  { underWay, warnings = [] }: AnswerOptions,
 ): DeploymentReport {
   const { service, serviceId, image, resolved, previous, startedAt } = deployment
   const outcome = course.outcome()

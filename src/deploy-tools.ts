@@ -1,7 +1,8 @@
 // What a deployer works with, put together from its options.
 
 import type { DeployTools } from './deploy.ts'
-import { createDeployments, type NamedDeployment } from './deployments.ts'
+import { createDeployments } from './deployments.ts'
+import type { NamedDeployment } from './known-deployment.ts'
 import { createNodeList } from './node-list.ts'
 import type { DeployerOptions } from './options.ts'
 import type { Logger } from './ports.ts'
@@ -25,8 +26,8 @@ export function createTools(
   const { rolloutTimeoutMs = THIRTY_MINUTES_MS, evidenceLogs = true } = options
   const events = createServiceEvents(swarm, signal)
   const nodes = createNodeList(swarm)
-  const watch = { swarm, events, nodes, evidenceLogs, rolloutTimeoutMs, signal }
-  const deployments = createDeployments(watch, logger)
+  const watch = { swarm, events, nodes, evidenceLogs, rolloutTimeoutMs, logger, signal }
+  const deployments = createDeployments(watch)
   let order = 0
   const nextOrder = (): number => {
     order += 1

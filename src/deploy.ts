@@ -1,9 +1,9 @@
 // The story of a deployment: find the service, check that it may be updated, resolve the image, wait
 // for the turn, write the next spec.
 
-import type { NamedDeployment } from './deployments.ts'
 import { digestOf } from './image-reference.ts'
 import { type Resolution, type ResolutionTools, resolveImage } from './image-resolution.ts'
+import type { NamedDeployment } from './known-deployment.ts'
 import type { NodeList } from './node-list.ts'
 import { hasSuitableNode, noSuitableNode } from './platforms.ts'
 import type { Service } from './ports.ts'

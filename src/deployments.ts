@@ -2,20 +2,11 @@
 
 import { type Deployment, deploymentId, parseDeploymentId } from './deployment.ts'
 import type { RecordEntry } from './deployment-record.ts'
-import type { Logger, Service } from './ports.ts'
+import { type KnownDeployment, settled } from './known-deployment.ts'
+import type { Service } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import { type RolloutWatch, type WatchTools, watchRollout } from './rollout-watch.ts'
 import type { Outcome } from './verdict.ts'
-
-/** A deployment with its ID and its course. */
-export interface KnownDeployment extends RolloutWatch {
-  readonly id: string
-  /** Whether this process, or the service's own record, vouches for it: an ID can be made up. */
-  readonly isVouchedFor: boolean
-}
-
-/** A deployment by name: whoever keeps one keeps nothing of what was seen of the swarm. */
-export type NamedDeployment = Pick<KnownDeployment, 'id' | 'deployment'>
 
 /** All that is known of deployments. */
 export interface Deployments {
@@ -91,12 +82,11 @@ const KEEP_ENDED_MS = 24 * 60 * 60 * 1000
 /**
  * Makes the memory for deployments.
  *
- * @param tools What watches work with.
- * @param logger Gets a line for each end.
+ * @param tools What watches work with; their logger also gets a line for each end.
  * @returns The memory, empty. It forgets those that ended a day ago, and the oldest
  *   that have ended when there are more than a thousand.
  */
-export function createDeployments(tools: WatchTools, logger: Logger): Deployments {
+export function createDeployments(tools: WatchTools): Deployments {
   const known = new Map<string, KnownDeployment>()
   const byService = new Map<string, Set<KnownDeployment>>()
   const visitors = new Map<string, number>()
@@ -130,9 +120,10 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
     const { deployment } = watch
     const entry = remember({ ...watch, id: deploymentId(deployment), isVouchedFor })
     void entry.ended.then((outcome) => {
-      if (known.get(entry.id) === entry) {
+      const latest = known.get(entry.id)
+      if (latest?.ended === entry.ended) {
         // All that was seen of the swarm goes with the watch.
-        remember(settled(deployment, outcome, isVouchedFor))
+        remember(settled(deployment, outcome, latest.isVouchedFor))
       }
       forgetOld()
       logEnd(entry, outcome)
@@ -145,7 +136,7 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
     const { verdict, endedAt, message } = outcome
     const isGood = verdict === 'converged' || verdict === 'unchanged'
     const fields = { service, serviceId, image, resolved, verdict, startedAt, endedAt }
-    logger[isGood ? 'info' : 'warn'](
+    tools.logger[isGood ? 'info' : 'warn'](
       { ...fields, ...(message === undefined ? {} : { reason: message }), deploymentId: id },
       'deployment ended',
     )
@@ -195,7 +186,8 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
       const entry = known.get(deploymentId(watch.deployment))
       if (entry !== undefined && entry.outcome() === undefined) {
         watch.stop()
-        return entry
+        // Whoever only asked for it by its ID must not end it any more.
+        return entry.isVouchedFor ? entry : remember({ ...entry, isVouchedFor: true })
       }
       return know(watch, true)
     },
@@ -254,21 +246,4 @@ export function createDeployments(tools: WatchTools, logger: Logger): Deployment
 const REASONS = {
   unchanged: 'The service had this very image already',
   superseded: 'A later request was written first',
-}
-
-function settled(deployment: Deployment, outcome: Outcome, isVouchedFor: boolean): KnownDeployment {
-  const { message = '' } = outcome
-  const seen = { service: undefined, tasks: undefined, nodes: undefined, fault: undefined }
-  return {
-    id: deploymentId(deployment),
-    deployment,
-    isVouchedFor,
-    ended: Promise.resolve(outcome),
-    looked: Promise.resolve(),
-    outcome: () => outcome,
-    standing: () => ({ message, seen }),
-    follow: () => () => {},
-    end() {},
-    stop() {},
-  }
 }

@@ -1,7 +1,7 @@
 // Telling the notifier of a deployment, without any harm to the deployment.
 
 import type { Context } from 'hono'
-import type { NamedDeployment } from './deployments.ts'
+import type { NamedDeployment } from './known-deployment.ts'
 import type { DeploymentEvent, Logger, Notifier } from './ports.ts'
 
 /**

@@ -6,7 +6,7 @@ import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import { onAbort } from './abort.ts'
 import { answer, type DeploymentReport } from './answer.ts'
 import { createBell } from './bell.ts'
-import type { KnownDeployment } from './deployments.ts'
+import type { KnownDeployment } from './known-deployment.ts'
 import { type TaskState, taskStates } from './task-states.ts'
 
 /** How a rollout is streamed. */

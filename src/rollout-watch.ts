@@ -6,7 +6,7 @@ import type { Deployment } from './deployment.ts'
 import { createInbox } from './event-inbox.ts'
 import { type End, judgeDeployment } from './judgement.ts'
 import type { NodeList } from './node-list.ts'
-import type { Service, Swarm } from './ports.ts'
+import type { Logger, Service, Swarm } from './ports.ts'
 import type { ServiceEvents } from './service-events.ts'
 import { createServiceSight, type Seen } from './service-sight.ts'
 import { allowsUpdates } from './service-spec.ts'
@@ -22,6 +22,8 @@ export interface WatchTools {
   readonly evidenceLogs: boolean
   /** How long a rollout may take, in milliseconds. */
   readonly rolloutTimeoutMs: number
+  /** Is told of faults of Deployer's own. */
+  readonly logger: Logger
   /** Ends the watch without a verdict. */
   readonly signal: AbortSignal
 }
@@ -192,7 +194,8 @@ export function watchRollout(
 
   run().catch((error) => {
     // The judge must not fail; if it does, callers are not to wait for ever, nor the process to end.
-    end('unknown', `Deployer itself failed at judging the rollout: ${String(error)}`)
+    tools.logger.error({ err: error, service: deployment.service }, 'rollout not judged')
+    end('unknown', 'Deployer itself failed at judging the rollout; its log says why')
   })
 
   return {

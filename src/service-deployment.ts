@@ -71,7 +71,7 @@ export function markedDeployment({ mark, image }: Wish, service: Service): Deplo
 }
 
 /** What a deployment is made of. */
-export interface Intent {
+export interface DeploymentParts {
   readonly wish: Wish
   readonly change: Change
   /** The time, in milliseconds since 1970. */
@@ -83,11 +83,13 @@ export interface Intent {
  * The deployment that a write makes, or would have made.
  *
  * @param service The service as it is before.
- * @param intent What is written.
+ * @param parts What is written, and when.
  * @returns The deployment.
  */
-export function newDeployment({ ID, Version, Spec }: Service, intent: Intent): Deployment {
-  const { wish, change, nowMs, unwritten } = intent
+export function newDeployment(
+  { ID, Version, Spec }: Service,
+  { wish, change, nowMs, unwritten }: DeploymentParts,
+): Deployment {
   const { ForceUpdate = 0 } = Spec.TaskTemplate
   return {
     service: Spec.Name,

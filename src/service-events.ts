@@ -69,7 +69,7 @@ export function createServiceEvents(swarm: Swarm, signal: AbortSignal): ServiceE
   async function run(controller: AbortController): Promise<void> {
     let sinceMs: number | undefined
     let pauseMs = FIRST_PAUSE_MS
-    let openedAt = Number.POSITIVE_INFINITY
+    let openedAt = 0
     const opened = (): void => {
       openedAt = Date.now()
       for (const listener of [...listeners.values()].flatMap((set) => [...set])) {

@@ -1,7 +1,7 @@
 // What this process knows of a service: the service as it was read last, its tasks, or why not.
 
 import type { NodeList } from './node-list.ts'
-import type { Service, ServiceEvent, Swarm } from './ports.ts'
+import type { Logger, Service, ServiceEvent, Swarm } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import type { Node, Task } from './swarm-types.ts'
 
@@ -26,9 +26,9 @@ export interface ServiceSight {
    * Reads the service.
    *
    * @param withTasks Whether to read its tasks, and the nodes, too.
-   * @returns What was seen; a failure is part of that.
+   * @returns Nothing, once what was seen is there; a failure is part of that.
    */
-  look(withTasks: boolean): Promise<Seen>
+  look(withTasks: boolean): Promise<void>
   /**
    * Takes an event's word for it that the engine has begun its update.
    *
@@ -37,25 +37,33 @@ export interface ServiceSight {
   begun(event: ServiceEvent): void
 }
 
+/** What a look takes. */
+export interface SightTools {
+  readonly swarm: Swarm
+  readonly nodes: NodeList
+  readonly logger: Logger
+}
+
 const NODES_MAX_AGE_MS = 2000
 
 /**
  * Opens the eyes on a service.
  *
  * @param serviceId The service's full ID.
- * @param tools The swarm and its nodes.
+ * @param tools The swarm, its nodes, and who is told of faults of Deployer's own.
  * @param known The service, when it has just been read or written.
  * @returns The sight; nothing is read yet.
  */
 export function createServiceSight(
   serviceId: string,
-  { swarm, nodes: nodeList }: { readonly swarm: Swarm; readonly nodes: NodeList },
+  tools: SightTools,
   known: Service | undefined,
 ): ServiceSight {
+  const { swarm, nodes: nodeList, logger } = tools
   let seen: Seen = { service: known, tasks: undefined, nodes: undefined, fault: undefined }
   let faultsInARow = 0
 
-  async function look(withTasks: boolean): Promise<Seen> {
+  async function look(withTasks: boolean): Promise<void> {
     try {
       const [service, tasks, nodes] = await Promise.all([
         swarm.inspectService(serviceId),
@@ -65,10 +73,19 @@ export function createServiceSight(
       seen = { service, tasks, nodes, fault: undefined }
       faultsInARow = 0
     } catch (error) {
-      seen = { ...seen, fault: asDeployerError(error) }
+      seen = { ...seen, fault: faultOf(error) }
       faultsInARow += 1
     }
-    return seen
+  }
+
+  /** What a swarm throws that is no DeployerError is a fault of its adapter. */
+  function faultOf(error: unknown): DeployerError {
+    if (error instanceof DeployerError) {
+      return error
+    }
+    logger.error({ err: error, serviceId }, 'service not looked at')
+    const message = 'Cannot look at the service: Deployer itself failed; its log says why'
+    return new DeployerError('internal-error', message, { cause: error })
   }
 
   return {
@@ -82,12 +99,4 @@ export function createServiceSight(
       seen = { service, tasks: undefined, nodes: undefined, fault: undefined }
     },
   }
-}
-
-function asDeployerError(error: unknown): DeployerError {
-  return error instanceof DeployerError
-    ? error
-    : new DeployerError('internal-error', 'Cannot look at the service: Deployer itself failed', {
-        cause: error,
-      })
 }

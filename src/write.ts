@@ -1,7 +1,8 @@
 // Writing a service: over the spec that is there now, once, and never blindly again.
 
-import { type RecordEntry, readRecord, withRecord, writerOf } from './deployment-record.ts'
-import type { Deployments, KnownDeployment } from './deployments.ts'
+import { type RecordEntry, withRecord, writerOf } from './deployment-record.ts'
+import type { Deployments } from './deployments.ts'
+import type { KnownDeployment } from './known-deployment.ts'
 import type { Service, ServiceSpec, Swarm, UpdateOutcome } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import { checkExpected, findUpdatable } from './service-access.ts'
@@ -114,14 +115,9 @@ async function updateOrLook(
     return await swarm.updateService(current, next, credentials)
   } catch (error) {
     const now = await swarm.inspectService(current.ID).catch(() => undefined)
-    const [ours] = readRecord(next)
-    const [newest] = now === undefined ? [] : readRecord(now.Spec)
-    const isOurs =
-      newest?.versionIndex === ours?.versionIndex &&
-      newest?.startedAt === ours?.startedAt &&
-      now !== undefined &&
-      currentImage(now.Spec) === currentImage(next)
-    if (isOurs) {
+    const writer = now && writerOf(now.Spec)
+    const ours = writerOf(next)
+    if (writer?.versionIndex === ours?.versionIndex && writer?.startedAt === ours?.startedAt) {
       return 'updated'
     }
     throw error

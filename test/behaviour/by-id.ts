@@ -3,7 +3,14 @@
 import { equal } from '../support/equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
-import { type Answer, type Case, createHarness, type Harness, until } from './harness.ts'
+import {
+  type Answer,
+  type Case,
+  countCalls,
+  createHarness,
+  type Harness,
+  until,
+} from './harness.ts'
 
 interface Elsewhere {
   readonly name: string
@@ -395,6 +402,25 @@ export const byId: readonly Case[] = [
       equal((await second.put('blog', { image: 'me/app:v3' })).status, 200)
       release()
       equal((await asked).body.verdict, 'converged')
+    },
+  },
+  {
+    name: 'a deployment that a request has joined goes on when the one who asked by its ID hangs up',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').begin()
+      const second = createHarness({ swarm: first.swarm })
+      const hangUp = new AbortController()
+      const asked = second.get(`${location}?wait=50`, { signal: hangUp.signal })
+      await until(() => countCalls(first.swarm, 'tasks') > 0)
+      const joined = await second.put('blog')
+      equal(`/deployments/${joined.body.deploymentId}`, location)
+      hangUp.abort()
+      await asked
+      first.swarm.rollout('blog').complete()
+      await until(() => second.logger.lines.some(({ verdict }) => verdict === 'converged'))
     },
   },
   {

@@ -118,6 +118,25 @@ export const waiting: readonly Case[] = [
     },
   },
   {
+    name: 'what a swarm throws that it should not is logged and not told, and the verdict comes all the same',
+    async run() {
+      const { swarm, begin, get, logger } = createHarness()
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog')
+      swarm.failure = new TypeError('a bug of the adapter')
+      rollout.complete()
+      const fault = { level: 'error', message: 'service not looked at' }
+      await until(() => logger.lines.some(({ message }) => message === fault.message))
+      const lines = logger.lines.filter(({ message }) => message === fault.message)
+      equal([lines[0]?.level, lines[0]?.err instanceof TypeError], [fault.level, true])
+      const id = logger.lines[0]?.deploymentId
+      const told = await get(`/deployments/${id}`)
+      equal([told.body.verdict, JSON.stringify(told.body).includes('bug')], ['pending', false])
+      swarm.failure = undefined
+      equal((await answer).body.verdict, 'converged')
+    },
+  },
+  {
     name: 'an accepted deployment is in the log while its caller still waits',
     async run() {
       const { swarm, begin, logger } = createHarness()

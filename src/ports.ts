@@ -1,6 +1,7 @@
 // Where Deployer meets the world: the least that it needs of a swarm, a notifier, a renderer and a
 // logger. Docker's own data keeps Docker's own names.
 
+import type { DeploymentEvent, DeploymentEventName } from './deployment-event.ts'
 import type { Node, Platform, Task, WatchedService, WatchedSpec } from './swarm-types.ts'
 
 /**
@@ -180,32 +181,93 @@ export interface Swarm {
  */
 export type RegistryAuthStore = (domain: string) => string | undefined
 
-/** Something that happened and that people want to hear of. */
-export interface DeploymentEvent {
-  /** `accepted`: the engine took the update, or the service had that image already. */
-  readonly event: 'accepted'
-  /** The service's name. */
-  readonly service: string
-  /** The service's full ID. */
-  readonly serviceId: string
-  /** The image exactly as the caller sent it. */
-  readonly image: string
-  /** The image that the spec named before. */
-  readonly previous: string
-}
-
 /**
- * Tells people of an event. It may take its time: nobody waits for it. A rejection is logged and
- * changes nothing for the deployment.
+ * Tells people of an event. It resolves once the event is delivered, or safe with somebody who
+ * delivers it, and may take its time: no caller waits for it. A rejection is logged, with the event,
+ * and changes nothing for the deployment. The events of a service come in order.
  */
 export type Notifier = (event: DeploymentEvent) => void | Promise<void>
+
+/** A record that a {@link Spool} kept. */
+export interface SpooledRecord {
+  readonly key: string
+  /** What was put, as JSON has it. */
+  readonly value: unknown
+}
+
+/** Keeps records until they are removed, so that they outlive the process. */
+export interface Spool {
+  /**
+   * Keeps a record, instead of the one that the key had. Puts and removes of a key take effect in
+   * the order of the calls.
+   *
+   * @param key 1 to 120 letters, digits, `_` and `-`.
+   * @param value What JSON can hold.
+   * @returns Nothing, once the record would outlive a crash, or cannot: it never rejects, for what
+   *   does not last must not fail a deployment.
+   */
+  put(key: string, value: unknown): Promise<void>
+  /**
+   * Removes a record; one that is not there is none. A removal may be lost in a crash. It never
+   * rejects.
+   */
+  remove(key: string): Promise<void>
+  /**
+   * Reads what an earlier process left; it never rejects.
+   *
+   * @returns The records in the order of their keys, without those that cannot be read.
+   */
+  read(): Promise<readonly SpooledRecord[]>
+}
+
+/** Where messages go. */
+export interface Destination {
+  /** Names it in logs and counts; no other destination's, and nothing secret. */
+  readonly name: string
+  /** What it is told of. */
+  readonly events: readonly DeploymentEventName[]
+  /**
+   * Tries once to deliver an event.
+   *
+   * @param event The event.
+   * @param signal Ends the try.
+   * @returns Nothing, once the other side has taken it.
+   * @throws DeliveryFault that tells whether and when to try again; whatever else is thrown is tried
+   *   again.
+   */
+  deliver(event: DeploymentEvent, signal: AbortSignal): Promise<void>
+  /** Ends connections that are kept. */
+  close?(): void
+}
 
 /** What a message template can name, under the names that templates use. */
 export interface MessageData {
   /** The image exactly as the caller sent it. */
   readonly Artifact: string
+  /** Who asked for it. */
+  readonly Caller: string
+  readonly DeploymentID: string
+  /** `sha256:…`, or empty. */
+  readonly Digest: string
+  /** How long it took, as Go prints a time.Duration: `1m12.4s`; empty until the end. */
+  readonly Duration: string
+  /** RFC 3339; empty until the end. */
+  readonly EndedAt: string
+  /** Why it did not end well, in one line; empty where it did. */
+  readonly Error: string
+  /** `accepted`, `converged`, `rolled-back` and so on. */
+  readonly Event: DeploymentEventName
+  /** The same however often the message comes. */
+  readonly MessageID: string
+  /** What the caller sent along: `{{.Meta.commit}}`. */
+  readonly Meta: Readonly<Record<string, string>>
+  /** The image that the service had before. */
+  readonly Previous: string
+  readonly ServiceID: string
   /** The service's name. */
   readonly ServiceName: string
+  /** RFC 3339. */
+  readonly StartedAt: string
 }
 
 /** A compiled message template. */

@@ -6,11 +6,11 @@ import { answer } from './answer.ts'
 import { bearer } from './auth.ts'
 import { deploy, plan } from './deploy.ts'
 import { createTools } from './deploy-tools.ts'
-import type { Deployment } from './deployment.ts'
+import { newMessageId } from './deployment-event.ts'
 import { dryRunReport } from './dry-run.ts'
 import { createIdempotencyKeys, requestMark } from './idempotency.ts'
+import { keepAlive } from './keep-alive.ts'
 import type { KnownDeployment } from './known-deployment.ts'
-import { notifyAccepted } from './notify.ts'
 import { checkOptions, type DeployerOptions } from './options.ts'
 import type { Logger } from './ports.ts'
 import { DeployerError, httpProblemResponse, problemResponse } from './problem.ts'
@@ -58,11 +58,10 @@ const SILENT: Logger = { info() {}, warn() {}, error() {} }
  */
 export function createDeployer(options: DeployerOptions): Hono {
   checkOptions(options)
-  const { token, swarm, notifier, logger = SILENT, basePath } = options
+  const { token, swarm, logger = SILENT, basePath } = options
   const signal = options.signal ?? new AbortController().signal
   const tools = createTools(options, { logger, signal })
   const keys = createIdempotencyKeys<Begun>()
-  const announced = new WeakSet<Deployment>()
   const app = new Hono()
   const authorized = bearer(token, unauthorizedLog(logger, serviceName))
 
@@ -74,28 +73,22 @@ export function createDeployer(options: DeployerOptions): Hono {
     const body = await readWishBody(c)
     const service = serviceName(c)
     c.var.logFields.image = body.image?.given ?? ''
-    const wish = { service, registryAuth, ...body }
+    const { metadata, ...wanted } = body
+    const origin = { messageId: newMessageId(), caller: c.var.caller, metadata }
+    const wish = { service, registryAuth, origin, ...wanted }
     if (isDryRun) {
       c.var.logFields.dryRun = true
       return c.json(dryRunReport(wish, await plan(wish, tools).catch(rethrow)))
     }
     const begin = async (mark?: string): Promise<Begun> => {
-      const accepted = await deploy({ ...wish, mark }, tools).catch(rethrow)
-      const { deployment, isRepeated, warnings } = accepted
-      const isSuperseded = deployment.deployment.unwritten === 'superseded'
-      const isNews = !isRepeated && !isSuperseded && !announced.has(deployment.deployment)
-      announced.add(deployment.deployment)
-      if (notifier !== undefined && isNews) {
-        notifyAccepted(c, deployment, { notifier, logger })
-      }
+      const { deployment, warnings } = await deploy({ ...wish, mark }, tools).catch(rethrow)
       return { id: deployment.id, warnings }
     }
     const { image, expect, force } = body
     const request = [image?.given, expect?.given, force]
     const mark = key === undefined ? undefined : await requestMark(key, request)
-    const { id, warnings } = await (mark === undefined
-      ? begin()
-      : keys.once(service, mark, () => begin(mark)))
+    const begun = mark === undefined ? begin() : keys.once(service, mark, () => begin(mark))
+    const { id, warnings } = await begun.finally(() => keepAlive(c, tools.announcer.idle()))
     const known = tools.deployments.find(id)
     c.var.logAccepted(logFields(known))
     return told(c, known, { waitMs, warnings, underWay: 'accepted' })

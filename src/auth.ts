@@ -5,6 +5,17 @@ import { DeployerError, problemAnswer } from './problem.ts'
 
 const REMEDY = 'send the header "Authorization: Bearer <token>"'
 
+// There is one token, and whoever has it is the same to Deployer.
+const CALLER = 'token'
+
+/** What {@link bearer} puts on the context. */
+export interface AuthEnv {
+  Variables: {
+    /** The name of what the caller showed. */
+    caller: string
+  }
+}
+
 /**
  * Middleware that asks for one token. The header may hold the bare token, as callers of the Go
  * program send it, or `Bearer` and the token (RFC 6750 section 2.1).
@@ -17,7 +28,7 @@ const REMEDY = 'send the header "Authorization: Bearer <token>"'
 export function bearer(
   token: string,
   onRefusal: (c: Context, error: DeployerError) => void,
-): MiddlewareHandler {
+): MiddlewareHandler<AuthEnv> {
   const expected = headerBytes(token)
   const missing = refusal('missing-token', `Cannot let a request in without a token: ${REMEDY}`)
   const invalid = refusal(
@@ -29,6 +40,7 @@ export function bearer(
     const isBare = isEqual(header, expected)
     const isBearer = isEqual(header.replace(/^Bearer +/i, ''), expected)
     if (isBare || isBearer) {
+      c.set('caller', CALLER)
       return next()
     }
     const { error, answer } = header === '' ? missing : invalid

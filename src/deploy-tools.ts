@@ -1,5 +1,6 @@
 // What a deployer works with, put together from its options.
 
+import { createAnnouncer } from './announcer.ts'
 import type { DeployTools } from './deploy.ts'
 import { createDeployments } from './deployments.ts'
 import type { NamedDeployment } from './known-deployment.ts'
@@ -22,17 +23,21 @@ export function createTools(
   options: DeployerOptions,
   { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): DeployTools {
-  const { swarm, resolveImage = 'auto', registryAuth = () => undefined } = options
+  const { swarm, notifier, spool, resolveImage = 'auto', registryAuth = () => undefined } = options
   const { rolloutTimeoutMs = THIRTY_MINUTES_MS, evidenceLogs = true } = options
   const events = createServiceEvents(swarm, signal)
   const nodes = createNodeList(swarm)
   const watch = { swarm, events, nodes, evidenceLogs, rolloutTimeoutMs, logger, signal }
   const deployments = createDeployments(watch)
+  const announcer = createAnnouncer({ notifier, spool, swarm, deployments, logger, signal })
   let order = 0
   const nextOrder = (): number => {
     order += 1
     return order
   }
   const queue = createWriteQueue<NamedDeployment>()
-  return { swarm, resolveImage, registryAuth, events, nodes, deployments, queue, nextOrder }
+  return {
+    ...{ swarm, resolveImage, registryAuth, events, nodes },
+    ...{ deployments, announcer, queue, nextOrder },
+  }
 }

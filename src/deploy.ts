@@ -7,6 +7,7 @@ import type { NamedDeployment } from './known-deployment.ts'
 import type { NodeList } from './node-list.ts'
 import { hasSuitableNode, noSuitableNode } from './platforms.ts'
 import type { Service } from './ports.ts'
+import { DeployerError, type ProblemCode } from './problem.ts'
 import { checkExpected, findUpdatable, updatableImage } from './service-access.ts'
 import { markedDeployment, newDeployment } from './service-deployment.ts'
 import type { ServiceEvents } from './service-events.ts'
@@ -27,8 +28,6 @@ export interface DeployTools extends ResolutionTools, WriteTools {
 /** An accepted deployment. */
 export interface Accepted {
   readonly deployment: NamedDeployment
-  /** Whether the request came before, with the same idempotency key, to another process. */
-  readonly isRepeated: boolean
   /** What the caller should know. */
   readonly warnings: readonly string[]
 }
@@ -43,11 +42,21 @@ export interface Plan {
   readonly warnings: readonly string[]
 }
 
+// What the caller can mend; an engine or a registry that is away turns nobody away.
+const REFUSALS: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
+  'service-not-found',
+  'updates-not-allowed',
+  'unsupported-service',
+  'image-mismatch',
+  'image-not-found',
+  'image-not-readable',
+  'no-suitable-node',
+])
 // Nodes come and go; one that can run the image is looked for anew before a deployment is refused.
 const NODES_MAX_AGE_MS = 60_000
 
 /**
- * Updates a service to an image.
+ * Updates a service to an image, and has it told.
  *
  * @param wish Which service, which image.
  * @param tools The swarm that has the service, and what is known of it.
@@ -56,6 +65,20 @@ const NODES_MAX_AGE_MS = 60_000
  *   and what {@link write} throws.
  */
 export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> {
+  try {
+    return await accept(wish, tools)
+  } catch (error) {
+    if (error instanceof DeployerError && REFUSALS.has(error.code)) {
+      const { service, image, origin } = wish
+      const named = { service: service.slice(0, 100), image: image?.given ?? '' }
+      const nowMs = tools.swarm.now()
+      await tools.announcer.refuse({ ...named, reason: error.message, nowMs, origin })
+    }
+    throw error
+  }
+}
+
+async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
   const order = tools.nextOrder()
   const service = await findUpdatable(wish, tools.swarm)
   tools.events.prepare()
@@ -64,7 +87,7 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
     const watch = tools.deployments.look(marked)
     await watch.looked
     const deployment = tools.deployments.adopt(watch)
-    return { deployment, isRepeated: true, warnings: [] }
+    return { deployment, warnings: [] }
   }
   const { change, registryAuth, warnings } = await planFor(service, wish, tools)
   const turn = await tools.queue.enter(service.ID, {
@@ -72,7 +95,9 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
     key: JSON.stringify([wish.image && change.image, change.force, wish.expect?.given]),
     write: async (hasWaited) => {
       const read = hasWaited ? undefined : service
-      const { id, deployment } = await write({ wish, change, registryAuth }, read, tools)
+      const known = await write({ wish, change, registryAuth }, read, tools)
+      await tools.announcer.accept(known, wish.origin)
+      const { id, deployment } = known
       return { id, deployment }
     },
   })
@@ -81,7 +106,6 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
       turn.value.deployment.unwritten === 'unchanged' && digestOf(change.image) === null
     return {
       deployment: turn.value,
-      isRepeated: false,
       warnings: isGuess ? [...warnings, notPinned(change.image)] : warnings,
     }
   }
@@ -92,7 +116,8 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
   })
   const message = `A later request was written first: ${deployment.image}, deployment ${turn.by.id}`
   const kept = tools.deployments.keep(unwritten, message)
-  return { deployment: kept, isRepeated: false, warnings }
+  await tools.announcer.accept(kept, wish.origin)
+  return { deployment: kept, warnings }
 }
 
 /**

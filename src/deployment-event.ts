@@ -181,3 +181,57 @@ function oneLine(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim()
   return line.length > MAX_ERROR_LENGTH ? `${line.slice(0, MAX_ERROR_LENGTH - 1)}…` : line
 }
+
+/**
+ * Whether a value that was kept as JSON is an event.
+ *
+ * @param value Any JSON value.
+ * @returns True when it has all members of one.
+ */
+export function isDeploymentEvent(value: unknown): value is DeploymentEvent {
+  const { event, metadata, ...texts } = (value ?? {}) as Partial<DeploymentEvent>
+  return (
+    deploymentEventNames.some((name) => name === event) &&
+    isTexts(metadata) &&
+    isTexts(texts) &&
+    EVENT_TEXTS.every((member) => member in texts)
+  )
+}
+
+const EVENT_TEXTS = [
+  'id',
+  'service',
+  'serviceId',
+  'image',
+  'digest',
+  'previous',
+  'deploymentId',
+  'caller',
+  'error',
+  'startedAt',
+  'endedAt',
+] as const satisfies readonly (keyof DeploymentEvent)[]
+
+function isTexts(value: unknown): value is Readonly<Record<string, string>> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((text) => typeof text === 'string')
+  )
+}
+
+/**
+ * Whether a value that was kept as JSON tells who asked for a deployment.
+ *
+ * @param value Any JSON value.
+ * @returns True when it has all members of an {@link Origin}.
+ */
+export function isOrigin(value: unknown): value is Origin {
+  const { messageId, caller, metadata } = (value ?? {}) as Partial<Origin>
+  return (
+    typeof messageId === 'string' &&
+    /^[0-9a-f]{32}$/.test(messageId) &&
+    typeof caller === 'string' &&
+    isTexts(metadata)
+  )
+}

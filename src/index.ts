@@ -2,11 +2,19 @@
 
 export type { DeploymentReport } from './answer.ts'
 export { createDeployer } from './app.ts'
+export { DeliveryFault, type DeliveryFaultOptions } from './delivery-fault.ts'
+export type { DeliveryCounts, DeliveryLimits } from './delivery-queue.ts'
+export {
+  type DeploymentEvent,
+  type DeploymentEventName,
+  deploymentEventNames,
+} from './deployment-event.ts'
 export type { DryRunReport } from './dry-run.ts'
 export type { ResolveImage } from './image-resolution.ts'
 export type { DeployerOptions } from './options.ts'
+export { createOutbox, type Outbox, type OutboxOptions } from './outbox.ts'
 export type {
-  DeploymentEvent,
+  Destination,
   Logger,
   MessageData,
   Notifier,
@@ -18,6 +26,8 @@ export type {
   ServiceEvent,
   ServiceListener,
   ServiceSpec,
+  Spool,
+  SpooledRecord,
   Swarm,
   UpdateOutcome,
   WatchOptions,

@@ -2,7 +2,7 @@
 
 import { isHeaderValue } from './auth.ts'
 import type { ResolveImage } from './image-resolution.ts'
-import type { Logger, Notifier, RegistryAuthStore, Swarm } from './ports.ts'
+import type { Logger, Notifier, RegistryAuthStore, Spool, Swarm } from './ports.ts'
 
 /** What `createDeployer` is made of. */
 export interface DeployerOptions {
@@ -10,8 +10,16 @@ export interface DeployerOptions {
   readonly token: string
   /** The swarm whose services are updated. */
   readonly swarm: Swarm
-  /** Told of each accepted deployment, after the engine's answer. Default: nobody. */
+  /**
+   * Told of each deployment that is accepted, of its end, and of each request that is turned away.
+   * Default: nobody.
+   */
   readonly notifier?: Notifier
+  /**
+   * Keeps what is still to be told over a restart; nobody else writes to it. Default: a restart
+   * forgets it.
+   */
+  readonly spool?: Spool
   /**
    * Gets one line per request for a deployment, accepted or refused, and one for each verdict; of
    * requests with a wrong token at most 20 a second. Default: nothing is logged.
@@ -45,6 +53,7 @@ const SWARM_METHODS: readonly (keyof Swarm)[] = [
   'watchServices',
   'now',
 ]
+const SPOOL_METHODS: readonly (keyof Spool)[] = ['put', 'remove', 'read', 'isSafe']
 const RESOLVE_IMAGE: readonly (string | undefined)[] = [undefined, 'auto', 'require', 'never']
 // What a timer can take.
 const MAX_TIMEOUT_MS = 2_147_483_647
@@ -56,7 +65,7 @@ const MAX_TIMEOUT_MS = 2_147_483_647
  * @throws TypeError or RangeError that names the option, and what it must be.
  */
 export function checkOptions(options: DeployerOptions): void {
-  const { token, swarm, notifier, logger, registryAuth } = options
+  const { token, swarm, notifier, spool, logger, registryAuth } = options
   if (typeof token !== 'string' || token === '') {
     throw new TypeError('Cannot create a deployer without a token: set `token` to a string')
   }
@@ -73,6 +82,10 @@ export function checkOptions(options: DeployerOptions): void {
     if (value !== undefined && typeof value !== 'function') {
       throw new TypeError(`Cannot use \`${name}\`: it must be a function`)
     }
+  }
+  const missingOfSpool = SPOOL_METHODS.filter((method) => typeof spool?.[method] !== 'function')
+  if (spool !== undefined && missingOfSpool.length > 0) {
+    throw new TypeError(`Cannot use \`spool\`: it has no ${missingOfSpool.join(', ')}`)
   }
   const methods = [logger?.info, logger?.warn, logger?.error]
   if (logger !== undefined && methods.some((method) => typeof method !== 'function')) {

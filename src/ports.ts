@@ -218,6 +218,12 @@ export interface Spool {
    * @returns The records in the order of their keys, without those that cannot be read.
    */
   read(): Promise<readonly SpooledRecord[]>
+  /**
+   * Whether a record would outlive the process now.
+   *
+   * @param key The key of one that was put and not removed.
+   */
+  isSafe(key: string): boolean
 }
 
 /** Where messages go. */

@@ -4,11 +4,15 @@ import type { Context } from 'hono'
 import { bodyText, malformedBody } from './body.ts'
 import { parseDuration } from './duration.ts'
 import { type ImageReference, parseImageReference } from './image-reference.ts'
+import { readMetadata } from './metadata.ts'
 import { DeployerError } from './problem.ts'
 import type { Wish } from './wish.ts'
 
 /** The body of a deployment, checked. */
-export type WishBody = Pick<Wish, 'image' | 'expect' | 'force'>
+export type WishBody = Pick<Wish, 'image' | 'expect' | 'force'> & {
+  /** What the caller sent along. */
+  readonly metadata: Readonly<Record<string, string>>
+}
 
 const MAX_WAIT_MS = 60 * 60 * 1000
 const MAX_KEY_LENGTH = 255
@@ -24,7 +28,7 @@ const BASE64URL = /^[A-Za-z0-9_-]+={0,2}$/
  */
 export async function readWishBody(c: Context): Promise<WishBody> {
   const body = parseObject(await bodyText(c))
-  const { image, expect, force = false } = body
+  const { image, expect, force = false, metadata } = body
   if (typeof force !== 'boolean') {
     throw malformedBody('"force" is neither true nor false')
   }
@@ -35,6 +39,7 @@ export async function readWishBody(c: Context): Promise<WishBody> {
     image: readReference('image', image),
     expect: readReference('expect', expect),
     force,
+    metadata: readMetadata(metadata),
   }
 }
 

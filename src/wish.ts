@@ -1,5 +1,6 @@
 // What a caller wants of a service.
 
+import type { Origin } from './deployment-event.ts'
 import type { ImageReference } from './image-reference.ts'
 
 /** What a caller wants: that a service runs an image. */
@@ -16,4 +17,6 @@ export interface Wish {
   readonly registryAuth?: string | undefined
   /** A hash of the idempotency key, a dot, and one of the request. */
   readonly mark?: string | undefined
+  /** Who wants it, and what they sent along. */
+  readonly origin: Origin
 }

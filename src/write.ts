@@ -1,5 +1,6 @@
 // Writing a service: over the spec that is there now, once, and never blindly again.
 
+import type { Announcer, Intention } from './announcer.ts'
 import { type RecordEntry, withRecord, writerOf } from './deployment-record.ts'
 import type { Deployments } from './deployments.ts'
 import type { KnownDeployment } from './known-deployment.ts'
@@ -14,8 +15,8 @@ import type { Wish } from './wish.ts'
 const KEEP_TRYING_MS = 10_000
 const LONGEST_PAUSE_MS = 400
 
-/** What is written, and why. */
-export interface Intent {
+/** What is to be written, and why. */
+export interface WritePlan {
   readonly wish: Wish
   readonly change: Change
   /** What the nodes are to pull the image with. Secret. */
@@ -26,13 +27,14 @@ export interface Intent {
 export interface WriteTools {
   readonly swarm: Swarm
   readonly deployments: Deployments
+  readonly announcer: Announcer
 }
 
 /**
  * Writes over the newest spec of a service. When that changes under the write, it is read whole again
  * and the wish is applied anew, so that nobody's change is lost.
  *
- * @param intent What is to be written.
+ * @param plan What is to be written.
  * @param service The service as it was last read; undefined: it has surely changed since.
  * @param tools The swarm that has it.
  * @returns The deployment: a new one, or the one that wrote that very image before.
@@ -40,11 +42,11 @@ export interface WriteTools {
  *   10 s, `image-mismatch`, and whatever finding a service and the {@link Swarm} throw.
  */
 export async function write(
-  intent: Intent,
+  plan: WritePlan,
   service: Service | undefined,
   tools: WriteTools,
 ): Promise<KnownDeployment> {
-  const { wish, change } = intent
+  const { wish, change } = plan
   const giveUpAt = Date.now() + KEEP_TRYING_MS
   // A write over an old service is refused; that nothing is to be written has to be true now.
   const isOld = service === undefined || isWritten(service, change)
@@ -52,7 +54,7 @@ export async function write(
   for (let attempt = 1; ; attempt += 1) {
     checkExpected(current, wish)
     const act = isWritten(current, change) ? joinWritten : writeOver
-    const deployment = await act(current, intentOver(current, intent), tools)
+    const deployment = await act(current, planOver(current, plan), tools)
     if (deployment !== undefined) {
       return deployment
     }
@@ -69,15 +71,15 @@ export async function write(
 }
 
 /** Who names no image wants that of the service, which may be another one by now. */
-function intentOver({ Spec }: Service, intent: Intent): Intent {
-  const image = intent.wish.image === undefined ? currentImage(Spec) : undefined
-  return image === undefined ? intent : { ...intent, change: { ...intent.change, image } }
+function planOver({ Spec }: Service, plan: WritePlan): WritePlan {
+  const image = plan.wish.image === undefined ? currentImage(Spec) : undefined
+  return image === undefined ? plan : { ...plan, change: { ...plan.change, image } }
 }
 
 /** Undefined: somebody else changed the service, and nothing was written. */
 async function writeOver(
   current: Service,
-  { wish, change, registryAuth }: Intent,
+  { wish, change, registryAuth }: WritePlan,
   tools: WriteTools,
 ): Promise<KnownDeployment | undefined> {
   const endings = await endingsOf(current, tools)
@@ -89,15 +91,24 @@ async function writeOver(
     { versionIndex, startedAt, ...key },
     endings,
   )
-  if (
-    (await updateOrLook(current, Spec, { registryAuth, swarm: tools.swarm })) === 'out-of-sequence'
-  ) {
+  const intention = await tools.announcer.intend(deployment, wish.origin)
+  const update = { next: Spec, registryAuth, intention }
+  if ((await updateOrLook(current, update, tools.swarm)) === 'out-of-sequence') {
+    intention.dropped()
     return undefined
   }
   const { UpdateStatus: _, ...rest } = current
   const Version = { Index: current.Version.Index + 1 }
   const written = { ...rest, Version, Spec, PreviousSpec: current.Spec }
-  return tools.deployments.begin(deployment, written)
+  const known = tools.deployments.begin(deployment, written)
+  await intention.written(known)
+  return known
+}
+
+interface Update {
+  readonly next: ServiceSpec
+  readonly registryAuth: string | undefined
+  readonly intention: Intention
 }
 
 /**
@@ -107,8 +118,8 @@ async function writeOver(
  */
 async function updateOrLook(
   current: Service,
-  next: ServiceSpec,
-  { registryAuth, swarm }: Pick<Intent, 'registryAuth'> & Pick<WriteTools, 'swarm'>,
+  { next, registryAuth, intention }: Update,
+  swarm: Swarm,
 ): Promise<UpdateOutcome> {
   try {
     const credentials = registryAuth === undefined ? {} : { registryAuth }
@@ -119,6 +130,11 @@ async function updateOrLook(
     const ours = writerOf(next)
     if (writer?.versionIndex === ours?.versionIndex && writer?.startedAt === ours?.startedAt) {
       return 'updated'
+    }
+    if (now === undefined) {
+      intention.lost()
+    } else {
+      intention.dropped()
     }
     throw error
   }
@@ -156,7 +172,7 @@ async function endingsOf(
  */
 async function joinWritten(
   current: Service,
-  { wish, change }: Intent,
+  { wish, change }: WritePlan,
   { deployments, swarm }: WriteTools,
 ): Promise<KnownDeployment | undefined> {
   const nowMs = swarm.now()

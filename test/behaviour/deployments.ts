@@ -37,7 +37,12 @@ export const deployments: readonly Case[] = [
       equal(answer.headers.get('Location'), `/deployments/${deploymentId}`)
       equal(answer.headers.get('Content-Type'), 'application/json')
       equal(imageOf(swarm, 'blog'), pinned('me/blog:v1.12'))
-      equal(notifier.events, [{ event: 'accepted', ...deployment }])
+      equal(
+        notifier.accepted().map(({ service, serviceId, image, previous }) => ({
+          ...{ service, serviceId, image, previous },
+        })),
+        [deployment],
+      )
     },
   },
   ...NAMES.map((name) => ({
@@ -65,7 +70,7 @@ export const deployments: readonly Case[] = [
       const { status, body } = await put(ID)
       equal([status, body.service, body.serviceId], [200, 'blog', ID])
       equal(
-        notifier.events.map(({ service }) => service),
+        notifier.accepted().map(({ service }) => service),
         ['blog'],
       )
     },
@@ -123,7 +128,7 @@ export const deployments: readonly Case[] = [
         [],
       )
       equal(
-        notifier.events.map(({ image }) => image),
+        notifier.accepted().map(({ image }) => image),
         ['nginx'],
       )
     },
@@ -166,7 +171,7 @@ export const deployments: readonly Case[] = [
       equal((await put('blog', { image: 'me/app:v2' })).status, 200)
       equal(swarm.calls.slice(-2), ['update blog', `inspect ${ID}`])
       equal(swarm.calls.filter((call) => call === 'update blog').length, 1)
-      equal(notifier.events.length, 1)
+      equal(notifier.accepted().length, 1)
     },
   },
   {
@@ -182,7 +187,7 @@ export const deployments: readonly Case[] = [
           throw fault
         }
         equal((await put('blog', { image: 'me/app:v2' })).body.code, 'no-quorum')
-        equal(notifier.events, [])
+        equal(notifier.accepted(), [])
       }
     },
   },

@@ -56,7 +56,7 @@ export const embedding: readonly Case[] = [
         equal((await gateway.request('/two/service/shop', put('two'))).status, 200)
         equal((await gateway.request('/two/service/shop', put('one'))).status, 401)
         equal((await gateway.request('/one/service/shop', put('one'))).status, 404)
-        equal([one.notifier.events.length, two.notifier.events.length], [1, 1])
+        equal([one.notifier.accepted().length, two.notifier.accepted().length], [1, 1])
       },
     },
     {

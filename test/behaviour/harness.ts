@@ -103,9 +103,9 @@ export function createHarness({ signal, ...options }: HarnessOptions = {}): Harn
 
     async begin(name, init = {}) {
       swarm.onUpdate = 'none'
-      const told = notifier.events.length
+      const told = notifier.accepted().length
       const answer = put(name, { query: '?wait=50', ...init })
-      await until(() => notifier.events.length > told)
+      await until(() => notifier.accepted().length > told)
       return { answer, rollout: swarm.rollout(name) }
     },
   }
@@ -156,6 +156,11 @@ export async function until(holds: () => boolean): Promise<void> {
 /** An image as it is written into a spec. */
 export function pinned(image: string): string {
   return `${image}@${digestOf(image)}`
+}
+
+/** The digest that an image is pinned to. */
+export function digestOfPinned(image: string): string {
+  return digestOf(image)
 }
 
 /** The image that a service has. */

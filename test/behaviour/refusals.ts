@@ -105,7 +105,7 @@ export const refusals: readonly Case[] = [
       equal(body.type, `urn:problem-type:deployer:${code}`)
       equal([typeof body.title, typeof body.detail], ['string', 'string'])
       equal(headers.get('Content-Type'), 'application/problem+json')
-      equal([swarm.calls, notifier.events], [[], []])
+      equal([swarm.calls, notifier.accepted()], [[], []])
       equal(
         logger.lines.map(({ level, message, code }) => [level, message, code]),
         [['warn', 'deployment refused', code]],

@@ -6,10 +6,12 @@ import { embedding } from './embedding.ts'
 import { events } from './events.ts'
 import { type Case, stopHarnesses } from './harness.ts'
 import { idempotency } from './idempotency.ts'
+import { notifications } from './notifications.ts'
 import { progress } from './progress.ts'
 import { queue } from './queue.ts'
 import { refusals } from './refusals.ts'
 import { resolution } from './resolution.ts'
+import { restarts } from './restarts.ts'
 import { status } from './status.ts'
 import { verdicts } from './verdicts.ts'
 import { waiting } from './waiting.ts'
@@ -29,6 +31,8 @@ const cases: readonly Case[] = [
   ...events,
   ...progress,
   ...status,
+  ...notifications,
+  ...restarts,
 ]
 
 export const suite: readonly Case[] = cases.map(({ name, run }) => ({

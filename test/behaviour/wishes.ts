@@ -42,7 +42,7 @@ export const wishes: readonly Case[] = [
       if (!isMet) {
         equal([body.service, body.expected, body.running], ['blog', expect, running])
         equal(
-          [swarm.spec('blog').TaskTemplate.ContainerSpec, notifier.events],
+          [swarm.spec('blog').TaskTemplate.ContainerSpec, notifier.accepted()],
           [{ Image: running }, []],
         )
         equal([countCalls(swarm, 'resolve'), countCalls(swarm, 'update')], [0, 0])
@@ -150,7 +150,7 @@ export const wishes: readonly Case[] = [
         platforms: [{ Architecture: 'amd64', OS: 'linux' }],
         wouldUpdate: true,
       })
-      equal([swarm.service('blog'), notifier.events], [before, []])
+      equal([swarm.service('blog'), notifier.accepted()], [before, []])
       equal([countCalls(swarm, 'update'), headers.get('Location')], [0, null])
       equal(
         logger.lines.map(({ level, message, dryRun }) => [level, message, dryRun]),

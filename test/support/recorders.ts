@@ -1,16 +1,23 @@
 // Hand-written recording fakes for the notifier and the logger.
 
-import type { DeploymentEvent, Logger, Notifier } from '../../src/ports.ts'
+import type { DeploymentEvent } from '../../src/deployment-event.ts'
+import type { Logger, Notifier } from '../../src/ports.ts'
 
 export interface RecordingNotifier {
   readonly notify: Notifier
-  readonly events: DeploymentEvent[]
+  readonly events: readonly DeploymentEvent[]
+  /** Those of deployments that were accepted. */
+  accepted(): readonly DeploymentEvent[]
+  /** What was told of a service, in order, such as `accepted`, `converged`. */
+  told(service: string): readonly string[]
 }
 
 export function createRecordingNotifier(): RecordingNotifier {
   const events: DeploymentEvent[] = []
   return {
     events,
+    accepted: () => events.filter(({ event }) => event === 'accepted'),
+    told: (name) => events.filter(({ service }) => service === name).map(({ event }) => event),
     notify: (event) => {
       events.push(event)
     },

@@ -1,0 +1,109 @@
+// What is still to be told of deployments, kept over a restart.
+
+import { parseDeploymentId } from './deployment.ts'
+import {
+  type DeploymentEvent,
+  type DeploymentOrigin,
+  isDeploymentEvent,
+  isOrigin,
+} from './deployment-event.ts'
+import type { Logger, Spool, SpooledRecord } from './ports.ts'
+
+/** How far a deployment has come, and been told. */
+export type Stage =
+  /** It is about to be written, or its answer was lost: perhaps the engine has it. */
+  | 'intended'
+  /** The engine has it, or nothing was to be written; nothing was told so far. */
+  | 'accepted'
+  /** All but its end was told. */
+  | 'told'
+
+/** A deployment of which something is still to be told. */
+export interface DeploymentEntry extends DeploymentOrigin {
+  readonly stage: Stage
+}
+
+/** An event that is still to be told, and belongs to no deployment. */
+export interface EventEntry {
+  readonly event: DeploymentEvent
+}
+
+/** What the journal holds. */
+export type JournalEntry = DeploymentEntry | EventEntry
+
+/** The journal. */
+export interface Journal {
+  /** Keeps an entry, in place of that of the same deployment; resolves once it would last. */
+  put(entry: JournalEntry): Promise<void>
+  /** Forgets an entry: all is told. */
+  remove(entry: JournalEntry): void
+  /** What an earlier process left, oldest first. */
+  read(): Promise<readonly JournalEntry[]>
+  /** Whether an entry would outlive the process. */
+  isSafe(entry: JournalEntry): boolean
+}
+
+/**
+ * Makes a journal.
+ *
+ * @param spool Where it is kept; undefined: nothing lasts.
+ * @param logger Is told of what cannot be read.
+ * @returns The journal.
+ */
+export function createJournal(spool: Spool | undefined, logger: Logger): Journal {
+  return {
+    async put(entry) {
+      await spool?.put(keyOf(entry), recordOf(entry))
+    },
+
+    remove(entry) {
+      void spool?.remove(keyOf(entry))
+    },
+
+    isSafe: (entry) => spool?.isSafe(keyOf(entry)) === true,
+
+    async read() {
+      const records = (await spool?.read()) ?? []
+      return records.flatMap((record) => {
+        const entry = readEntry(record)
+        if (entry === undefined) {
+          logger.error({ key: record.key }, 'spooled deployment cannot be read')
+          void spool?.remove(record.key)
+        }
+        return entry ?? []
+      })
+    },
+  }
+}
+
+/** In the order of time, and no other's. */
+function keyOf(entry: JournalEntry): string {
+  const [startedAt, id] =
+    'event' in entry
+      ? [entry.event.startedAt, entry.event.id]
+      : [entry.deployment.startedAt, entry.origin.messageId]
+  return `${Date.parse(startedAt)}-${id}`
+}
+
+/** The ID holds all of a deployment. */
+function recordOf(entry: JournalEntry): object {
+  if ('event' in entry) {
+    return entry
+  }
+  const { stage, deploymentId, origin } = entry
+  return { stage, deploymentId, origin }
+}
+
+function readEntry({ value }: SpooledRecord): JournalEntry | undefined {
+  const { event, stage, deploymentId, origin } = (value ?? {}) as Partial<
+    EventEntry & DeploymentEntry
+  >
+  if (isDeploymentEvent(event)) {
+    return { event }
+  }
+  const deployment = typeof deploymentId === 'string' ? parseDeploymentId(deploymentId) : undefined
+  const isStage = stage === 'intended' || stage === 'accepted' || stage === 'told'
+  return deployment !== undefined && deploymentId !== undefined && isStage && isOrigin(origin)
+    ? { stage, deployment, deploymentId, origin }
+    : undefined
+}

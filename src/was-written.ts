@@ -1,0 +1,39 @@
+// Pure: whether a service shows that a deployment was written, when nobody heard the engine's answer.
+
+import type { Deployment } from './deployment.ts'
+import { readRecord } from './deployment-record.ts'
+import type { Service, ServiceSpec } from './ports.ts'
+
+// Between the clocks of two managers.
+const MAX_SKEW_MS = 60_000
+
+/**
+ * Tells whether the engine took a write.
+ *
+ * @param deployment The deployment that was to be written.
+ * @param service Its service, as it is now.
+ * @returns `unknown` where the write may have come and gone: a rollback takes Deployer's record
+ *   back, and so does whoever sets all labels anew.
+ */
+export function wasWritten(
+  deployment: Deployment,
+  { Version, Spec, PreviousSpec, UpdateStatus }: Service,
+): 'written' | 'not-written' | 'unknown' {
+  if (isRecorded(deployment, Spec) || (PreviousSpec && isRecorded(deployment, PreviousSpec))) {
+    return 'written'
+  }
+  if (Version.Index === deployment.versionIndex) {
+    return 'not-written'
+  }
+  const { State, StartedAt } = UpdateStatus ?? {}
+  const isRolledBack =
+    State?.startsWith('rollback') === true &&
+    Date.parse(StartedAt ?? '') > Date.parse(deployment.startedAt) - MAX_SKEW_MS
+  return isRolledBack || readRecord(Spec).length === 0 ? 'unknown' : 'not-written'
+}
+
+function isRecorded({ versionIndex, startedAt }: Deployment, spec: ServiceSpec): boolean {
+  return readRecord(spec).some(
+    (entry) => entry.versionIndex === versionIndex && entry.startedAt === startedAt,
+  )
+}

@@ -1,0 +1,349 @@
+// Behaviour of notifications: what is told of a deployment, to whoever waits or not.
+
+import type { DeploymentEvent } from '../../src/deployment-event.ts'
+import { DeployerError } from '../../src/problem.ts'
+import { equal } from '../support/equal.ts'
+import type { FakeRollout } from '../support/fake-rollout.ts'
+import type { FakeSwarm } from '../support/fake-swarm.ts'
+import {
+  type Case,
+  createHarness,
+  digestOfPinned,
+  holdUpdates,
+  pass,
+  pinned,
+  until,
+} from './harness.ts'
+
+interface Ending {
+  readonly name: string
+  readonly verdict: string
+  steer(rollout: FakeRollout, swarm: FakeSwarm): void
+}
+
+const ENDINGS: readonly Ending[] = [
+  { name: 'completes', verdict: 'converged', steer: (rollout) => rollout.complete() },
+  { name: 'is rolled back', verdict: 'rolled-back', steer: (rollout) => rollout.rollBack() },
+  { name: 'is paused', verdict: 'paused', steer: (rollout) => rollout.pause() },
+  { name: 'fails', verdict: 'failed', steer: (rollout) => rollout.failAndComplete() },
+  { name: 'is removed', verdict: 'removed', steer: (_, swarm) => swarm.remove('blog') },
+  {
+    name: 'is overwritten by somebody else',
+    verdict: 'superseded',
+    steer: (rollout) => {
+      rollout.begin()
+      rollout.rollBackByHand()
+    },
+  },
+]
+
+/** A body for `put`. */
+function wish(image: string, metadata: unknown): string {
+  return JSON.stringify({ image, metadata })
+}
+
+export const notifications: readonly Case[] = [
+  ...ENDINGS.flatMap(({ name, verdict, steer }) =>
+    ['', '?wait=50'].map((query) => ({
+      name: `a rollout that ${name} is told once as ${verdict}, ${query === '' ? 'though nobody waits' : 'to notifier and caller'}`,
+      async run() {
+        const { swarm, notifier, put } = createHarness()
+        swarm.addService('blog')
+        swarm.onUpdate = 'none'
+        const answer = put('blog', { query })
+        await until(() => notifier.told('blog').length === 1)
+        equal(notifier.told('blog'), ['accepted'])
+        steer(swarm.rollout('blog'), swarm)
+        await until(() => notifier.told('blog').length > 1)
+        await answer
+        await pass()
+        equal(notifier.told('blog'), ['accepted', verdict])
+      },
+    })),
+  ),
+  {
+    name: 'a rollout that takes too long is told as timed-out',
+    async run() {
+      const { swarm, notifier, put } = createHarness({ rolloutTimeoutMs: 20 })
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      await put('blog')
+      await until(() => notifier.told('blog').length === 2)
+      equal(notifier.told('blog'), ['accepted', 'timed-out'])
+      const error = notifier.events.at(-1)?.error ?? ''
+      equal([error.length > 10, error.includes('\n')], [true, false])
+    },
+  },
+  {
+    name: 'the events of a deployment tell all of it, and what the caller sent along',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      const { ID } = swarm.addService('blog', { image: 'me/blog:v1' })
+      swarm.onUpdate = 'none'
+      swarm.logs.set('default', 'a line of the log, with a secret')
+      const metadata = { commit: '1f0a3c4', run_url: 'https://ci.example.com/1' }
+      const answer = put('blog', { body: wish('me/blog:v2', metadata), query: '?wait=50' })
+      await until(() => notifier.told('blog').length === 1)
+      const rollout = swarm.rollout('blog')
+      rollout.fail({ error: 'task: non-zero exit (3)', exitCode: 3 })
+      rollout.pause()
+      const { body } = await answer
+      await until(() => notifier.told('blog').length === 2)
+      const [accepted, paused] = notifier.events
+      const same = {
+        service: 'blog',
+        serviceId: ID,
+        image: 'me/blog:v2',
+        digest: digestOfPinned('me/blog:v2'),
+        previous: 'me/blog:v1',
+        deploymentId: body.deploymentId,
+        caller: 'token',
+        startedAt: body.startedAt,
+        metadata,
+      }
+      const { id = '', ...first } = accepted ?? {}
+      equal(first, { event: 'accepted', ...same, error: '', endedAt: '' })
+      const { id: secondId, error = '', ...second } = paused ?? {}
+      equal(second, { event: 'paused', ...same, endedAt: body.endedAt })
+      equal(/^msg_[0-9a-f]{32}_accepted$/.test(id), true)
+      equal(secondId, id.replace('accepted', 'paused'))
+      equal(error.startsWith('update paused due to failure'), true)
+      equal(error.endsWith('task 1 on node1 failed: task: non-zero exit (3), exit code 3'), true)
+      equal(error.includes('secret'), false)
+    },
+  },
+  {
+    name: 'no two deployments have messages of one ID',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      await put('blog', { image: 'me/app:v2', query: '?wait=50' })
+      await put('blog', { image: 'me/app:v3', query: '?wait=50' })
+      await until(() => notifier.events.length === 4)
+      equal(new Set(notifier.events.map(({ id }) => id)).size, 4)
+      equal(notifier.told('blog'), ['accepted', 'converged', 'accepted', 'converged'])
+    },
+  },
+  {
+    name: 'an unchanged deployment is accepted, then unchanged, and no failure',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog', { image: pinned('me/app:v2') })
+      await put('blog', { image: 'me/app:v2' })
+      await until(() => notifier.told('blog').length === 2)
+      equal(notifier.told('blog'), ['accepted', 'unchanged'])
+      const last = notifier.events.at(-1)
+      equal([last?.error, last?.endedAt === ''], ['', false])
+    },
+  },
+  {
+    name: 'a request that a later one overtook before it was written is superseded alone',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      const letGo = holdUpdates(swarm)
+      const images = ['me/app:v2', 'me/app:v3', 'me/app:v4']
+      const answers: ReturnType<typeof put>[] = []
+      for (const image of images) {
+        answers.push(put('blog', { image }))
+        await pass()
+        await pass()
+      }
+      letGo()
+      await Promise.all(answers)
+      await until(() => notifier.events.length === 5)
+      const told = (image: string): readonly string[] =>
+        notifier.events.filter((event) => event.image === image).map(({ event }) => event)
+      equal(images.map(told), [
+        ['accepted', 'superseded'],
+        ['superseded'],
+        ['accepted', 'converged'],
+      ])
+    },
+  },
+  {
+    name: 'the end of a deployment is told before the beginning of the one that takes its place',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      await put('blog', { image: 'me/app:v2' })
+      await put('blog', { image: 'me/app:v3' })
+      await until(() => notifier.events.length === 3)
+      equal(notifier.told('blog'), ['accepted', 'superseded', 'accepted'])
+    },
+  },
+  {
+    name: 'requests that share a deployment have it told once',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      const headers = { 'Idempotency-Key': '1' }
+      const answers = [put('blog'), put('blog'), put('blog', { headers })]
+      await until(() => notifier.events.length > 0)
+      answers.push(put('blog', { query: '?wait=50' }), put('blog', { headers }))
+      await pass()
+      swarm.rollout('blog').complete()
+      await Promise.all(answers)
+      await until(() => notifier.events.length >= 2)
+      await pass()
+      equal(notifier.told('blog'), ['accepted', 'converged'])
+    },
+  },
+  {
+    name: 'whoever asks for a deployment by its ID has nothing told',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      first.swarm.onUpdate = 'none'
+      const { body } = await first.put('blog')
+      const second = createHarness({ swarm: first.swarm })
+      const answer = second.get(`/deployments/${body.deploymentId}?wait=50`)
+      await pass()
+      first.swarm.rollout('blog').complete()
+      equal((await answer).body.verdict, 'converged')
+      await pass()
+      equal([first.notifier.events.length, second.notifier.events.length], [2, 0])
+    },
+  },
+  {
+    name: 'a valid caller who is turned away is told as refused, with the reason and the metadata',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('shop', { labels: {} })
+      swarm.addService('blog')
+      const gone = new DeployerError('image-not-found', 'Cannot find image me/app:gone')
+      swarm.setImage('docker.io/me/app:gone', gone)
+      const answers = [
+        await put('shop', { body: wish('me/app:v2', { commit: 'a1' }) }),
+        await put('blog', { image: 'me/app:gone' }),
+        await put('nowhere', {}),
+        await put('blog', { body: '{"image":"me/app:v2","expect":"me/app:v9"}' }),
+      ]
+      equal(
+        answers.map(({ body }) => body.code),
+        ['updates-not-allowed', 'image-not-found', 'service-not-found', 'image-mismatch'],
+      )
+      await until(() => notifier.events.length === 4)
+      equal(
+        notifier.events.map(({ event, error }) => [event, error]),
+        answers.map(({ body }) => ['refused', body.detail]),
+      )
+      const [{ id, error, startedAt, endedAt, ...rest }] = notifier.events as [DeploymentEvent]
+      equal(rest, {
+        event: 'refused',
+        service: 'shop',
+        serviceId: '',
+        image: 'me/app:v2',
+        digest: '',
+        previous: '',
+        deploymentId: '',
+        caller: 'token',
+        metadata: { commit: 'a1' },
+      })
+      equal([new Date(startedAt).toISOString(), endedAt], [startedAt, startedAt])
+      equal(new Set(notifier.events.map((event) => event.id)).size, 4)
+    },
+  },
+  {
+    name: 'nothing is told of a wrong token, a malformed request, a dry run, or an engine that is away',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('shop', { labels: {} })
+      await put('shop', { headers: { Authorization: 'WRONG' } })
+      await put('shop', { body: '{"image":' })
+      await put('shop', { image: 'me/app:UPPER?' })
+      await put('shop', { query: '?dryRun=true' })
+      swarm.failure = new DeployerError('engine-unreachable', 'Cannot reach the engine')
+      await put('shop')
+      await pass()
+      equal(notifier.events, [])
+    },
+  },
+  ...(
+    [
+      [{ 'run-url': 'x' }, 'run-url'],
+      [{ commit: 1 }, 'commit'],
+      [['a'], 'metadata'],
+      ['text', 'metadata'],
+      [null, 'metadata'],
+      [{ commit: 'x'.repeat(1025) }, 'commit'],
+    ] as const
+  ).map(([metadata, named]) => ({
+    name: `metadata ${JSON.stringify(metadata).slice(0, 30)} is refused`,
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      const { status, body } = await put('blog', { body: wish('me/app:v2', metadata) })
+      equal([status, body.code], [400, 'malformed-request'])
+      equal(String(body.detail).includes(named), true)
+      equal(swarm.calls, [])
+    },
+  })),
+  {
+    name: 'a notifier that fails at the beginning is told of the end all the same',
+    async run() {
+      const events: string[] = []
+      const { swarm, logger, put } = createHarness({
+        notifier({ event }) {
+          events.push(event)
+          if (event === 'accepted') {
+            throw new Error('the chat is away')
+          }
+        },
+      })
+      swarm.addService('blog')
+      await put('blog', { query: '?wait=50' })
+      await until(() => events.length === 2)
+      equal(events, ['accepted', 'converged'])
+      const [line] = logger.lines.filter(({ message }) => message === 'message not delivered')
+      equal([line?.reason, line?.event, line?.service], ['the chat is away', 'accepted', 'blog'])
+    },
+  },
+  {
+    name: 'an update whose answer and service cannot be seen is told once the engine shows that it has it',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      const fault = new DeployerError('engine-unreachable', 'Cannot reach the engine')
+      swarm.afterUpdate = () => {
+        swarm.failure = fault
+        throw fault
+      }
+      equal((await put('blog')).body.code, 'engine-unreachable')
+      await pass()
+      equal(notifier.events, [])
+      swarm.failure = undefined
+      await until(() => notifier.events.length === 1)
+      swarm.rollout('blog').complete()
+      await until(() => notifier.events.length === 2)
+      equal(notifier.told('blog'), ['accepted', 'converged'])
+    },
+  },
+  {
+    name: 'at the end a verdict that is still to come is said in the log, as nobody will be told',
+    async run() {
+      const stop = new AbortController()
+      const { swarm, logger, put, notifier } = createHarness({ signal: stop.signal })
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      const { body } = await put('blog')
+      await until(() => notifier.events.length === 1)
+      stop.abort()
+      equal(
+        logger.lines.filter(({ message }) => message === 'verdict will not be told'),
+        [
+          {
+            level: 'warn',
+            message: 'verdict will not be told',
+            service: 'blog',
+            image: 'me/app:v2',
+            deploymentId: body.deploymentId,
+          },
+        ],
+      )
+    },
+  },
+]

@@ -1,0 +1,285 @@
+// Behaviour of notifications over a restart: what a spool keeps is told by whoever comes next.
+
+import { DeployerError } from '../../src/problem.ts'
+import { equal } from '../support/equal.ts'
+import { createFakeSpool, type FakeSpool } from '../support/fake-spool.ts'
+import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'
+import { type Case, createHarness, type Harness, pass, until } from './harness.ts'
+
+/** A process that is killed at a moment, and what it leaves behind. */
+interface Killed {
+  readonly swarm: FakeSwarm
+  readonly spool: FakeSpool
+  readonly first: Harness
+}
+
+type Moment = 'before-the-write' | 'after-the-write' | 'before-the-verdict'
+
+/** Deploys to `blog`, and kills the process at a moment; the rollout is not steered. */
+async function killedAt(moment: Moment): Promise<Killed> {
+  const swarm = createFakeSwarm()
+  swarm.addService('blog', { image: 'me/app:v1' })
+  swarm.onUpdate = 'none'
+  const own = createFakeSpool()
+  const stop = new AbortController()
+  const first = createHarness({ swarm, spool: own, signal: stop.signal })
+  let left: FakeSpool | undefined
+  const kill = (): void => {
+    left ??= own.copy()
+    stop.abort()
+  }
+  if (moment === 'before-the-write') {
+    swarm.beforeUpdate = () => {
+      kill()
+      throw new DeployerError('engine-unreachable', 'The process was killed')
+    }
+  }
+  if (moment === 'after-the-write') {
+    swarm.afterUpdate = kill
+  }
+  const metadata = { commit: 'a1' }
+  await first.put('blog', { body: JSON.stringify({ image: 'me/app:v2', metadata }) })
+  if (moment === 'before-the-verdict') {
+    await until(() => first.notifier.events.length === 1)
+    await pass()
+    kill()
+  }
+  swarm.beforeUpdate = () => {}
+  swarm.afterUpdate = () => {}
+  return { swarm, first, spool: left ?? own }
+}
+
+export const restarts: readonly Case[] = [
+  {
+    name: 'a deployment is kept before the engine hears of it, and again before the caller is answered',
+    async run() {
+      const swarm = createFakeSwarm()
+      swarm.addService('blog')
+      const spool = createFakeSpool()
+      const stages: unknown[] = []
+      spool.beforePut = async (_, value) => {
+        const { stage } = value as { stage: string }
+        await pass()
+        await pass()
+        stages.push([stage, swarm.calls.filter((call) => call.startsWith('update')).length])
+      }
+      const { put } = createHarness({ swarm, spool })
+      await put('blog')
+      equal(stages.slice(0, 2), [
+        ['intended', 0],
+        ['accepted', 1],
+      ])
+    },
+  },
+  {
+    name: 'a deployment of which all was told leaves nothing behind',
+    async run() {
+      const spool = createFakeSpool()
+      const { swarm, put, notifier } = createHarness({ spool })
+      swarm.addService('blog')
+      swarm.addService('shop', { labels: {} })
+      await put('blog', { query: '?wait=50' })
+      await put('blog')
+      await put('shop')
+      await until(() => notifier.events.length === 5 && spool.records.size === 0)
+      equal(spool.calls.filter((call) => call.startsWith('put')).length > 0, true)
+    },
+  },
+  {
+    name: 'a conflict with another writer leaves one entry for each deployment, not for each attempt',
+    async run() {
+      const spool = createFakeSpool()
+      const { swarm, put, notifier } = createHarness({ spool })
+      swarm.addService('blog')
+      let conflicts = 2
+      swarm.beforeUpdate = () => {
+        if (conflicts > 0) {
+          conflicts -= 1
+          swarm.change('blog', (spec) => ({ ...spec, Labels: { ...spec.Labels, n: '1' } }))
+        }
+      }
+      swarm.onUpdate = 'none'
+      await put('blog')
+      await until(() => notifier.events.length === 1)
+      equal(spool.records.size, 1)
+    },
+  },
+  {
+    name: 'killed before the write: nothing happened, and nothing is told',
+    async run() {
+      const { swarm, spool } = await killedAt('before-the-write')
+      equal(spool.records.size, 1)
+      const second = createHarness({ swarm, spool })
+      await until(() => spool.records.size === 0)
+      await pass()
+      equal(second.notifier.events, [])
+    },
+  },
+  ...(['after-the-write', 'before-the-verdict'] as const).map((moment) => ({
+    name: `killed ${moment}: whoever comes next tells what is left to tell, under the same IDs`,
+    async run() {
+      const { swarm, spool, first } = await killedAt(moment)
+      const second = createHarness({ swarm, spool })
+      if (moment === 'after-the-write') {
+        await until(() => second.notifier.events.length === 1)
+      }
+      await pass()
+      swarm.rollout('blog').complete()
+      const all = moment === 'after-the-write' ? ['accepted', 'converged'] : ['converged']
+      await until(() => second.notifier.events.length === all.length && spool.records.size === 0)
+      await pass()
+      equal(second.notifier.told('blog'), all)
+      const [id] = first.notifier.events.map((event) => event.id.replace('_accepted', ''))
+      const last = second.notifier.events.at(-1)
+      equal(last?.metadata, { commit: 'a1' })
+      if (moment === 'before-the-verdict') {
+        equal(last?.id, `${id}_converged`)
+      }
+    },
+  })),
+  {
+    name: 'what became of a rollout while nobody was there is told by whoever comes next',
+    async run() {
+      const { swarm, spool } = await killedAt('before-the-verdict')
+      swarm.rollout('blog').pause()
+      const second = createHarness({ swarm, spool })
+      await until(() => second.notifier.events.length === 1)
+      equal(second.notifier.told('blog'), ['paused'])
+      await until(() => spool.records.size === 0)
+    },
+  },
+  {
+    name: 'killed after the write, and rolled back since: that nobody knows whether it was written is told',
+    async run() {
+      const { swarm, spool } = await killedAt('after-the-write')
+      swarm.rollout('blog').rollBack()
+      const second = createHarness({ swarm, spool })
+      await until(() => second.notifier.events.length > 0)
+      await pass()
+      const [verdict] = second.notifier.told('blog').slice(-1)
+      equal(['rolled-back', 'unknown'].includes(verdict ?? ''), true)
+      await until(() => spool.records.size === 0)
+    },
+  },
+  {
+    name: 'killed after the write, and the service is gone since: that is told as unknown',
+    async run() {
+      const { swarm, spool } = await killedAt('after-the-write')
+      swarm.remove('blog')
+      const second = createHarness({ swarm, spool })
+      await until(() => second.notifier.events.length > 0)
+      equal(second.notifier.told('blog'), ['unknown'])
+      equal(second.notifier.events[0]?.error.includes('lost sight'), true)
+    },
+  },
+  {
+    name: 'an engine that is away at the start delays what is told, and loses none of it',
+    async run() {
+      const { swarm, spool } = await killedAt('after-the-write')
+      swarm.rollout('blog').complete()
+      swarm.failure = new DeployerError('engine-unreachable', 'Cannot reach the engine')
+      const second = createHarness({ swarm, spool })
+      await pass()
+      await pass()
+      equal([second.notifier.events, spool.records.size], [[], 1])
+      swarm.failure = undefined
+      await until(() => second.notifier.events.length === 2)
+      equal(second.notifier.told('blog'), ['accepted', 'converged'])
+    },
+  },
+  {
+    name: 'what an earlier process left is told before what comes in now',
+    async run() {
+      const { swarm, spool } = await killedAt('after-the-write')
+      const second = createHarness({ swarm, spool })
+      await second.put('blog', { image: 'me/app:v3' })
+      await until(() => second.notifier.events.length >= 3)
+      equal(second.notifier.events.map(({ event, image }) => `${event} ${image}`).slice(0, 3), [
+        'accepted me/app:v2',
+        'superseded me/app:v2',
+        'accepted me/app:v3',
+      ])
+    },
+  },
+  {
+    name: 'a caller who sends the request again after the restart has nothing told twice',
+    async run() {
+      const { swarm, spool } = await killedAt('after-the-write')
+      const second = createHarness({ swarm, spool })
+      const answer = second.put('blog', { image: 'me/app:v2', query: '?wait=50' })
+      await until(() => second.notifier.events.length >= 1)
+      await pass()
+      swarm.rollout('blog').complete()
+      equal((await answer).body.verdict, 'converged')
+      await until(() => spool.records.size === 0)
+      equal(second.notifier.told('blog'), ['accepted', 'converged'])
+    },
+  },
+  {
+    name: 'a refusal that was kept is told after a restart',
+    async run() {
+      const own = createFakeSpool()
+      const first = createHarness({ spool: own, notifier: () => new Promise<void>(() => {}) })
+      first.swarm.addService('shop', { labels: {} })
+      await first.put('shop')
+      const spool = own.copy()
+      const second = createHarness({ swarm: first.swarm, spool })
+      await until(() => second.notifier.events.length === 1 && spool.records.size === 0)
+      equal(second.notifier.told('shop'), ['refused'])
+    },
+  },
+  {
+    name: 'an event that the notifier has not taken is kept',
+    async run() {
+      const spool = createFakeSpool()
+      let take = (): void => {}
+      const taken = new Promise<void>((resolve) => {
+        take = resolve
+      })
+      const { swarm, put } = createHarness({ spool, notifier: () => taken })
+      swarm.addService('blog')
+      await put('blog', { query: '?wait=50' })
+      await pass()
+      equal(
+        spool.values().map((value) => (value as { stage: string }).stage),
+        ['accepted'],
+      )
+      take()
+      await until(() => spool.records.size === 0)
+    },
+  },
+  {
+    name: 'records that nobody can read are logged, removed, and stop nothing',
+    async run() {
+      const { swarm, spool } = await killedAt('before-the-verdict')
+      spool.records.set('0-nonsense', '{"stage":"told","deploymentId":"x"}')
+      spool.records.set('1-nonsense', 'null')
+      swarm.rollout('blog').complete()
+      const second = createHarness({ swarm, spool })
+      await until(() => spool.records.size === 0)
+      equal(second.notifier.told('blog'), ['converged'])
+      const lines = second.logger.lines.filter(
+        ({ message }) => message === 'spooled deployment cannot be read',
+      )
+      equal(lines.length, 2)
+    },
+  },
+  {
+    name: 'a verdict that is to come and kept is not lost at the end; one that is not kept is logged',
+    async run() {
+      for (const isGood of [true, false]) {
+        const spool = createFakeSpool()
+        spool.isGood = isGood
+        const stop = new AbortController()
+        const { swarm, logger, put } = createHarness({ spool, signal: stop.signal })
+        swarm.addService('blog')
+        swarm.onUpdate = 'none'
+        await put('blog')
+        await pass()
+        stop.abort()
+        const lines = logger.lines.filter(({ message }) => message === 'verdict will not be told')
+        equal(lines.length, isGood ? 0 : 1)
+      }
+    },
+  },
+]

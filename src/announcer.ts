@@ -7,6 +7,7 @@ import { type Deployment, deploymentId } from './deployment.ts'
 import {
   acceptedEvent,
   type DeploymentEvent,
+  type DeploymentEventName,
   endedEvent,
   type Origin,
   type Refusal,
@@ -17,7 +18,7 @@ import { createJournal, type DeploymentEntry, type JournalEntry } from './journa
 import { type KnownDeployment, settled } from './known-deployment.ts'
 import type { Logger, Notifier, Service, Spool, Swarm } from './ports.ts'
 import { DeployerError } from './problem.ts'
-import type { Outcome } from './verdict.ts'
+import { endVerdicts, type Outcome } from './verdict.ts'
 import { waitFor } from './waiting.ts'
 import { wasWritten } from './was-written.ts'
 
@@ -49,6 +50,8 @@ export interface Announcer {
 /** What an announcer works with. */
 export interface AnnouncerTools {
   readonly notifier: Notifier | undefined
+  /** What the notifier is told of. */
+  readonly notifierEvents: readonly DeploymentEventName[]
   /** Keeps what is still to be told over a restart. */
   readonly spool: Spool | undefined
   readonly swarm: Swarm
@@ -84,8 +87,10 @@ const LOST: Omit<Outcome, 'endedAt'> = {
 
 function createLoudAnnouncer(
   notifier: Notifier,
-  { spool, swarm, deployments, logger, signal }: Omit<AnnouncerTools, 'notifier'>,
+  { notifierEvents, spool, swarm, deployments, logger, signal }: Omit<AnnouncerTools, 'notifier'>,
 ): Announcer {
+  const wanted = new Set(notifierEvents)
+  const isEndWanted = endVerdicts.some((verdict) => wanted.has(verdict))
   const journal = createJournal(spool, logger)
   const announced = new WeakSet<Deployment>()
   const tellings = new Set<Promise<void>>()
@@ -95,19 +100,25 @@ function createLoudAnnouncer(
   /** Tells of a deployment now, and of its end then; what an earlier process left comes first. */
   function announce(known: KnownDeployment, entry: DeploymentEntry, turn = recovered): void {
     announced.add(known.deployment)
-    toCome.add(entry)
-    const accepted = track(
-      turn.then(() => (entry.stage === 'told' ? undefined : tellAccepted(entry))),
-    )
-    void Promise.all([known.ended, accepted]).then(([outcome]) => {
-      toCome.delete(entry)
-      void track(tellLast(endedEvent(entry, outcome), entry))
-    })
+    const accepted = track(turn.then(() => tellAccepted(entry)))
+    if (isEndWanted) {
+      toCome.add(entry)
+      void Promise.all([known.ended, accepted]).then(([outcome]) => {
+        toCome.delete(entry)
+        void track(tellLast(endedEvent(entry, outcome), entry))
+      })
+    }
   }
 
   async function tellAccepted(entry: DeploymentEntry): Promise<void> {
-    await tell(acceptedEvent(entry))
-    void journal.put({ ...entry, stage: 'told' })
+    if (entry.stage !== 'told') {
+      await tell(acceptedEvent(entry))
+    }
+    if (!isEndWanted) {
+      journal.remove(entry)
+    } else if (entry.stage !== 'told') {
+      void journal.put({ ...entry, stage: 'told' })
+    }
   }
 
   async function tellLast(event: DeploymentEvent, entry: JournalEntry): Promise<void> {
@@ -118,7 +129,7 @@ function createLoudAnnouncer(
   /** A message that fails is logged and changes nothing for the deployment. */
   async function tell(event: DeploymentEvent): Promise<void> {
     try {
-      await notifier(event)
+      await (wanted.has(event.event) ? notifier(event) : undefined)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       logger.error({ ...event, reason }, 'message not delivered')

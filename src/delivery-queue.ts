@@ -1,18 +1,10 @@
-// The messages for one destination: in order for each service, tried until they are taken.
+// The deliveries to one destination: in order for each service, tried until they are taken.
 
+import { type BacklogLimits, createBacklog, type Lane, type Message } from './backlog.ts'
 import { backoffMs } from './backoff.ts'
 import { DeliveryFault } from './delivery-fault.ts'
-import type { DeploymentEvent } from './deployment-event.ts'
+import { createPause } from './pause.ts'
 import type { Destination, Logger } from './ports.ts'
-
-/** A message that waits for its delivery. */
-export interface Message {
-  /** No other message's; the spool has it under this key. */
-  readonly key: string
-  readonly event: DeploymentEvent
-  /** When it was queued first, in milliseconds since 1970. */
-  readonly queuedAtMs: number
-}
 
 /** How many messages of a destination came to which end, since the start. */
 export interface DeliveryCounts {
@@ -28,11 +20,7 @@ export interface DeliveryCounts {
 }
 
 /** What bounds a queue. */
-export interface DeliveryLimits {
-  /** How many messages may wait. Default: 10,000. */
-  readonly maxWaiting?: number
-  /** How large they may be together, in characters of JSON. Default: 16 Mi. */
-  readonly maxWaitingSize?: number
+export interface DeliveryLimits extends BacklogLimits {
   /** For how long a message is tried, in milliseconds. Default: 24 hours. */
   readonly maxAgeMs?: number
 }
@@ -40,13 +28,16 @@ export interface DeliveryLimits {
 /** What a queue works with. */
 export interface DeliveryTools {
   readonly logger: Logger
-  /** Is told of each message that is delivered or given up. */
+  /** Is told of each message that was delivered or dropped. */
   readonly settled: (message: Message) => void
 }
 
 /** The queue of one destination. */
 export interface DeliveryQueue {
-  /** Adds a message; where the queue is full, the oldest is given up. */
+  /**
+   * Adds a message; where the queue is full, the oldest is dropped. After {@link DeliveryQueue.stop}
+   * it is counted, and nothing else.
+   */
   add(message: Message): void
   /** Tries at once what waits for its next try. */
   retryNow(): void
@@ -58,21 +49,11 @@ export interface DeliveryQueue {
    * @returns What still waits, in order.
    */
   stop(): readonly Message[]
-  /** Gives a message up: it is counted, and logged with its content. */
-  drop(message: Message, reason: string): void
+  /**
+   * Gives a message up that waits: it is counted, and logged with its content. Nobody else is told.
+   */
+  giveUp(message: Message, reason: string): void
   counts(): DeliveryCounts
-}
-
-/** The messages of one service, in order. At most one is under way. */
-interface Lane {
-  readonly service: string
-  readonly messages: Message[]
-  isBusy: boolean
-  /** Tries of the first message that failed in a row. */
-  failures: number
-  /** When the first of them failed, on the clock of successes. */
-  failedSince: number
-  timer: ReturnType<typeof setTimeout> | undefined
 }
 
 // Of different services.
@@ -89,34 +70,27 @@ const DAY_MS = 24 * 60 * 60 * 1000
  */
 export function createDeliveryQueue(
   destination: Destination,
-  tools: DeliveryTools,
-  limits: DeliveryLimits = {},
+  { logger, settled }: DeliveryTools,
+  { maxAgeMs = DAY_MS, ...limits }: DeliveryLimits = {},
 ): DeliveryQueue {
-  const { maxWaiting = 10_000, maxWaitingSize = 16 * 1024 * 1024, maxAgeMs = DAY_MS } = limits
   const { name } = destination
-  const { logger, settled } = tools
   const stopping = new AbortController()
-  const lanes = new Map<string, Lane>()
-  /** In the order in which they came, with their sizes. */
-  const waiting = new Map<Message, number>()
+  const pause = createPause(work)
+  const backlog = createBacklog(limits)
+  /** Whose first message may be tried. */
   const ready = new Set<Lane>()
+  const underWay = new Set<Message>()
+  /** Whose latest try failed. */
+  const failing = new Set<Lane>()
   const onDrained: (() => void)[] = []
   const counted = { delivered: 0, retried: 0, dropped: 0 }
-  let waitingSize = 0
-  let atWork = 0
-  let backingOff = 0
-  let isFailing = false
-  /** Counts successes: a clock that shows what was delivered before what failed. */
-  let successes = 0
-  let pausedUntilMs = 0
-  let pauseTimer: ReturnType<typeof setTimeout> | undefined
+  let isAway = false
 
   function add(message: Message): void {
-    const size = JSON.stringify(message.event).length
-    waiting.set(message, size)
-    waitingSize += size
-    const lane = laneOf(message)
-    lane.messages.push(message)
+    const lane = backlog.add(message)
+    if (stopping.signal.aborted) {
+      return
+    }
     if (lane.messages.length === 1) {
       ready.add(lane)
     }
@@ -124,30 +98,13 @@ export function createDeliveryQueue(
     work()
   }
 
-  function laneOf({ event }: Message): Lane {
-    // One that was refused has no ID, and what it named is all that is known.
-    const service = event.serviceId === '' ? event.service : event.serviceId
-    const lane = lanes.get(service) ?? {
-      service,
-      messages: [],
-      isBusy: false,
-      failures: 0,
-      failedSince: 0,
-      timer: undefined,
-    }
-    lanes.set(service, lane)
-    return lane
-  }
-
   function makeRoom(): void {
-    for (const message of waiting.keys()) {
-      if (waiting.size <= maxWaiting && waitingSize <= maxWaitingSize) {
+    for (const message of backlog.messages()) {
+      const bound = backlog.excess()
+      if (bound === undefined) {
         break
       }
-      const lane = laneOf(message)
-      if (!lane.isBusy || lane.messages[0] !== message) {
-        const bound =
-          waiting.size > maxWaiting ? `${maxWaiting} messages` : `${maxWaitingSize} characters`
+      if (!underWay.has(message)) {
         drop(message, `more than ${bound} wait for this destination; the oldest make room`)
       }
     }
@@ -155,144 +112,146 @@ export function createDeliveryQueue(
 
   /** Begins as many tries as may be under way at once. */
   function work(): void {
-    const isPaused = Date.now() < pausedUntilMs
     for (const lane of ready) {
-      if (atWork >= MAX_AT_ONCE || isPaused || stopping.signal.aborted) {
+      if (underWay.size >= MAX_AT_ONCE || pause.isOn() || stopping.signal.aborted) {
         break
       }
       ready.delete(lane)
       const [message] = lane.messages
       if (message !== undefined) {
-        atWork += 1
-        lane.isBusy = true
-        void deliver(message, lane).then(() => {
-          atWork -= 1
-          lane.isBusy = false
-          next(lane)
-          work()
-        })
+        void attempt(message, lane)
       }
     }
   }
 
-  function next(lane: Lane): void {
-    if (lane.timer === undefined && lane.messages.length > 0) {
+  async function attempt(message: Message, lane: Lane): Promise<void> {
+    underWay.add(message)
+    await deliver(message, lane)
+    underWay.delete(message)
+    if (lane.messages.length > 0 && lane.timer === undefined) {
       ready.add(lane)
     }
+    work()
   }
 
   async function deliver(message: Message, lane: Lane): Promise<void> {
     if (Date.now() - message.queuedAtMs > maxAgeMs) {
+      // What follows has failed with it: that the lane fails is not over.
       drop(message, `nobody took it for ${maxAgeMs / 3_600_000} hours`)
-      lane.failures = 0
       return
     }
     try {
       await destination.deliver(message.event, stopping.signal)
     } catch (error) {
-      failed(message, lane, error)
+      failed(message, { lane, error })
       return
     }
-    lane.failures = 0
+    delivered(message, lane)
+  }
+
+  function delivered(message: Message, lane: Lane): void {
+    recovered(lane)
+    if (!leave(message)) {
+      return
+    }
     counted.delivered += 1
-    settle(message)
+    settled(message)
     wakeOthers()
-    if (isFailing && backingOff === 0) {
-      isFailing = false
-      logger.info({ destination: name, waiting: waiting.size }, 'messages are delivered again')
+    if (isAway && failing.size === 0) {
+      isAway = false
+      logger.info({ destination: name, waiting: backlog.count }, 'messages are delivered again')
     }
   }
 
   /**
-   * Who was turned away while the destination was away has waited long enough. Those that failed
-   * between two successes fail for a reason of their own.
+   * Who was turned away while the destination was away has waited long enough. Those that failed on
+   * since before another success fail for a reason of their own.
    */
   function wakeOthers(): void {
-    for (const lane of backingOff === 0 ? [] : lanes.values()) {
-      if (lane.timer !== undefined && lane.failedSince === successes) {
+    for (const lane of failing) {
+      if (lane.timer !== undefined && lane.failedSince === counted.delivered - 1) {
         wake(lane)
       }
     }
-    successes += 1
   }
 
-  function failed(message: Message, lane: Lane, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error)
-    const { isFinal = false, retryAfterMs } = error instanceof DeliveryFault ? error : {}
+  function failed(
+    message: Message,
+    { lane, error }: { readonly lane: Lane; readonly error: unknown },
+  ): void {
     if (stopping.signal.aborted) {
       return
     }
+    const reason = error instanceof Error ? error.message : 'it failed without an error'
+    const { isFinal = false, retryAfterMs = 0 } = error instanceof DeliveryFault ? error : {}
     if (isFinal) {
-      lane.failures = 0
+      recovered(lane)
       drop(message, reason)
       return
     }
-    lane.failedSince = lane.failures === 0 ? successes : lane.failedSince
-    lane.failures += 1
-    counted.retried += 1
-    if (retryAfterMs !== undefined) {
-      pause(retryAfterMs)
-    }
-    if (!isFailing) {
-      isFailing = true
+    if (!isAway) {
+      isAway = true
       logger.warn(
-        { destination: name, reason, waiting: waiting.size },
+        { destination: name, reason, waiting: backlog.count },
         'messages are not delivered for now',
       )
     }
-    backingOff += 1
+    counted.retried += 1
+    pause.extend(retryAfterMs)
+    if (lane.failures === 0) {
+      lane.failedSince = counted.delivered
+    }
+    lane.failures += 1
+    failing.add(lane)
     lane.timer = setTimeout(wake, backoffMs(lane.failures), lane)
+  }
+
+  function recovered(lane: Lane): void {
+    lane.failures = 0
+    failing.delete(lane)
   }
 
   function wake(lane: Lane): void {
     clearTimeout(lane.timer)
     lane.timer = undefined
-    backingOff -= 1
-    next(lane)
+    ready.add(lane)
     work()
   }
 
-  /** The other side wants to be left alone, whatever the service. */
-  function pause(forMs: number): void {
-    pausedUntilMs = Math.max(pausedUntilMs, Date.now() + forMs)
-    clearTimeout(pauseTimer)
-    pauseTimer = setTimeout(work, Math.max(0, pausedUntilMs - Date.now()) + 1)
-  }
-
-  function settle(message: Message): void {
-    const lane = laneOf(message)
-    lane.messages.splice(lane.messages.indexOf(message), 1)
-    if (lane.messages.length === 0 && lane.timer !== undefined) {
+  /** Whether the message was still here. */
+  function leave(message: Message): boolean {
+    const lane = backlog.remove(message)
+    if (lane?.messages.length === 0) {
       clearTimeout(lane.timer)
-      lane.timer = undefined
-      backingOff -= 1
-    }
-    if (lane.messages.length === 0) {
       ready.delete(lane)
-      lanes.delete(lane.service)
+      failing.delete(lane)
     }
-    waitingSize -= waiting.get(message) ?? 0
-    waiting.delete(message)
-    settled(message)
-    if (waiting.size === 0) {
+    if (backlog.count === 0) {
       for (const resolve of onDrained.splice(0)) {
         resolve()
       }
     }
+    return lane !== undefined
   }
 
   function drop(message: Message, reason: string): void {
-    counted.dropped += 1
-    logger.error({ destination: name, ...message.event, reason }, 'message not delivered')
-    settle(message)
+    giveUp(message, reason)
+    settled(message)
+  }
+
+  function giveUp(message: Message, reason: string): void {
+    if (leave(message)) {
+      counted.dropped += 1
+      logger.error({ ...message.event, destination: name, reason }, 'message not delivered')
+    }
   }
 
   return {
     add,
-    drop,
+    giveUp,
 
     retryNow() {
-      for (const lane of lanes.values()) {
+      for (const lane of failing) {
         if (lane.timer !== undefined) {
           wake(lane)
         }
@@ -302,21 +261,21 @@ export function createDeliveryQueue(
     drained: () =>
       new Promise((resolve) => {
         onDrained.push(resolve)
-        if (waiting.size === 0) {
+        if (backlog.count === 0) {
           resolve()
         }
       }),
 
     stop() {
       stopping.abort()
-      clearTimeout(pauseTimer)
-      for (const { timer } of lanes.values()) {
+      pause.cancel()
+      for (const { timer } of failing) {
         clearTimeout(timer)
       }
       destination.close?.()
-      return [...waiting.keys()]
+      return [...backlog.messages()]
     },
 
-    counts: () => ({ destination: name, waiting: waiting.size, ...counted }),
+    counts: () => ({ destination: name, waiting: backlog.count, ...counted }),
   }
 }

@@ -2,6 +2,7 @@
 
 import { createAnnouncer } from './announcer.ts'
 import type { DeployTools } from './deploy.ts'
+import { deploymentEventNames } from './deployment-event.ts'
 import { createDeployments } from './deployments.ts'
 import type { NamedDeployment } from './known-deployment.ts'
 import { createNodeList } from './node-list.ts'
@@ -23,13 +24,17 @@ export function createTools(
   options: DeployerOptions,
   { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): DeployTools {
-  const { swarm, notifier, spool, resolveImage = 'auto', registryAuth = () => undefined } = options
+  const { swarm, resolveImage = 'auto', registryAuth = () => undefined } = options
+  const { notifier, notifierEvents = deploymentEventNames, spool } = options
   const { rolloutTimeoutMs = THIRTY_MINUTES_MS, evidenceLogs = true } = options
   const events = createServiceEvents(swarm, signal)
   const nodes = createNodeList(swarm)
   const watch = { swarm, events, nodes, evidenceLogs, rolloutTimeoutMs, logger, signal }
   const deployments = createDeployments(watch)
-  const announcer = createAnnouncer({ notifier, spool, swarm, deployments, logger, signal })
+  const announcer = createAnnouncer({
+    ...{ notifier, notifierEvents, spool },
+    ...{ swarm, deployments, logger, signal },
+  })
   let order = 0
   const nextOrder = (): number => {
     order += 1

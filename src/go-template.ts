@@ -1,7 +1,7 @@
 // The subset of Go's text/template that messages are written in: a source gives a checked tree.
 
 import type { GoTemplate } from './go-template/ast.ts'
-import { check } from './go-template/check.ts'
+import { check, type Fields } from './go-template/check.ts'
 import { parse } from './go-template/parser.ts'
 
 /**
@@ -10,14 +10,11 @@ import { parse } from './go-template/parser.ts'
  * refused.
  *
  * @param source The template.
- * @param options The names of the variables, which are strings.
+ * @param options The variables by name, and what each is.
  * @returns The template's tree.
  * @throws TemplateFault with the line and column of what is wrong or not supported.
  */
-export function parseGoTemplate(
-  source: string,
-  options: { readonly fields: readonly string[] },
-): GoTemplate {
+export function parseGoTemplate(source: string, options: { readonly fields: Fields }): GoTemplate {
   const template = parse(source)
   check(template, { source, fields: options.fields })
   return template

@@ -47,7 +47,9 @@ function readMember([name, text]: readonly [string, unknown]): readonly [string,
     )
   }
   if (typeof text !== 'string') {
-    throw malformedBody(`the metadata ${shortened(name)} is no string: ${REMEDY}`)
+    throw malformedBody(
+      `the metadata ${shortened(name)} is no string: each value must be one, such as "42"`,
+    )
   }
   if (text.length > MAX_VALUE_LENGTH) {
     throw malformedBody(

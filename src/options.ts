@@ -1,6 +1,7 @@
 // The options of a deployer, and what is wrong with them.
 
 import { isHeaderValue } from './auth.ts'
+import { type DeploymentEventName, deploymentEventNames } from './deployment-event.ts'
 import type { ResolveImage } from './image-resolution.ts'
 import type { Logger, Notifier, RegistryAuthStore, Spool, Swarm } from './ports.ts'
 
@@ -15,6 +16,8 @@ export interface DeployerOptions {
    * Default: nobody.
    */
   readonly notifier?: Notifier
+  /** What the notifier is told of. Default: everything. */
+  readonly notifierEvents?: readonly DeploymentEventName[]
   /**
    * Keeps what is still to be told over a restart; nobody else writes to it. Default: a restart
    * forgets it.
@@ -65,7 +68,7 @@ const MAX_TIMEOUT_MS = 2_147_483_647
  * @throws TypeError or RangeError that names the option, and what it must be.
  */
 export function checkOptions(options: DeployerOptions): void {
-  const { token, swarm, notifier, spool, logger, registryAuth } = options
+  const { token, swarm, notifier, notifierEvents = [], spool, logger, registryAuth } = options
   if (typeof token !== 'string' || token === '') {
     throw new TypeError('Cannot create a deployer without a token: set `token` to a string')
   }
@@ -82,6 +85,12 @@ export function checkOptions(options: DeployerOptions): void {
     if (value !== undefined && typeof value !== 'function') {
       throw new TypeError(`Cannot use \`${name}\`: it must be a function`)
     }
+  }
+  const strange = notifierEvents.find((name) => !deploymentEventNames.includes(name))
+  if (strange !== undefined) {
+    throw new TypeError(
+      `Cannot use \`notifierEvents\` with ${JSON.stringify(strange)}: the events are ${deploymentEventNames.join(', ')}`,
+    )
   }
   const missingOfSpool = SPOOL_METHODS.filter((method) => typeof spool?.[method] !== 'function')
   if (spool !== undefined && missingOfSpool.length > 0) {

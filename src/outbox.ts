@@ -1,10 +1,11 @@
 // The notifier that delivers: every event goes to each destination that wants it, at least once.
 
+import type { Message } from './backlog.ts'
 import {
   createDeliveryQueue,
   type DeliveryCounts,
   type DeliveryLimits,
-  type Message,
+  type DeliveryQueue,
 } from './delivery-queue.ts'
 import { isDeploymentEvent } from './deployment-event.ts'
 import type { Destination, Logger, Notifier, Spool, SpooledRecord } from './ports.ts'
@@ -28,12 +29,18 @@ export interface Outbox {
   /** What became of the messages so far, for each destination in their order. */
   counts(): readonly DeliveryCounts[]
   /**
-   * Delivers what waits, and ends.
+   * Delivers what waits, and ends. What is notified afterwards is kept in the spool, or given up;
+   * another call gives what the first one did.
    *
    * @param timeoutMs The longest that it may take, in milliseconds.
    * @returns How many messages are kept for the next start, and how many were given up.
    */
   close(timeoutMs: number): Promise<{ readonly kept: number; readonly givenUp: number }>
+}
+
+interface OpenDestination {
+  readonly destination: Destination
+  readonly queue: DeliveryQueue
 }
 
 interface SpooledMessage {
@@ -67,7 +74,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
     throw new TypeError('Cannot use `destinations`: each must have a name of its own')
   }
   const keys = createKeys()
+  const removals = new Set<Promise<void>>()
   const resumed = spool === undefined ? Promise.resolve() : resume(spool)
+  let closing: ReturnType<Outbox['close']> | undefined
+  let isClosed = false
 
   async function resume(spool: Spool): Promise<void> {
     const strays = new Map<string, number>()
@@ -89,49 +99,76 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   function forget({ key }: Message): void {
-    void spool?.remove(key)
+    const removal = spool?.remove(key)
+    if (removal !== undefined) {
+      removals.add(removal)
+      void removal.then(() => removals.delete(removal))
+    }
+  }
+
+  /** Queues an event, and resolves once it is put. */
+  async function send(event: Message['event'], to: OpenDestination): Promise<void> {
+    const message = { key: keys.next(), event, queuedAtMs: Date.now() }
+    const record: SpooledMessage = {
+      destination: to.destination.name,
+      ...{ event, queuedAtMs: message.queuedAtMs },
+    }
+    // Before it is queued: a removal must not come before the put.
+    const put = spool?.put(message.key, record)
+    to.queue.add(message)
+    await put
+    if (isClosed) {
+      leaveBehind(message, to.queue)
+    }
+  }
+
+  /** Whether the spool keeps the message for the next start; otherwise it is given up. */
+  function leaveBehind(message: Message, queue: DeliveryQueue): boolean {
+    if (spool?.isSafe(message.key) === true) {
+      return true
+    }
+    // It is not removed from the spool, which may come to keep it after all.
+    queue.giveUp(message, 'Deployer is shutting down')
+    return false
+  }
+
+  async function drain(): Promise<void> {
+    const all = [...queues.values()].map(({ queue }) => queue)
+    for (const queue of all) {
+      queue.retryNow()
+    }
+    // Others may come meanwhile.
+    while (all.some((queue) => queue.counts().waiting > 0)) {
+      await Promise.all(all.map((queue) => queue.drained()))
+    }
+    // What is delivered and not removed would be told again by the next process.
+    await Promise.all(removals)
+  }
+
+  async function end(timeoutMs: number): ReturnType<Outbox['close']> {
+    await waitFor(resumed.then(drain), { timeoutMs, signals: [] })
+    isClosed = true
+    const left = [...queues.values()].flatMap(({ queue }) =>
+      queue.stop().map((message) => leaveBehind(message, queue)),
+    )
+    const kept = left.filter(Boolean).length
+    return { kept, givenUp: left.length - kept }
   }
 
   return {
     async notify(event) {
       await resumed
-      const puts: Promise<void>[] = []
-      for (const { destination, queue } of queues.values()) {
-        if (destination.events.includes(event.event)) {
-          const message = { key: keys.next(), event, queuedAtMs: Date.now() }
-          const record: SpooledMessage = {
-            destination: destination.name,
-            ...{ event, queuedAtMs: message.queuedAtMs },
-          }
-          // Before it is queued: a removal must not come before the put.
-          puts.push(spool?.put(message.key, record) ?? Promise.resolve())
-          queue.add(message)
-        }
-      }
-      await Promise.all(puts)
+      const wanting = [...queues.values()].filter(({ destination }) =>
+        destination.events.includes(event.event),
+      )
+      await Promise.all(wanting.map((to) => send(event, to)))
     },
 
     counts: () => [...queues.values()].map(({ queue }) => queue.counts()),
 
-    async close(timeoutMs) {
-      const all = [...queues.values()].map(({ queue }) => queue)
-      for (const queue of all) {
-        queue.retryNow()
-      }
-      await waitFor(Promise.all(all.map((queue) => queue.drained())), { timeoutMs, signals: [] })
-      let kept = 0
-      let givenUp = 0
-      for (const queue of all) {
-        for (const message of queue.stop()) {
-          if (spool?.isSafe(message.key) === true) {
-            kept += 1
-          } else {
-            givenUp += 1
-            queue.drop(message, 'Deployer is shutting down')
-          }
-        }
-      }
-      return { kept, givenUp }
+    close(timeoutMs) {
+      closing ??= end(timeoutMs)
+      return closing
     },
   }
 }
@@ -152,7 +189,8 @@ function createKeys(): Keys {
       return `${String(latest).padStart(12, '0')}-${own}`
     },
     passOver(key) {
-      latest = Math.max(latest, Number.parseInt(key, 10) || 0)
+      const [, number = '0'] = /^(\d{12})-/.exec(key) ?? []
+      latest = Math.max(latest, Number(number))
     },
   }
 }

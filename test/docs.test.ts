@@ -1,20 +1,23 @@
-// The code of the README and of docs/embedding.md, compiled and run.
+// The code of the README and of the documents, compiled and run.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createWebhook } from '../src/webhook.ts'
+import { exampleEvent } from './support/example-event.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 // Below the project, so that its packages are found; not below .cache, which nothing cleans.
 const FOLDER = join(ROOT, '.docs-test')
 
-const blocks = ['README.md', 'docs/embedding.md'].flatMap((file) =>
+const blocks = ['README.md', 'docs/embedding.md', 'docs/notifications.md'].flatMap((file) =>
   [...readFileSync(join(ROOT, file), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(
     ([, code = ''], n) => ({ file, n, code }),
   ),
 )
+const deployers = blocks.filter(({ file }) => file !== 'docs/notifications.md')
 const moduleName = ({ file, n }: { file: string; n: number }): string =>
   `${file.replace(/\W/g, '-')}-${n}.ts`
 
@@ -40,7 +43,7 @@ test('every example compiles', () => {
   execFileSync('npx', ['tsc', '-p', FOLDER], { cwd: ROOT, stdio: 'pipe' })
 })
 
-test.each(blocks)('example $n of $file is a handler that asks for a token', async (block) => {
+test.each(deployers)('example $n of $file is a handler that asks for a token', async (block) => {
   const module = await import(pathToFileURL(join(FOLDER, moduleName(block))).href)
   const paths = ['/service/blog', '/cd/service/blog', '/test/service/blog', '/live/service/blog']
   const statuses = await Promise.all(
@@ -50,4 +53,26 @@ test.each(blocks)('example $n of $file is a handler that asks for a token', asyn
     }),
   )
   expect(statuses).toContain(401)
+})
+
+test('the receiver of docs/notifications.md takes what was signed with its secret, and nothing else', async () => {
+  const receiver = { file: 'docs/notifications.md', n: 0 }
+  const code = blocks.find(({ file }) => file === receiver.file)?.code ?? ''
+  const module = await import(pathToFileURL(join(FOLDER, moduleName(receiver))).href)
+  const statuses: number[] = []
+  const secret = /whsec_[^']+/.exec(code)?.[0] ?? ''
+  for (const signedWith of [secret, `whsec_${btoa('x'.repeat(24))}`]) {
+    const webhook = createWebhook({
+      name: 'receiver',
+      url: 'http://receiver/hook',
+      secret: signedWith,
+      fetch: async (...request) => {
+        const answer = await module.default.fetch(new Request(...request))
+        statuses.push(answer.status)
+        return answer
+      },
+    })
+    await webhook.deliver(exampleEvent(), new AbortController().signal).catch(() => {})
+  }
+  expect(statuses).toEqual([204, 401])
 })

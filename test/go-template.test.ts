@@ -6,7 +6,7 @@ import type { GoTemplate } from '../src/go-template/ast.ts'
 import { TemplateFault } from '../src/go-template/fault.ts'
 import { parseGoTemplate } from '../src/go-template.ts'
 
-const fields = ['Artifact', 'ServiceName']
+const fields = { Artifact: 'string', Meta: 'map', ServiceName: 'string' } as const
 
 function parse(source: string): GoTemplate {
   return parseGoTemplate(source, { fields })
@@ -32,6 +32,17 @@ describe('parseGoTemplate', () => {
     ])
   })
 
+  it('gives the members of maps, from the root and from the dot', () => {
+    const meta = { kind: 'field', offset: 2, of: 'dot', name: 'Meta' }
+    expect(parse('{{.Meta.commit}}')).toEqual([
+      { kind: 'output', value: { kind: 'member', offset: 7, of: meta, name: 'commit' } },
+    ])
+    const ofRoot = { ...meta, of: 'root' }
+    expect(parse('{{$.Meta.commit}}')).toEqual([
+      { kind: 'output', value: { kind: 'member', offset: 8, of: ofRoot, name: 'commit' } },
+    ])
+  })
+
   it('makes a piped value the last argument of the next function', () => {
     const piped = withoutOffsets(parse('{{"a" | eq "b" | not}}'))
     expect(piped).toEqual(withoutOffsets(parse('{{not (eq "b" "a")}}')))
@@ -44,8 +55,8 @@ describe('parseGoTemplate', () => {
   })
 
   it('knows the variables that it is told of, and no others', () => {
-    expect(() => parseGoTemplate('{{.Image}}', { fields: ['Image'] })).not.toThrow()
-    expect(() => parseGoTemplate('{{.Artifact}}', { fields: ['Image'] })).toThrow(
+    expect(() => parseGoTemplate('{{.Image}}', { fields: { Image: 'string' } })).not.toThrow()
+    expect(() => parseGoTemplate('{{.Artifact}}', { fields: { Image: 'string' } })).toThrow(
       'unknown variable ".Artifact"; the variables are .Image',
     )
   })
@@ -63,17 +74,35 @@ describe('parseGoTemplate', () => {
 
 describe('what Go refuses as well', () => {
   const functions =
-    'the functions are and, eq, html, ne, not, or, print, printf, println and urlquery'
+    'the functions are and, eq, html, json, ne, not, or, print, printf, println and urlquery'
   it.each([
-    ['{{.Nope}}', '3: unknown variable ".Nope"; the variables are .Artifact and .ServiceName'],
+    [
+      '{{.Nope}}',
+      '3: unknown variable ".Nope"; the variables are .Artifact, .Meta and .ServiceName',
+    ],
     [
       '{{.artifact}}',
-      '3: unknown variable ".artifact"; the variables are .Artifact and .ServiceName',
+      '3: unknown variable ".artifact"; the variables are .Artifact, .Meta and .ServiceName',
     ],
-    ['{{$.Nope}}', '3: unknown variable ".Nope"; the variables are .Artifact and .ServiceName'],
+    [
+      '{{$.Nope}}',
+      '3: unknown variable ".Nope"; the variables are .Artifact, .Meta and .ServiceName',
+    ],
     ['{{Artifact}}', `3: unknown function "Artifact"; ${functions}; a variable begins with a dot`],
     ['{{.A | elseif}}', `8: unknown function "elseif"; ${functions}; a variable begins with a dot`],
     ['{{.Artifact.Foo}}', '12: the value before ".Foo" has no fields'],
+    ['{{$.Artifact.Foo}}', '13: the value before ".Foo" has no fields'],
+    ['{{.Meta.commit.Foo}}', '15: the value before ".Foo" has no fields'],
+    ['{{(json .Meta).commit}}', '15: the value before ".commit" has no fields'],
+    ['{{(or .Meta "a").commit}}', '17: the value before ".commit" has no fields'],
+    ['{{with .Meta}}{{..commit}}{{end}}', '18: the value before ".commit" has no fields'],
+    ['{{print.Meta}}', '8: the value before ".Meta" has no fields'],
+    ['{{true.Meta}}', '7: the value before ".Meta" has no fields'],
+    ['{{.Meta..commit}}', '8: unexpected "."'],
+    [
+      '{{.constructor}}',
+      '3: unknown variable ".constructor"; the variables are .Artifact, .Meta and .ServiceName',
+    ],
     ['{{(print).Foo}}', '10: the value before ".Foo" has no fields'],
     ['{{"a".Foo}}', '6: the value before ".Foo" has no fields'],
     ['{{..Artifact}}', '4: the value before ".Artifact" has no fields'],
@@ -111,6 +140,16 @@ describe('what Go refuses as well', () => {
     ['{{.Artifact | (print)}}', '15: only a function can follow "|"'],
     ['{{eq .Artifact}}', '3: arguments of "eq": 1, not at least 2'],
     ['{{ne .Artifact "a" "b"}}', '3: arguments of "ne": 3, not 2'],
+    ['{{json}}', '3: arguments of "json": 0, not 1'],
+    ['{{json .Artifact .Meta}}', '3: arguments of "json": 2, not 1'],
+    [
+      '{{with and .Meta true}}{{.commit}}{{end}}',
+      '26: unknown variable ".commit"; the variables are .Artifact, .Meta and .ServiceName',
+    ],
+    [
+      '{{with and .Meta true}}{{.Artifact}}{{end}}',
+      '26: inside "with" the dot is a map or bool without fields; write $.Artifact',
+    ],
     ['{{not}}', '3: arguments of "not": 0, not 1'],
     ['{{true | not true}}', '10: arguments of "not": 2, not 1'],
     ['{{and}}', '3: arguments of "and": 0, not at least 1'],
@@ -199,6 +238,63 @@ describe('what Go has and Deployer does not', () => {
   })
 })
 
+describe('a map', () => {
+  it.each([
+    '{{json .Meta}}{{.Meta | json}}{{json (or .Meta .Artifact true)}}',
+    '{{if .Meta}}{{else if not .Meta}}{{end}}',
+    '{{if and .Meta .Artifact (or $.Meta false)}}{{end}}',
+    '{{with .Meta}}{{.commit}}{{json .}}{{print .a .b}}{{if .}}{{end}}{{$.ServiceName}}{{end}}',
+    '{{with .Artifact}}{{.}}{{with $.Meta}}{{.commit}}{{with .commit}}{{.}}{{end}}{{end}}{{end}}',
+    '{{(.Meta).commit}}{{(and .Meta .Meta).commit}}',
+    '{{print .Meta.a .Meta.b}}{{if eq .Meta.a $.Meta.b "c"}}{{end}}{{printf "%s" .Meta.constructor}}',
+  ])('can be used so: %j', (source) => {
+    expect(faultOf(source)).toBe('no fault')
+  })
+
+  it.each([
+    [
+      '{{.Meta}}',
+      '3: a map cannot be printed; write {{json .Meta}} or, for one value, {{.Meta.name}}',
+    ],
+    [
+      '{{$.Meta}}',
+      '3: a map cannot be printed; write {{json $.Meta}} or, for one value, {{$.Meta.name}}',
+    ],
+    [
+      '{{with .Meta}}{{.}}{{end}}',
+      '17: a map cannot be printed; write {{json .}} or, for one value, {{.name}}',
+    ],
+    [
+      '{{or .Artifact .Meta}}',
+      '3: a map cannot be printed; write {{json .Meta}} or, for one value, {{.Meta.name}}',
+    ],
+    [
+      '{{eq .Artifact .Meta}}',
+      '16: "eq" does not take a map; write {{json .Meta}} or, for one value, {{.Meta.name}}',
+    ],
+    [
+      '{{ne "a" (and true (or .Meta "a"))}}',
+      '11: "ne" does not take a map; write {{json .Meta}} or, for one value, {{.Meta.name}}',
+    ],
+    [
+      '{{printf "%v" .Meta}}',
+      '15: "printf" does not take a map; write {{json .Meta}} or, for one value, {{.Meta.name}}',
+    ],
+  ])('is refused with the remedy: %j', (source, fault) => {
+    expect(faultOf(source)).toBe(`line 1, column ${fault}`)
+  })
+
+  it.each(['eq', 'ne', 'html', 'print', 'println', 'printf "%s"', 'printf', 'urlquery'])(
+    'is not taken by %s, last or not',
+    (name) => {
+      const [word] = name.split(' ')
+      const fault = `"${word}" does not take a map; write {{json .Meta}} or, for one value`
+      expect(faultOf(`{{${name} .Meta .Artifact}}`)).toContain(fault)
+      expect(faultOf(`{{.Meta | ${name} .Artifact}}`)).toContain(fault)
+    },
+  )
+})
+
 describe('sizes', () => {
   const levels = (count: number) => '{{if true}}'.repeat(count) + '{{end}}'.repeat(count)
   const elses = (count: number) => `{{if true}}${'{{else if true}}'.repeat(count - 1)}{{end}}`
@@ -221,6 +317,7 @@ describe('sizes', () => {
   it.each([
     ['parentheses', `{{${'('.repeat(100_000)}`],
     ['pipes', `{{"a"${' | print'.repeat(100_000)}}}`],
+    ['members', `{{.Meta${'.a'.repeat(100_000)}}}`],
     ['arguments', `{{print${' "a"'.repeat(100_000)}}}`],
   ])('faults at a flood of %s', (_, source) => {
     expect(faultOf(source)).toContain('more than 200 words and signs in one action')

@@ -176,7 +176,8 @@ describe('readWishBody', () => {
   test.each([
     ['{"force": true}', { image: undefined, expect: undefined, force: true }],
     ['{"force": true, "image": "a"}', { image: { given: 'a' }, force: true }],
-    ['{"image": "a"}', { image: { given: 'a' }, expect: undefined, force: false }],
+    ['{"image": "a"}', { image: { given: 'a' }, expect: undefined, force: false, metadata: {} }],
+    ['{"image": "a", "metadata": {"commit": "1f2e3d"}}', { metadata: { commit: '1f2e3d' } }],
   ])('%s', async (body, value) => {
     expect((await readBody(body)).value).toMatchObject(value)
   })
@@ -187,6 +188,8 @@ describe('readWishBody', () => {
     ['{"force": false}', 'malformed-request'],
     ['{"force": "true"}', 'malformed-request'],
     ['{"force": null, "image": "a"}', 'malformed-request'],
+    ['{"image": "a", "metadata": null}', 'malformed-request'],
+    ['{"image": "a", "metadata": {"build": 42}}', 'malformed-request'],
     ['{"force": true, "image": null}', 'malformed-request'],
     ['{"image": "a", "expect": ["a"]}', 'malformed-request'],
     ['{"image": "a", "expect": ""}', 'invalid-image-reference'],

@@ -1,10 +1,11 @@
 // The tree that a message template parses to; pipelines are calls already, the piped value last.
 
-/** The functions of Go's text/template that Deployer has. */
+/** The functions of Go's text/template that Deployer has, and `json`. */
 export const functionNames = [
   'and',
   'eq',
   'html',
+  'json',
   'ne',
   'not',
   'or',
@@ -35,7 +36,7 @@ export interface ControlNode {
 }
 
 /** Something with a value, and its offset in the source. */
-export type Expression = StringLiteral | BoolLiteral | Dot | Field | Call
+export type Expression = StringLiteral | BoolLiteral | Dot | Field | Member | Call
 
 /** `"text"` or the same in backquotes, with its escapes read. */
 export interface StringLiteral {
@@ -62,6 +63,14 @@ export interface Field {
   readonly kind: 'field'
   readonly offset: number
   readonly of: 'dot' | 'root'
+  readonly name: string
+}
+
+/** `.commit` after something, such as in `.Meta.commit`; the offset is that of its own dot. */
+export interface Member {
+  readonly kind: 'member'
+  readonly offset: number
+  readonly of: Expression
   readonly name: string
 }
 

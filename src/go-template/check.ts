@@ -1,28 +1,34 @@
-// The types of a parsed template, checked before it ever runs: a value is a string or a bool.
+// The types of a parsed template, checked before it ever runs: a string, a bool or a map of strings.
 
-import type { Call, Expression, Field, FunctionName, GoTemplate } from './ast.ts'
-import { listOf, TemplateFault } from './fault.ts'
+import type { Call, Expression, Field, FunctionName, GoTemplate, Member } from './ast.ts'
+import { hasNoFields, listOf, TemplateFault } from './fault.ts'
 
-/** What a value is known to be. `and` and `or` may give either. */
-type ValueType = 'string' | 'bool' | 'string or bool'
+/** The variables by name, and what each is: a map is one of strings. */
+export type Fields = Readonly<Record<string, 'string' | 'map'>>
+
+/** What a value may be. `and` and `or` may give one thing or another. */
+type ValueType = readonly ('string' | 'bool' | 'map')[]
 
 /** Where an expression stands: the template around it, and what its dot is. */
 interface Scope {
   readonly source: string
-  readonly fields: readonly string[]
+  readonly fields: Fields
   readonly dot: ValueType | 'root'
 }
+
+const STRING: ValueType = ['string']
+const BOOL: ValueType = ['bool']
 
 /**
  * Checks that a template's variables exist and that its functions can take what they are given.
  *
  * @param template The tree.
- * @param options The source that the tree came from, and the names of the variables.
+ * @param options The source that the tree came from, and the variables.
  * @throws TemplateFault at the first thing that is wrong or not supported.
  */
 export function check(
   template: GoTemplate,
-  options: { readonly source: string; readonly fields: readonly string[] },
+  options: { readonly source: string; readonly fields: Fields },
 ): void {
   checkNodes(template, { ...options, dot: 'root' })
 }
@@ -31,7 +37,10 @@ function checkNodes(template: GoTemplate, scope: Scope): void {
   for (const node of template) {
     if (node.kind === 'text') continue
     const type = typeOf(node.value, scope)
-    if (node.kind === 'output') continue
+    if (node.kind === 'output') {
+      if (isMaybeMap(type)) throw mapFault(node.value, scope, 'a map cannot be printed')
+      continue
+    }
     checkNodes(node.body, node.kind === 'with' ? { ...scope, dot: type } : scope)
     checkNodes(node.otherwise, scope)
   }
@@ -40,29 +49,41 @@ function checkNodes(template: GoTemplate, scope: Scope): void {
 function typeOf(expression: Expression, scope: Scope): ValueType {
   switch (expression.kind) {
     case 'string':
+      return STRING
     case 'bool':
-      return expression.kind
+      return BOOL
     case 'dot':
       if (scope.dot !== 'root') return scope.dot
       throw fault(expression, scope, '"." outside of "with" is not supported by Deployer')
     case 'field':
       return typeOfField(expression, scope)
+    case 'member':
+      return typeOfMember(expression, scope)
     case 'call':
       return typeOfCall(expression, scope)
   }
 }
 
 function typeOfField(field: Field, scope: Scope): ValueType {
-  const variables = scope.fields.map((name) => `.${name}`)
-  if (!scope.fields.includes(field.name)) {
+  const isOfRoot = field.of === 'root' || scope.dot === 'root'
+  if (!isOfRoot && isMap(scope.dot)) return STRING
+  const type = Object.hasOwn(scope.fields, field.name) ? scope.fields[field.name] : undefined
+  if (type === undefined) {
+    const variables = Object.keys(scope.fields).map((name) => `.${name}`)
     const known = `the variables are ${listOf(variables)}`
     throw fault(field, scope, `unknown variable ".${field.name}"; ${known}`)
   }
-  if (field.of === 'dot' && scope.dot !== 'root') {
+  if (!isOfRoot) {
+    const dot = scope.dot.join(' or ')
     const remedy = `write $.${field.name}`
-    throw fault(field, scope, `inside "with" the dot is a ${scope.dot} without fields; ${remedy}`)
+    throw fault(field, scope, `inside "with" the dot is a ${dot} without fields; ${remedy}`)
   }
-  return 'string'
+  return [type]
+}
+
+function typeOfMember(member: Member, scope: Scope): ValueType {
+  if (isMap(typeOf(member.of, scope))) return STRING
+  throw fault(member, scope, hasNoFields(member.name))
 }
 
 /** How many arguments a function takes, at least and at most. */
@@ -70,6 +91,7 @@ const ARITY: Readonly<Record<FunctionName, readonly [least: number, most: number
   and: [1, Infinity],
   eq: [2, Infinity],
   html: [0, Infinity],
+  json: [1, 1],
   ne: [2, 2],
   not: [1, 1],
   or: [1, Infinity],
@@ -89,33 +111,45 @@ function typeOfCall(call: Call, scope: Scope): ValueType {
   switch (call.name) {
     case 'and':
     case 'or':
-      return types.reduce((joined, type) => (type === joined ? type : 'string or bool'))
+      return [...new Set(types.flat())]
     case 'eq':
     case 'ne':
       checkComparison(call, types, scope)
-      return 'bool'
+      return BOOL
     case 'not':
-      return 'bool'
+      return BOOL
+    case 'json':
+      return STRING
     case 'printf':
       checkFormat(call, types, scope)
-      return 'string'
+      return STRING
     case 'html':
     case 'print':
     case 'println':
     case 'urlquery':
-      return 'string'
+      checkNoMap(call, types, scope)
+      return STRING
   }
+}
+
+function checkNoMap(call: Call, types: readonly ValueType[], scope: Scope): void {
+  const map = call.arguments.find((_, index) => isMaybeMap(types[index] ?? []))
+  if (map) throw mapFault(map, scope, `"${call.name}" does not take a map`)
 }
 
 function checkComparison(call: Call, types: readonly ValueType[], scope: Scope): void {
-  if (types.includes('string or bool')) {
+  checkNoMap(call, types, scope)
+  if (types.some((type) => type.length > 1)) {
     const what = 'comparing what may be a string or a bool'
     throw fault(call, scope, `${what} is not supported by Deployer`)
   }
-  if (new Set(types).size > 1) throw fault(call, scope, 'a string and a bool cannot be compared')
+  if (new Set(types.flat()).size > 1) {
+    throw fault(call, scope, 'a string and a bool cannot be compared')
+  }
 }
 
 function checkFormat(call: Call, types: readonly ValueType[], scope: Scope): void {
+  checkNoMap(call, types, scope)
   const [format] = call.arguments
   if (format?.kind !== 'string') {
     const what = '"printf" with a format that is no string literal'
@@ -134,9 +168,34 @@ function checkFormat(call: Call, types: readonly ValueType[], scope: Scope): voi
     const counts = `verbs in the format: ${verbs.length}, values for them: ${types.length - 1}`
     throw fault(format, scope, counts)
   }
-  const misfit = verbs.findIndex((verb, index) => verb === '%s' && types[index + 1] !== 'string')
+  const misfit = verbs.findIndex(
+    (verb, index) => verb === '%s' && types[index + 1]?.includes('bool'),
+  )
   if (misfit !== -1)
     throw fault(call.arguments[misfit + 1] ?? call, scope, '%s takes a string; %v takes all')
+}
+
+function isMap(type: ValueType): boolean {
+  return type.every((part) => part === 'map')
+}
+
+function isMaybeMap(type: ValueType): boolean {
+  return type.includes('map')
+}
+
+function mapFault(map: Expression, scope: Scope, message: string): TemplateFault {
+  const name = nameOf(map, scope)
+  const member = name === '.' ? '.name' : `${name}.name`
+  return fault(map, scope, `${message}; write {{json ${name}}} or, for one value, {{${member}}}`)
+}
+
+/** How the template writes a map, or the first that an `and` or `or` may give. */
+function nameOf(map: Expression, scope: Scope): string {
+  if (map.kind === 'call') {
+    const first = map.arguments.find((argument) => isMaybeMap(typeOf(argument, scope)))
+    return first ? nameOf(first, scope) : '.'
+  }
+  return map.kind === 'field' ? `${map.of === 'root' ? '$' : ''}.${map.name}` : '.'
 }
 
 function fault(expression: Expression, scope: Scope, message: string): TemplateFault {

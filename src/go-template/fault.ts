@@ -31,3 +31,13 @@ export class TemplateFault extends TypeError {
 export function listOf(names: readonly string[]): string {
   return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter(Boolean).join(' and ')
 }
+
+/**
+ * Says that something is looked up where there is nothing to be found.
+ *
+ * @param name The name of what is looked up.
+ * @returns What is wrong, for a {@link TemplateFault}.
+ */
+export function hasNoFields(name: string): string {
+  return `the value before ".${name}" has no fields`
+}

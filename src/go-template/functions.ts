@@ -2,21 +2,46 @@
 
 import type { FunctionName } from './ast.ts'
 
+/** What was sent along with a deployment. Its names and values may be anything. */
+export type TextMap = Readonly<Record<string, string>>
+
 /** All that an expression can come to. */
-export type Value = string | boolean
+export type Value = string | boolean | TextMap
 
 /** The functions; the check has seen to it that they are called with what they take. */
 export const functions: Readonly<Record<FunctionName, (...values: readonly Value[]) => Value>> = {
-  and: (...values) => values.find((value) => !value) ?? lastOf(values),
+  and: (...values) => values.find((value) => !isTrue(value)) ?? lastOf(values),
   eq: (first, ...others) => others.includes(first ?? ''),
   html: (...values) => escapeHtml(sprint(values)),
+  json: (value = '') => toJson(value),
   ne: (first, second) => first !== second,
-  not: (value) => !value,
-  or: (...values) => values.find(Boolean) ?? lastOf(values),
+  not: (value = '') => !isTrue(value),
+  or: (...values) => values.find(isTrue) ?? lastOf(values),
   print: (...values) => sprint(values),
   printf: (format, ...values) => sprintf(String(format), values),
   println: (...values) => `${values.join(' ')}\n`,
   urlquery: (...values) => escapeQuery(sprint(values)),
+}
+
+/**
+ * Whether a condition holds, as template.IsTrue has it.
+ *
+ * @param value The condition.
+ * @returns False for `false`, an empty string and an empty map.
+ */
+export function isTrue(value: Value): boolean {
+  return typeof value === 'object' ? Object.keys(value).length > 0 : Boolean(value)
+}
+
+/**
+ * Looks up a name in a map, as a template with Go's `missingkey=zero` does.
+ *
+ * @param map The map.
+ * @param name The name, which may be one that JavaScript gives every object.
+ * @returns What was sent under that name; empty when nothing was.
+ */
+export function memberOf(map: TextMap, name: string): string {
+  return Object.hasOwn(map, name) ? (map[name] ?? '') : ''
 }
 
 function lastOf(values: readonly Value[]): Value {
@@ -56,4 +81,20 @@ function escapeQuery(text: string): string {
   return encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\uFFFD'))
     .replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%20', '+')
+}
+
+/** Like json.Marshal, which sorts a map by its names. */
+function toJson(value: Value): string {
+  if (typeof value !== 'object') return typeof value === 'string' ? quoteJson(value) : `${value}`
+  const names = Object.keys(value).sort()
+  const members = names.map((name) => `${quoteJson(name)}:${quoteJson(memberOf(value, name))}`)
+  return `{${members.join(',')}}`
+}
+
+/** Half a surrogate pair is no character, and some parsers refuse its escape. */
+function quoteJson(text: string): string {
+  const quoted = JSON.stringify(text.replace(/\p{Surrogate}/gu, '\uFFFD'))
+  return quoted.replace(/[<>&\u2028\u2029]/g, (sign) => {
+    return `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
 }

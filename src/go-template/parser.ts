@@ -1,7 +1,7 @@
 // Tokens of a message template to its tree: Go's grammar, less what Deployer does not have.
 
 import { type Expression, functionNames, type GoTemplate, type TemplateNode } from './ast.ts'
-import { listOf, TemplateFault } from './fault.ts'
+import { hasNoFields, listOf, TemplateFault } from './fault.ts'
 import { lex, type Token, type TokenKind } from './lexer.ts'
 
 // Keywords and functions that Go has and Deployer does not.
@@ -18,6 +18,9 @@ const STARTS_OPERAND: ReadonlySet<TokenKind> = new Set<TokenKind>([
   'string',
   'left-paren',
 ])
+
+// What Go's parser takes a field after. Of the rest it knows by then that it has none.
+const HAS_MEMBERS: ReadonlySet<TokenKind> = new Set<TokenKind>(['field', 'variable', 'left-paren'])
 
 // With the lexer's limit on an action it keeps every walk of the tree far from the stack's end.
 const MAX_DEPTH = 100
@@ -110,14 +113,21 @@ function parseCommand(tokens: Tokens, piped?: Expression): Expression {
 
 function parseOperand(tokens: Tokens): Expression {
   const token = tokens.next()
-  const operand = parseTerm(tokens, token)
+  const operand = parseMembers(tokens, token, parseTerm(tokens, token))
   const after = tokens.peek()
-  if (after.spaced) return operand
-  if (after.kind === 'field') {
-    throw tokens.fault(after, `the value before ${JSON.stringify(after.text)} has no fields`)
-  }
-  if (STARTS_OPERAND.has(after.kind)) throw unexpected(tokens, after)
+  if (!after.spaced && STARTS_OPERAND.has(after.kind)) throw unexpected(tokens, after)
   return operand
+}
+
+/** Parses the `.commit` of `.Meta.commit`; what is before it may turn out to have no members. */
+function parseMembers(tokens: Tokens, start: Token, term: Expression): Expression {
+  let value = term
+  while (tokens.peek().kind === 'field' && !tokens.peek().spaced) {
+    const { offset, text } = tokens.next()
+    if (!HAS_MEMBERS.has(start.kind)) throw tokens.fault({ offset }, hasNoFields(text.slice(1)))
+    value = { kind: 'member', offset, of: value, name: text.slice(1) }
+  }
+  return value
 }
 
 function parseTerm(tokens: Tokens, token: Token): Expression {

@@ -2,6 +2,8 @@
 
 // The package's main file brings a worker and a runner along, 5 MiB of memory.
 import FiveBeansClient from 'fivebeans/lib/client.js'
+import { onAbort } from '../abort.ts'
+import { DeliveryFault } from '../delivery-fault.ts'
 import type { Address } from './address.ts'
 import { reasonOf } from './reason.ts'
 
@@ -15,17 +17,25 @@ export interface Job {
   readonly ttr: number
 }
 
+/** What ends a put. */
+export interface PutOptions {
+  /** The longest that connecting and putting may take, in milliseconds. */
+  readonly timeoutMs: number
+  /** Not aborted yet. */
+  readonly signal: AbortSignal
+}
+
 /** A connection that was opened. */
 export interface BeanstalkdConnection {
   /**
    * Puts a job.
    *
    * @param job The job.
-   * @param timeoutMs The longest that connecting and putting may take, in milliseconds.
-   * @returns Nothing, once beanstalkd answered `INSERTED`.
-   * @throws Error whose message is the reason.
+   * @param options What ends the put.
+   * @returns Nothing, once beanstalkd answered `INSERTED` and the job's ID.
+   * @throws DeliveryFault whose message is the reason; final only where the job is too big.
    */
-  put(job: Job, timeoutMs: number): Promise<void>
+  put(job: Job, options: PutOptions): Promise<void>
   /** False once anything went wrong: what comes next wants a fresh connection. */
   isUsable(): boolean
   /** Gives up what is under way. */
@@ -40,6 +50,16 @@ export interface ConnectionOptions {
 
 // A connection without work is closed, so that none is left over.
 const IDLE_MS = 1000
+// `USING` and the longest name of a tube have 206.
+const MAX_ANSWER_BYTES = 1024
+/** What one `put` can be answered, with the next answer being that of the next `put`. */
+const REFUSALS: readonly string[] = [
+  'BURIED',
+  'DRAINING',
+  'INTERNAL_ERROR',
+  'JOB_TOO_BIG',
+  'OUT_OF_MEMORY',
+]
 
 /**
  * Opens a connection. After any fault it takes no more jobs, and what it has been given already runs
@@ -51,7 +71,7 @@ const IDLE_MS = 1000
  */
 export function openConnection({ address, tube }: ConnectionOptions): BeanstalkdConnection {
   const client = new FiveBeansClient(address.host, address.port)
-  const pending = new Set<(reason: string) => void>()
+  const pending = new Set<(fault: DeliveryFault) => void>()
   const waiting: (() => void)[] = []
   let isReady = false
   let isSpoilt = false
@@ -61,13 +81,12 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
     isSpoilt = true
     clearTimeout(idleTimer)
     for (const giveUp of pending) {
-      giveUp(reason)
+      giveUp(new DeliveryFault(reason))
     }
     client.stream?.destroy()
   }
 
-  function settled(giveUp: (reason: string) => void): void {
-    pending.delete(giveUp)
+  function settled(): void {
     if (pending.size === 0) {
       if (isSpoilt) {
         close('it is spoilt')
@@ -77,27 +96,38 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
     }
   }
 
-  function put(job: Job, timeoutMs: number): Promise<void> {
+  function put(job: Job, { timeoutMs, signal }: PutOptions): Promise<void> {
     clearTimeout(idleTimer)
     return new Promise((resolve, reject) => {
-      const end = (reason: string | null): void => {
-        if (pending.has(giveUp)) {
+      const end = (fault: DeliveryFault | undefined): void => {
+        if (pending.delete(end)) {
           clearTimeout(timer)
-          isSpoilt ||= reason !== null
-          settled(giveUp)
-          if (reason === null) {
+          callOff()
+          isSpoilt ||= fault !== undefined
+          settled()
+          if (fault === undefined) {
             resolve()
           } else {
-            reject(new Error(reason))
+            reject(fault)
           }
         }
       }
-      const giveUp = (reason: string): void => end(reason)
-      const timer = setTimeout(end, timeoutMs, `no answer within ${timeoutMs} ms`)
-      pending.add(giveUp)
+      const giveUp = (reason: string): void => end(new DeliveryFault(reason))
+      const timer = setTimeout(giveUp, timeoutMs, `no answer within ${timeoutMs} ms`)
+      const callOff = onAbort(signal, () => giveUp('it was called off'))
+      pending.add(end)
       const write = (): void => {
-        if (pending.has(giveUp)) {
-          client.put(job.priority, job.delay, job.ttr, job.payload, (word) => end(answered(word)))
+        if (pending.has(end)) {
+          client.put(job.priority, job.delay, job.ttr, job.payload, (word, ...words) => {
+            if (word === null && words.length === 1 && /^\d+$/.test(words[0] ?? '')) {
+              end(undefined)
+            } else if (word !== null && REFUSALS.includes(word)) {
+              end(new DeliveryFault(answered(word), { isFinal: word === 'JOB_TOO_BIG' }))
+            } else {
+              // Nor is it known any more which answer is whose.
+              close(answered(word ?? ['INSERTED', ...words].join(' ')))
+            }
+          })
           neverParseBodies(client)
         }
       }
@@ -109,13 +139,27 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
     })
   }
 
+  /**
+   * What nobody has asked for must not be taken for the answer to what comes next.
+   *
+   * @returns Whether there was some.
+   */
+  function refuseExcess(): boolean {
+    const mostBytes = client.handlers.length === 0 ? 0 : MAX_ANSWER_BYTES
+    const isTooMuch = (client.buffer?.length ?? 0) > mostBytes
+    if (isTooMuch) {
+      close('it was told more than an answer')
+    }
+    return isTooMuch
+  }
+
   client.on('error', (error: Error) => close(reasonOf(error)))
   client.on('close', () => close('the connection was closed'))
   client.on('connect', () => {
-    client.use(tube, (word) => {
-      if (word !== null) {
-        close(answered(word) ?? '')
-      } else {
+    client.use(tube, (word, ...words) => {
+      if (word !== null || words.join(' ') !== tube) {
+        close(answered(word ?? ['USING', ...words].join(' ')))
+      } else if (!refuseExcess()) {
         isReady = true
         for (const write of waiting.splice(0)) {
           write()
@@ -125,6 +169,8 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
     neverParseBodies(client)
   })
   client.connect()
+  // After fivebeans' own listener.
+  client.stream?.on('data', refuseExcess)
   return { put, isUsable: () => !isSpoilt, close }
 }
 
@@ -139,7 +185,7 @@ function neverParseBodies(client: FiveBeansClient): void {
   }
 }
 
-/** The first word of an answer: beanstalkd's own (`DRAINING`, `JOB_TOO_BIG`) or anybody's. */
-function answered(word: string | null): string | null {
-  return word === null ? null : `the answer was ${JSON.stringify(word.slice(0, 100))}`
+/** Beanstalkd's own word (`DRAINING`, `JOB_TOO_BIG`) or anybody's. */
+function answered(words: string): string {
+  return `the answer was ${JSON.stringify(words.slice(0, 100))}`
 }

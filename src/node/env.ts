@@ -1,5 +1,6 @@
 // Settings from environment variables and command-line flags, with every fault told at once.
 
+import { isAbsolute } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { isHeaderValue } from '../auth.ts'
 import { parseDuration } from '../duration.ts'
@@ -23,8 +24,8 @@ export interface Settings {
   readonly dockerHost: string
   readonly tls?: DockerTls
   readonly bind: Address
-  /** Missing when nobody is to be notified. */
-  readonly notify?: NotifySettings
+  /** Empty when nobody is to be notified. */
+  readonly notify: readonly NotifySettings[]
   /** Whether tags are resolved and pinned to digests. */
   readonly resolveImage: ResolveImage
   /** The path of a Docker `config.json` that could be read at the start. */
@@ -35,6 +36,8 @@ export interface Settings {
   readonly evidenceLogs: boolean
   /** What a proxy cuts off before the path; empty: nothing. */
   readonly basePath: string
+  /** The absolute path of a directory where messages outlive a restart; missing: they do not. */
+  readonly spoolDir?: string
 }
 
 /** The command line's flags by their variables' names; a flag wins over its variable. */
@@ -76,14 +79,14 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
   const token = readToken(value('TOKEN'), fault)
   const tls = readTls(value('DOCKER_HOST'), sources, fault)
   const dockerHost = readDockerHost(value('DOCKER_HOST'), tls !== undefined, fault)
-  const notifyFlags = value('NOTIFY_FLAGS')
-  const notify = notifyFlags === '' ? undefined : readNotifyFlags(notifyFlags, fault)
+  const notify = readNotify(value('NOTIFY_FLAGS'), sources, fault)
   const bind = readBind(value('BIND'), fault)
   const rollouts = readRolloutSettings(sources, fault)
 
   if (
     token === undefined ||
     dockerHost === undefined ||
+    notify === undefined ||
     bind === undefined ||
     rollouts === undefined ||
     faults.length > 0
@@ -93,10 +96,10 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
   const settings = {
     token,
     dockerHost,
+    notify,
     bind,
     ...rollouts,
     ...(tls === undefined ? {} : { tls }),
-    ...(notify === undefined ? {} : { notify }),
   }
   return { ok: true, settings }
 }
@@ -165,6 +168,31 @@ function checkTls(tls: DockerTls, directory: string, fault: Fault): void {
   }
 }
 
+/** Either variable holds the destinations; the file may be a Docker secret. */
+function readNotify(
+  flags: string,
+  { env, readFile }: SettingsSources,
+  fault: Fault,
+): readonly NotifySettings[] | undefined {
+  const path = env.NOTIFY_FLAGS_FILE ?? ''
+  if (path === '') {
+    return flags === '' ? [] : readNotifyFlags(flags, fault)
+  }
+  if (flags !== '') {
+    return fault('NOTIFY_FLAGS_FILE', 'is set, and so is NOTIFY_FLAGS: set one of the two')
+  }
+  let text: string
+  try {
+    text = readFile(path)
+  } catch (error) {
+    return fault(
+      'NOTIFY_FLAGS_FILE',
+      `is ${shown(path)}, but it cannot be read (${reasonOf(error)}): give Deployer a file that it may read`,
+    )
+  }
+  return readNotifyFlags(text, fault, 'NOTIFY_FLAGS_FILE')
+}
+
 function readBind(text: string, fault: Fault): Address | undefined {
   return (
     parseAddress(text === '' ? ':9999' : text) ??
@@ -174,7 +202,12 @@ function readBind(text: string, fault: Fault): Address | undefined {
 
 type RolloutSettings = Pick<
   Settings,
-  'resolveImage' | 'registryAuthFile' | 'rolloutTimeoutMs' | 'evidenceLogs' | 'basePath'
+  | 'resolveImage'
+  | 'registryAuthFile'
+  | 'rolloutTimeoutMs'
+  | 'evidenceLogs'
+  | 'basePath'
+  | 'spoolDir'
 >
 
 /** What variables alone can set. */
@@ -188,6 +221,10 @@ function readRolloutSettings(sources: SettingsSources, fault: Fault): RolloutSet
   const rolloutTimeoutMs = readRolloutTimeout(env.ROLLOUT_TIMEOUT || '30m', fault)
   const evidenceLogs = readEvidenceLogs(env.EVIDENCE_LOGS || 'true', fault)
   const basePath = readBasePath(env.BASE_PATH ?? '', fault)
+  const spoolDir = env.SPOOL_DIR || undefined
+  if (spoolDir !== undefined && !isAbsolute(spoolDir)) {
+    fault('SPOOL_DIR', `is ${shown(spoolDir)}: it must be an absolute path, such as /spool`)
+  }
   return resolveImage === undefined ||
     rolloutTimeoutMs === undefined ||
     evidenceLogs === undefined ||
@@ -196,6 +233,7 @@ function readRolloutSettings(sources: SettingsSources, fault: Fault): RolloutSet
     : {
         ...{ resolveImage, rolloutTimeoutMs, evidenceLogs, basePath },
         ...(registryAuthFile === undefined ? {} : { registryAuthFile }),
+        ...(spoolDir === undefined ? {} : { spoolDir }),
       }
 }
 

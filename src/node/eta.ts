@@ -2,7 +2,7 @@
 
 import { Eta } from 'eta'
 import type { ControlNode, Expression, GoTemplate, TemplateNode } from '../go-template/ast.ts'
-import { functions } from '../go-template/functions.ts'
+import { functions, isTrue, memberOf } from '../go-template/functions.ts'
 import { parseGoTemplate } from '../go-template.ts'
 import { messageFields } from '../messages.ts'
 import type { MessageData, Renderer } from '../ports.ts'
@@ -15,8 +15,8 @@ import type { MessageData, Renderer } from '../ports.ts'
  * @throws TemplateFault when the template is wrong, or has what Deployer does not.
  * @example
  * ```ts
- * const renderer = createEtaRenderer('I just deployed {{.Artifact}} for {{.ServiceName}}')
- * renderer.render({ Artifact: 'me/blog:v2', ServiceName: 'blog' })
+ * const renderer = createEtaRenderer('{{.ServiceName}} runs {{.Artifact}}: {{.Meta.commit}}')
+ * renderer.render(data) // where data is the MessageData of an event
  * ```
  */
 export function createEtaRenderer(template: string): Renderer {
@@ -25,7 +25,7 @@ export function createEtaRenderer(template: string): Renderer {
   const compiled = eta.compile(writeNodes(tree, 0))
 
   function render(data: MessageData): string {
-    return eta.render(compiled, { data, functions, dots: [] })
+    return eta.render(compiled, { data, functions, isTrue, memberOf, dots: [] })
   }
 
   return { render }
@@ -52,11 +52,10 @@ function writeNode(node: TemplateNode, depth: number): string {
 function writeControl(node: ControlNode, depth: number): string {
   const inner = node.kind === 'with' ? depth + 1 : depth
   const value = writeValue(node.value, depth)
-  // Of strings and bools, JavaScript finds those true that Go does.
   const condition = node.kind === 'with' ? `it.dots[${inner}] = ${value}` : value
   const body = writeNodes(node.body, inner)
   const otherwise = writeNodes(node.otherwise, depth)
-  return `<% if (${condition}) { %>${body}<% } else { %>${otherwise}<% } %>`
+  return `<% if (it.isTrue(${condition})) { %>${body}<% } else { %>${otherwise}<% } %>`
 }
 
 function writeValue(expression: Expression, depth: number): string {
@@ -68,7 +67,12 @@ function writeValue(expression: Expression, depth: number): string {
     case 'dot':
       return `it.dots[${depth}]`
     case 'field':
-      return `it.data[${quote(expression.name)}]`
+      // Inside a `with` the check lets the dot have fields where it is a map.
+      return expression.of === 'root' || depth === 0
+        ? `it.data[${quote(expression.name)}]`
+        : `it.memberOf(it.dots[${depth}], ${quote(expression.name)})`
+    case 'member':
+      return `it.memberOf(${writeValue(expression.of, depth)}, ${quote(expression.name)})`
     case 'call': {
       const values = expression.arguments.map((argument) => writeValue(argument, depth))
       return `it.functions.${expression.name}(${values.join(', ')})`

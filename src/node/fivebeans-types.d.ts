@@ -11,6 +11,8 @@ declare module 'fivebeans/lib/client.js' {
     constructor(host: string, port: number)
     /** Null until `connect` was called. */
     stream: Socket | null
+    /** What came and was not read as an answer yet. */
+    readonly buffer: Buffer | undefined
     /** What waits for an answer, in order: who reads it, and who is told. */
     readonly handlers: readonly (readonly [{ RESPONSES_REQUIRING_BODY: object }, Callback])[]
     connect(): void

@@ -1,20 +1,33 @@
-// The notifier that puts messages on a beanstalkd tube.
+// The destination that puts messages on a beanstalkd tube.
 
+import { DeliveryFault, type DeliveryFaultOptions } from '../delivery-fault.ts'
+import {
+  type DeploymentEvent,
+  type DeploymentEventName,
+  deploymentEventNames,
+} from '../deployment-event.ts'
 import { messageData } from '../messages.ts'
-import type { DeploymentEvent, Notifier, Renderer } from '../ports.ts'
+import type { Destination, Renderer } from '../ports.ts'
 import { type Address, formatAddress, parseAddress } from './address.ts'
 import { type BeanstalkdConnection, openConnection } from './beanstalkd-connection.ts'
 import { isJobNumber, isTubeName, MAX_UINT32, TUBE_FORM } from './job-options.ts'
 import { reasonOf } from './reason.ts'
 
-/** What {@link createFivebeansNotifier} needs to know. */
-export interface FivebeansNotifierOptions {
+// Node makes 1 ms of more.
+const MAX_TIMEOUT_MS = 2_147_483_647
+
+/** What {@link createBeanstalkdDestination} needs to know. */
+export interface BeanstalkdDestinationOptions {
   /** Where beanstalkd listens: `host:port`. */
   readonly addr: string
   /** The tube to put messages on. */
   readonly tube: string
   /** Makes the message. */
   readonly renderer: Renderer
+  /** Names it in logs and counts. Default: `beanstalkd:<addr>/<tube>`. */
+  readonly name?: string
+  /** What it is told of. Default: `accepted`. */
+  readonly events?: readonly DeploymentEventName[]
   /** beanstalkd's priority, 0 (most urgent) to 4294967295. Default: 10. */
   readonly priority?: number
   /** After how many seconds the job may be reserved. Default: 0. */
@@ -25,73 +38,73 @@ export interface FivebeansNotifierOptions {
   readonly timeoutMs?: number
 }
 
-/** A {@link Notifier} and its end. */
-export interface FivebeansNotifier {
-  /** Puts one job for an event; rejects with an error that names the tube and the reason. */
-  readonly notify: Notifier
-  /**
-   * Waits for the messages that are under way, and gives up what is left.
-   *
-   * @param timeoutMs The longest to wait, in milliseconds.
-   * @returns How many messages were given up.
-   */
-  close(timeoutMs: number): Promise<number>
-}
-
 /**
- * Makes a notifier that puts one job per event. Its connection is kept while there is work; after any
- * fault the next job gets a fresh one.
+ * Makes a destination that puts one job per event. Its connection is kept while there is work; after
+ * any fault the next job gets a fresh one. Only a job that is too big, or a template that fails, is a
+ * final fault; a job whose answer was lost is put again, and may be on the tube twice.
  *
  * @param options Where to put what.
- * @returns The notifier.
- * @throws TypeError when `addr` is not `host:port` or `tube` is no name of a tube.
+ * @returns The destination.
+ * @throws TypeError when `addr` is not `host:port`, `tube` is no name of a tube, `name` is empty or
+ *   `events` has one that there is not.
  * @throws RangeError when a number is none that beanstalkd or a timer can take.
  * @example
  * ```ts
  * const renderer = createEtaRenderer('{{.ServiceName}} runs {{.Artifact}}')
- * const beanstalkd = createFivebeansNotifier({ addr: 'beanstalkd:11300', tube: 'chat', renderer })
- * createDeployer({ token, swarm, notifier: beanstalkd.notify })
+ * const chat = createBeanstalkdDestination({ addr: 'beanstalkd:11300', tube: 'chat', renderer })
+ * const outbox = createOutbox({ destinations: [chat], logger })
+ * createDeployer({ token, swarm, logger, notifier: outbox.notify })
  * ```
  */
-export function createFivebeansNotifier(options: FivebeansNotifierOptions): FivebeansNotifier {
+export function createBeanstalkdDestination(options: BeanstalkdDestinationOptions): Destination {
   const { addr, tube, renderer, priority = 10, delay = 0, ttr = 60, timeoutMs = 5000 } = options
+  const { name = `beanstalkd:${addr}/${tube}`, events = ['accepted'] } = options
   const address = checkedAddress(addr)
   checkJobOptions({ tube, priority, delay, ttr, timeoutMs })
+  checkNames(name, events)
   const underWay = new Map<Promise<void>, BeanstalkdConnection>()
   let current: BeanstalkdConnection | undefined
 
-  async function notify(event: DeploymentEvent): Promise<void> {
-    const payload = Buffer.from(renderer.render(messageData(event)))
+  function failed(cause: unknown, reason: string, isFinal: boolean): DeliveryFault {
+    const place = `tube "${tube}" of beanstalkd at ${formatAddress(address)}`
+    const options: DeliveryFaultOptions = { cause, isFinal }
+    return new DeliveryFault(`Cannot put the message on ${place}: ${reason}`, options)
+  }
+
+  function render(event: DeploymentEvent): Buffer {
+    try {
+      return Buffer.from(renderer.render(messageData(event)))
+    } catch (cause) {
+      throw failed(cause, 'its template fails', true)
+    }
+  }
+
+  async function deliver(event: DeploymentEvent, signal: AbortSignal): Promise<void> {
+    const payload = render(event)
+    if (signal.aborted) {
+      throw failed(signal.reason, 'it was called off', false)
+    }
     if (current?.isUsable() !== true) {
       current = openConnection({ address, tube })
     }
-    const putting = current.put({ payload, priority, delay, ttr }, timeoutMs)
+    const putting = current.put({ payload, priority, delay, ttr }, { timeoutMs, signal })
     underWay.set(putting, current)
     try {
       await putting
     } catch (cause) {
-      const place = `tube "${tube}" of beanstalkd at ${formatAddress(address)}`
-      throw new Error(`Cannot put the message on ${place}: ${reasonOf(cause)}`, { cause })
+      throw failed(cause, reasonOf(cause), cause instanceof DeliveryFault && cause.isFinal)
     } finally {
       underWay.delete(putting)
     }
   }
 
-  async function close(timeoutMs: number): Promise<number> {
-    let timer: NodeJS.Timeout | undefined
-    const timeUp = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
-    })
-    await Promise.race([Promise.allSettled(underWay.keys()), timeUp])
-    clearTimeout(timer)
-    const givenUp = underWay.size
+  function close(): void {
     for (const connection of [current, ...underWay.values()]) {
-      connection?.close('Deployer is shutting down')
+      connection?.close('it was called off')
     }
-    return givenUp
   }
 
-  return { notify, close }
+  return { name, events: [...events], deliver, close }
 }
 
 function checkedAddress(addr: string): Address {
@@ -104,7 +117,7 @@ function checkedAddress(addr: string): Address {
 
 function checkJobOptions(
   options: Required<
-    Pick<FivebeansNotifierOptions, 'tube' | 'priority' | 'delay' | 'ttr' | 'timeoutMs'>
+    Pick<BeanstalkdDestinationOptions, 'tube' | 'priority' | 'delay' | 'ttr' | 'timeoutMs'>
   >,
 ): void {
   const { tube, ...numbers } = options
@@ -113,10 +126,23 @@ function checkJobOptions(
   }
   for (const [name, value] of Object.entries(numbers)) {
     const from = name === 'priority' || name === 'delay' ? 0 : 1
-    if (!isJobNumber(value, from)) {
+    const most = name === 'timeoutMs' ? MAX_TIMEOUT_MS : MAX_UINT32
+    if (!isJobNumber(value, from) || value > most) {
       throw new RangeError(
-        `Cannot use ${name} ${value}: it must be a whole number from ${from} to ${MAX_UINT32}`,
+        `Cannot use ${name} ${value}: it must be a whole number from ${from} to ${most}`,
       )
     }
+  }
+}
+
+function checkNames(name: string, events: readonly DeploymentEventName[]): void {
+  if (name === '') {
+    throw new TypeError('Cannot use name "": a destination needs one, for the log')
+  }
+  const unknown = events.find((event) => !deploymentEventNames.includes(event))
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `Cannot use event ${JSON.stringify(unknown)}: it must be one of ${deploymentEventNames.join(', ')}`,
+    )
   }
 }

@@ -8,9 +8,6 @@ export {
   type DockerTls,
 } from './dockerode.ts'
 export { createEtaRenderer } from './eta.ts'
-export {
-  createFivebeansNotifier,
-  type FivebeansNotifier,
-  type FivebeansNotifierOptions,
-} from './fivebeans.ts'
+export { type BeanstalkdDestinationOptions, createBeanstalkdDestination } from './fivebeans.ts'
 export { createRegistryAuthFile, type RegistryAuthFileOptions } from './registry-auth-file.ts'
+export { createDirectorySpool, type DirectorySpoolOptions } from './spool.ts'

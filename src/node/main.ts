@@ -8,11 +8,11 @@ import { serve } from '@hono/node-server'
 import { Command } from 'commander'
 import { type Logger as Pino, pino, stdTimeFunctions } from 'pino'
 import { createDeployer } from '../app.ts'
+import type { Outbox } from '../outbox.ts'
 import { formatAddress } from './address.ts'
 import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
 import { type Flags, readSettings, type Settings } from './env.ts'
-import { createEtaRenderer } from './eta.ts'
-import { createFivebeansNotifier, type FivebeansNotifier } from './fivebeans.ts'
+import { createNotifications } from './notifications.ts'
 import { createRegistryAuthFile } from './registry-auth-file.ts'
 import { closable, counted } from './shutdown.ts'
 
@@ -30,7 +30,7 @@ new Command('deployer')
     '--docker-host <url>',
     'DOCKER_HOST: a swarm manager (default: unix:///var/run/docker.sock)',
   )
-  .option('--notify-flags <json>', 'NOTIFY_FLAGS: addr, tube and template of the messages')
+  .option('--notify-flags <json>', 'NOTIFY_FLAGS: where messages go, and what they say')
   .option('--bind <address>', 'BIND: where to listen (default: :9999)')
   .addHelpText(
     'after',
@@ -78,7 +78,7 @@ function run(settings: Settings, logger: Pino): void {
   const { resolveImage, rolloutTimeoutMs, evidenceLogs, basePath } = settings
   const ending = new AbortController()
   const swarm = createDockerodeSwarm({ dockerHost, ...(tls === undefined ? {} : { tls }) })
-  const beanstalkd = createNotifier(settings, logger)
+  const notifications = createNotifications(settings, logger)
   const app = createDeployer({
     token,
     swarm,
@@ -92,7 +92,13 @@ function run(settings: Settings, logger: Pino): void {
             onFault: (reason) => logger.error({ reason }, 'REGISTRY_AUTH_FILE cannot be used'),
           }),
         }),
-    ...(beanstalkd === undefined ? {} : { notifier: beanstalkd.notify }),
+    ...(notifications === undefined
+      ? {}
+      : {
+          notifier: notifications.outbox.notify,
+          notifierEvents: notifications.events,
+          ...(notifications.spool === undefined ? {} : { spool: notifications.spool }),
+        }),
   })
   const hostname = bind.host === '' ? {} : { hostname: bind.host }
   const handler = counted(app.fetch)
@@ -121,19 +127,10 @@ function run(settings: Settings, logger: Pino): void {
         isEnding = true
         // Whoever waits for a verdict is told where to ask on.
         ending.abort()
-        shutDown({ signal, close, beanstalkd, logger })
+        shutDown({ signal, close, outbox: notifications?.outbox, logger })
       }
     })
   }
-}
-
-function createNotifier({ notify }: Settings, logger: Pino): FivebeansNotifier | undefined {
-  if (notify === undefined) {
-    logger.warn({}, 'NOTIFY_FLAGS is not set: nobody is notified')
-    return undefined
-  }
-  const { template, ...options } = notify
-  return createFivebeansNotifier({ ...options, renderer: createEtaRenderer(template) })
 }
 
 /** An engine that cannot be used yet is worth a line, and no more: it may come later. */
@@ -151,14 +148,15 @@ function tellEngine(swarm: DockerodeSwarm, logger: Pino): void {
 interface Running {
   readonly signal: string
   readonly close: (timeoutMs: number) => Promise<boolean>
-  readonly beanstalkd: FivebeansNotifier | undefined
+  readonly outbox: Outbox | undefined
   readonly logger: Pino
 }
 
-async function shutDown({ signal, close, beanstalkd, logger }: Running): Promise<void> {
+async function shutDown({ signal, close, outbox, logger }: Running): Promise<void> {
   logger.info({ signal }, 'shutting down')
   const allAnswered = await close(REQUESTS_END_WITHIN_MS)
-  const messagesGivenUp = (await beanstalkd?.close(MESSAGES_END_WITHIN_MS)) ?? 0
-  logger.info({ allAnswered, messagesGivenUp }, 'stopped')
+  const messages = await outbox?.close(MESSAGES_END_WITHIN_MS)
+  const { kept: messagesKept = 0, givenUp: messagesGivenUp = 0 } = messages ?? {}
+  logger.info({ allAnswered, messagesKept, messagesGivenUp }, 'stopped')
   process.exit(0)
 }

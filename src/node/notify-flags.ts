@@ -1,108 +1,187 @@
-// `NOTIFY_FLAGS`: where messages go and what they say, as JSON.
+// `NOTIFY_FLAGS`: where messages go, what they tell of and what they say, as JSON.
 
-import { parseGoTemplate } from '../go-template.ts'
-import { messageFields } from '../messages.ts'
-import { parseAddress } from './address.ts'
+import { type DeploymentEventName, deploymentEventNames } from '../deployment-event.ts'
 import { type Fault, shown } from './faults.ts'
-import { isJobNumber, isTubeName, MAX_UINT32, TUBE_FORM } from './job-options.ts'
-import { reasonOf } from './reason.ts'
+import { type BeanstalkdSettings, readBeanstalkd } from './notify-beanstalkd.ts'
+import type { NotifyEntry } from './notify-entry.ts'
+import { originOf, readWebhook, type WebhookSettings } from './notify-webhook.ts'
 
-/** Where messages go, and what they say. */
-export interface NotifySettings {
-  readonly addr: string
-  readonly tube: string
-  /** The template's text, decoded. */
-  readonly template: string
-  readonly priority: number
-  /** Seconds. */
-  readonly delay: number
-  /** Seconds. */
-  readonly ttr: number
+/** Where messages go, what they tell of and what they say. */
+export type NotifySettings = TargetSettings & {
+  /** No other destination's; nothing secret. */
+  readonly name: string
+  /** At least one, each once. */
+  readonly events: readonly DeploymentEventName[]
 }
 
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+type TargetSettings = BeanstalkdSettings | WebhookSettings
+
+/** The name is undefined where the settings give none. */
+interface Common {
+  readonly name: string | undefined
+  readonly events: readonly DeploymentEventName[]
+}
+
 const EXAMPLE = '{"addr":"beanstalkd:11300","tube":"chat","template":"<base64>"}'
+const MAX_DESTINATIONS = 16
+const NAME = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,100}$/u
 
 /**
- * Reads and checks `NOTIFY_FLAGS`. Keys that are not known are passed over, as the Go program did.
+ * Reads and checks `NOTIFY_FLAGS`.
  *
- * @param text The variable's value.
+ * @param text The variable's value: the JSON of one destination, or of an array of them.
  * @param fault Is told everything that is wrong.
- * @returns The settings, or undefined when something is wrong.
+ * @param variable What faults call the variable.
+ * @returns The destinations, or undefined when something is wrong.
  */
-export function readNotifyFlags(text: string, fault: Fault): NotifySettings | undefined {
-  const flags = parseObject(text)
-  if (flags === undefined) {
-    return fault('NOTIFY_FLAGS', `is not a JSON object: it must be like ${EXAMPLE}`)
+export function readNotifyFlags(
+  text: string,
+  fault: Fault,
+  variable = 'NOTIFY_FLAGS',
+): readonly NotifySettings[] | undefined {
+  const entries = readEntries(text, fault, variable)
+  if (entries === undefined) {
+    return undefined
   }
-  const addr = readAddr(flags.get('addr'), fault)
-  const tube = readTube(flags.get('tube'), fault)
-  const template = readTemplate(flags.get('template'), fault)
-  const number = (key: string, standard: number, from: number): number | undefined => {
-    const value = flags.get(key) ?? standard
-    return isJobNumber(value, from)
-      ? value
-      : fault(
-          `NOTIFY_FLAGS.${key}`,
-          `is ${shown(value)}: it must be a whole number from ${from} to ${MAX_UINT32}`,
-        )
-  }
-  const priority = number('priority', 10, 0)
-  const delay = number('delay', 0, 0)
-  const ttr = number('ttr', 60, 1)
-  return addr === undefined ||
-    tube === undefined ||
-    template === undefined ||
-    priority === undefined ||
-    delay === undefined ||
-    ttr === undefined
-    ? undefined
-    : { addr, tube, template, priority, delay, ttr }
+  // Not one after another with the next step: all faults are told.
+  const targets = entries.map((entry, index) => ({
+    target: readTarget(entry, fault),
+    common: readCommon(entry, entries.slice(0, index), fault),
+  }))
+  const whole = targets.flatMap(({ target, common }) =>
+    target === undefined || common === undefined ? [] : [{ ...target, ...common }],
+  )
+  return whole.length === entries.length ? nameAll(whole) : undefined
 }
 
-function parseObject(text: string): ReadonlyMap<string, unknown> | undefined {
+function readEntries(
+  text: string,
+  fault: Fault,
+  variable: string,
+): readonly NotifyEntry[] | undefined {
+  const value = parseJson(text)
+  const values: readonly unknown[] | undefined = Array.isArray(value) ? value : undefined
+  if (values?.length === 0) {
+    return fault(variable, 'is an empty array: leave it unset when nobody is to be notified')
+  }
+  if (values !== undefined && values.length > MAX_DESTINATIONS) {
+    return fault(variable, `has ${values.length} destinations: at most ${MAX_DESTINATIONS} can be`)
+  }
+  const entries = (values ?? [value]).map((one, index) => {
+    const place = values === undefined ? variable : `${variable}[${index}]`
+    return typeof one === 'object' && one !== null && !Array.isArray(one)
+      ? { place, keys: new Map(Object.entries(one)) }
+      : fault(
+          place,
+          `is not a JSON object${values === undefined ? ' or an array of some' : ''}: it must be like ${EXAMPLE}`,
+        )
+  })
+  const read = entries.filter((entry) => entry !== undefined)
+  return read.length === entries.length ? read : undefined
+}
+
+function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text)
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject ? new Map(Object.entries(value)) : undefined
+    return JSON.parse(text)
   } catch {
     return undefined
   }
 }
 
-function readAddr(value: unknown, fault: Fault): string | undefined {
-  const address = typeof value === 'string' ? parseAddress(value) : undefined
-  return typeof value !== 'string' || address === undefined || address.host === ''
-    ? fault(
-        'NOTIFY_FLAGS.addr',
-        `is ${shown(value)}: it must be host:port, such as beanstalkd:11300`,
+function readTarget(entry: NotifyEntry, fault: Fault): TargetSettings | undefined {
+  const { place, keys } = entry
+  const type = keys.has('type') ? keys.get('type') : 'beanstalkd'
+  if (!keys.has('type') && keys.has('url')) {
+    return fault(`${place}.type`, 'is missing beside "url": it must be webhook')
+  }
+  switch (type) {
+    case 'beanstalkd':
+      return readBeanstalkd(entry, fault)
+    case 'webhook':
+      return readWebhook(entry, fault)
+    default:
+      return fault(`${place}.type`, `is ${shown(type)}: it must be beanstalkd or webhook`)
+  }
+}
+
+function readCommon(
+  entry: NotifyEntry,
+  earlier: readonly NotifyEntry[],
+  fault: Fault,
+): Common | undefined {
+  const events = readEvents(entry, fault)
+  const hasName = readName(entry, earlier, fault)
+  const name = entry.keys.get('name')
+  return events === undefined || !hasName
+    ? undefined
+    : { events, name: typeof name === 'string' ? name : undefined }
+}
+
+function readEvents(
+  { place, keys }: NotifyEntry,
+  fault: Fault,
+): readonly DeploymentEventName[] | undefined {
+  const value = keys.has('events') ? keys.get('events') : ['accepted']
+  const names: readonly unknown[] = Array.isArray(value) ? value : []
+  const events = deploymentEventNames.filter((event) => names.includes(event))
+  return names.length > 0 && events.length === names.length
+    ? events
+    : fault(
+        `${place}.events`,
+        `is ${shown(value)}: it must be an array of at least one of ${deploymentEventNames.join(', ')}, each once`,
       )
-    : value
 }
 
-function readTube(value: unknown, fault: Fault): string | undefined {
-  return typeof value === 'string' && isTubeName(value)
-    ? value
-    : fault('NOTIFY_FLAGS.tube', `is ${shown(value)}: it must be ${TUBE_FORM}`)
+/** Returns whether the name, given or not, can be used. */
+function readName(
+  { place, keys }: NotifyEntry,
+  earlier: readonly NotifyEntry[],
+  fault: Fault,
+): boolean {
+  const name = keys.get('name')
+  if (!keys.has('name')) {
+    return true
+  }
+  if (typeof name !== 'string' || !NAME.test(name) || name.trim() !== name) {
+    fault(
+      `${place}.name`,
+      `is ${shown(name)}: it must be 1 to 100 printable characters, without white space at an end`,
+    )
+    return false
+  }
+  const twin = earlier.find((other) => other.keys.get('name') === name)
+  if (twin !== undefined) {
+    fault(
+      `${place}.name`,
+      `is ${shown(name)}, and so is ${twin.place}.name: give each destination a name of its own`,
+    )
+  }
+  return twin === undefined
 }
 
-function readTemplate(value: unknown, fault: Fault): string | undefined {
-  const remedy = 'encode the message with "base64 -w0"'
-  if (value === undefined) {
-    return fault('NOTIFY_FLAGS.template', `is missing: ${remedy}`)
+/** Names those that have no name, and none like another. */
+function nameAll(settings: readonly (TargetSettings & Common)[]): readonly NotifySettings[] {
+  const taken = new Set(settings.map(({ name }) => name))
+  return settings.map((one) => {
+    const name = one.name ?? freeName(standardName(one), taken)
+    taken.add(name)
+    return { ...one, name }
+  })
+}
+
+function standardName(target: TargetSettings): string {
+  switch (target.type) {
+    case 'beanstalkd':
+      return `beanstalkd:${target.addr}/${target.tube}`
+    case 'webhook':
+      return `webhook:${originOf(target.url)}`
   }
-  // Go's decoder passes over line breaks too, which `base64` puts into long texts.
-  const base64 = typeof value === 'string' ? value.replace(/[\r\n]/g, '') : ''
-  if (typeof value !== 'string' || !BASE64.test(base64)) {
-    return fault('NOTIFY_FLAGS.template', `is not base64: ${remedy}`)
+}
+
+function freeName(standard: string, taken: ReadonlySet<string | undefined>): string {
+  let name = standard
+  for (let number = 2; taken.has(name); number += 1) {
+    name = `${standard}#${number}`
   }
-  try {
-    // Go passes bytes through that are no UTF-8; JavaScript's strings cannot, so they are refused.
-    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-    const template = decoder.decode(Buffer.from(base64, 'base64'))
-    parseGoTemplate(template, { fields: messageFields })
-    return template
-  } catch (error) {
-    return fault('NOTIFY_FLAGS.template', `cannot be used once decoded: ${reasonOf(error)}`)
-  }
+  return name
 }

@@ -4,6 +4,7 @@ import type { DeploymentEvent } from '../../src/deployment-event.ts'
 import { DeployerError } from '../../src/problem.ts'
 import { equal } from '../support/equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
+import { createFakeSpool } from '../support/fake-spool.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
 import {
   type Case,
@@ -320,6 +321,44 @@ export const notifications: readonly Case[] = [
       swarm.rollout('blog').complete()
       await until(() => notifier.events.length === 2)
       equal(notifier.told('blog'), ['accepted', 'converged'])
+    },
+  },
+  {
+    name: 'a notifier is told of the events that it wants, and of no other',
+    async run() {
+      for (const wanted of ['accepted', 'converged', 'refused'] as const) {
+        const spool = createFakeSpool()
+        const { swarm, notifier, put } = createHarness({ notifierEvents: [wanted], spool })
+        swarm.addService('blog')
+        swarm.addService('shop', { labels: {} })
+        await put('shop')
+        await put('blog', { query: '?wait=50' })
+        await until(() => notifier.events.length === 1 && spool.records.size === 0)
+        await pass()
+        equal(
+          notifier.events.map(({ event }) => event),
+          [wanted],
+        )
+      }
+    },
+  },
+  {
+    name: 'where nobody wants to hear of verdicts, none is said to be missing at the end',
+    async run() {
+      const stop = new AbortController()
+      const { swarm, logger, put } = createHarness({
+        notifierEvents: ['accepted', 'refused'],
+        signal: stop.signal,
+      })
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      await put('blog')
+      await pass()
+      stop.abort()
+      equal(
+        logger.lines.map(({ message }) => message),
+        ['deployment accepted'],
+      )
     },
   },
   {

@@ -33,6 +33,12 @@ export interface DeployerProcess {
   stop(): Promise<void>
 }
 
+/** How to start it. */
+export interface DeployerProcessOptions {
+  readonly dockerHost?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** How to deploy. */
 export interface PutOptions {
   /** How long to wait for the verdict, which must be `converged`; not at all unless told. */
@@ -47,12 +53,12 @@ const MAIN = process.env.BENCH_MAIN ?? join(import.meta.dirname, '../../dist/nod
  * Starts Deployer against the lab, and waits until it listens.
  *
  * @param lab The lab.
- * @param dockerHost Where it finds the engine; the lab's own unless told.
+ * @param options Where it finds the engine, the lab's own unless told; more variables.
  * @returns The process.
  */
 export async function startDeployer(
   lab: SharedLab,
-  dockerHost: string = lab.engine.dockerHost,
+  { dockerHost = lab.engine.dockerHost, env = {} }: DeployerProcessOptions = {},
 ): Promise<DeployerProcess> {
   const [port = 0] = await freePorts(1)
   const log = openSync(join(lab.directory, 'deployer.log'), 'a')
@@ -62,6 +68,7 @@ export async function startDeployer(
       ...labEnvironment(lab.directory),
       ...settings(lab, port),
       DOCKER_HOST: dockerHost,
+      ...env,
     },
     stdio: ['ignore', log, 'inherit'],
   })

@@ -59,7 +59,7 @@ export async function measureRollouts(lab: SharedLab): Promise<Section> {
   }
   const deployers = {
     direct: await startDeployer(lab),
-    counted: await startDeployer(lab, sockets.deployer.dockerHost),
+    counted: await startDeployer(lab, { dockerHost: sockets.deployer.dockerHost }),
   }
   const sides = {
     direct: deployers.direct.connect(AT_ONCE.deployer, { waitSeconds: WAIT_SECONDS }),

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { raiseLab, type SharedLab } from '../lab/lab.ts'
 import { measureAccepting } from './accepting.ts'
+import { measureNotifying } from './notifying.ts'
 import { measureRefusals } from './refusals.ts'
 import { describeMachine, formatPage, formatTable, type Section } from './report.ts'
 import { measureRollouts } from './rollouts.ts'
@@ -15,6 +16,7 @@ const PAGE = join(import.meta.dirname, '../../docs/performance.md')
 
 const MEASUREMENTS: Readonly<Record<string, (lab: SharedLab) => Promise<Section>>> = {
   accepting: measureAccepting,
+  notifying: measureNotifying,
   rollouts: measureRollouts,
   waiting: measureWaiting,
   refusals: measureRefusals,

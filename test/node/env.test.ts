@@ -9,6 +9,9 @@ type Env = SettingsSources['env']
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 const NOTIFY = { addr: 'beanstalkd:11300', tube: 'chat', template: base64('{{.Artifact}}') }
+const HOOK = { type: 'webhook', url: 'https://hooks.example.com/SECRET?key=SECRET' }
+const EVENTS =
+  'accepted, unchanged, converged, rolled-back, paused, failed, timed-out, superseded, removed, unknown, refused'
 
 const folder = mkdtempSync(join(tmpdir(), 'deployer-env-'))
 const [keyFile, certificateFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
@@ -24,6 +27,10 @@ const CONFIGS: Readonly<Record<string, string>> = {
   '/cut.json': '{"auths":{"r.io":{"auth":"SECRET',
   '/two-faults.json': '{"auths":{"a.io":{"auth":"SECRET"},"b.io":{"username":["SECRET"]}}}',
   '/helper.json': '{"auths":{"r.io":{}},"credsStore":"pass"}',
+  '/notify.json': `${JSON.stringify(NOTIFY)}\n`,
+  '/two.json': `[${JSON.stringify(NOTIFY)}, ${JSON.stringify(HOOK)}]\r\n`,
+  '/broken.json': JSON.stringify([NOTIFY, { ...HOOK, method: 'GET' }]),
+  '/empty.json': '\n',
 }
 
 function read(env: Env, flags: Flags = {}) {
@@ -50,7 +57,15 @@ function faults(env: Env): readonly string[] {
 
 function notifyFaults(notify: unknown): readonly string[] {
   const NOTIFY_FLAGS = typeof notify === 'string' ? notify : JSON.stringify(notify)
-  return faults({ TOKEN: 'x', NOTIFY_FLAGS })
+  const told = faults({ TOKEN: 'x', NOTIFY_FLAGS })
+  expect(told.join()).not.toContain('SECRET')
+  return told
+}
+
+/** What is read of NOTIFY_FLAGS; undefined when something is wrong. */
+function notified(notify: unknown) {
+  const result = read({ TOKEN: 'x', NOTIFY_FLAGS: JSON.stringify(notify) })
+  return result.ok ? result.settings.notify : undefined
 }
 
 test('a token alone is enough', () => {
@@ -60,6 +75,7 @@ test('a token alone is enough', () => {
       token: 'x',
       dockerHost: 'unix:///var/run/docker.sock',
       bind: { host: '', port: 9999 },
+      notify: [],
       resolveImage: 'auto',
       rolloutTimeoutMs: 1_800_000,
       evidenceLogs: true,
@@ -79,25 +95,106 @@ test('every variable is read, and the numbers of NOTIFY_FLAGS have defaults', ()
     ROLLOUT_TIMEOUT: '90',
     EVIDENCE_LOGS: 'false',
     BASE_PATH: '/cd',
+    SPOOL_DIR: '/spool',
   }
   expect(read(env)).toMatchObject({
     settings: {
       dockerHost: 'tcp://manager:2375',
       bind: { host: '::1', port: 80 },
-      notify: {
-        addr: 'beanstalkd:11300',
-        tube: 'chat',
-        template: '{{.Artifact}}',
-        priority: 10,
-        delay: 0,
-        ttr: 60,
-      },
+      notify: [
+        {
+          type: 'beanstalkd',
+          name: 'beanstalkd:beanstalkd:11300/chat',
+          events: ['accepted'],
+          addr: 'beanstalkd:11300',
+          tube: 'chat',
+          template: '{{.Artifact}}',
+          priority: 10,
+          delay: 0,
+          ttr: 60,
+        },
+      ],
       resolveImage: 'require',
       registryAuthFile: '/config.json',
       rolloutTimeoutMs: 90_000,
       evidenceLogs: false,
       basePath: '/cd',
+      spoolDir: '/spool',
     },
+  })
+})
+
+describe('NOTIFY_FLAGS', () => {
+  test('a webhook wants a URL alone', () => {
+    expect(notified(HOOK)).toEqual([
+      {
+        type: 'webhook',
+        name: 'webhook:https://hooks.example.com',
+        events: ['accepted'],
+        url: HOOK.url,
+        method: 'POST',
+        headers: {},
+      },
+    ])
+  })
+
+  test('a webhook has what it is given', () => {
+    const given = {
+      type: 'webhook',
+      name: 'Größe 🚀',
+      url: 'http://[::1]:8080/{{.ServiceName}}?v={{.Meta.version}}',
+      method: 'PUT',
+      headers: { Authorization: 'Bearer x', 'X-Empty': '' },
+      secret: `whsec_${base64('x'.repeat(32))}`,
+    }
+    const all = { ...given, template: base64('{{json .Event}}'), events: ['refused', 'converged'] }
+    expect(notified(all)).toEqual([
+      { ...given, template: '{{json .Event}}', events: ['converged', 'refused'] },
+    ])
+  })
+
+  test.each([24, 64])('a secret of %i bytes can be used, with its prefix or without', (length) => {
+    const secret = base64('x'.repeat(length))
+    expect(notified({ ...HOOK, secret })).toMatchObject([{ secret }])
+    expect(notified({ ...HOOK, secret: `whsec_${secret}` })).toHaveLength(1)
+  })
+
+  test('an array of up to 16 is read in its order, and beanstalkd passes over keys that are not known', () => {
+    const many = Array.from({ length: 14 }, (_, index) => ({ ...NOTIFY, tube: `t${index}` }))
+    const all = notified([{ ...NOTIFY, type: 'beanstalkd', verbose: true }, ...many, HOOK])
+    expect(all?.map(({ type }) => type)).toEqual([...Array(15).fill('beanstalkd'), 'webhook'])
+    expect(all?.[0]).not.toHaveProperty('verbose')
+    expect(all?.[14]).toMatchObject({ tube: 't13', name: 'beanstalkd:beanstalkd:11300/t13' })
+  })
+
+  test('those without a name are called after where they lead, and numbered', () => {
+    const all = notified([
+      HOOK,
+      { ...HOOK, url: 'https://HOOKS.example.com:443/{{.ServiceName}}' },
+      { ...HOOK, name: 'webhook:https://hooks.example.com#3' },
+      NOTIFY,
+      HOOK,
+      { ...HOOK, url: 'https://hooks.example.com:444' },
+      NOTIFY,
+    ])
+    expect(all?.map(({ name }) => name)).toEqual([
+      'webhook:https://hooks.example.com',
+      'webhook:https://hooks.example.com#2',
+      'webhook:https://hooks.example.com#3',
+      'beanstalkd:beanstalkd:11300/chat',
+      'webhook:https://hooks.example.com#4',
+      'webhook:https://hooks.example.com:444',
+      'beanstalkd:beanstalkd:11300/chat#2',
+    ])
+  })
+
+  test('may be in a file, whose end of line does not matter', () => {
+    const inFile = (NOTIFY_FLAGS_FILE: string) =>
+      read({ TOKEN: 'x', NOTIFY_FLAGS: '', NOTIFY_FLAGS_FILE })
+    expect(inFile('/notify.json')).toMatchObject({ settings: { notify: [{ tube: 'chat' }] } })
+    expect(inFile('/two.json')).toMatchObject({
+      settings: { notify: [{ tube: 'chat' }, { url: HOOK.url }] },
+    })
   })
 })
 
@@ -107,12 +204,15 @@ test('a flag wins over its variable; an empty variable is none', () => {
     REGISTRY_AUTH_FILE: '',
     ROLLOUT_TIMEOUT: '',
     EVIDENCE_LOGS: '',
+    NOTIFY_FLAGS_FILE: '',
+    SPOOL_DIR: '',
   }
   const env = { TOKEN: 'variable', BIND: '', DOCKER_HOST: '', NOTIFY_FLAGS: '', ...empty }
   expect(read(env, { TOKEN: 'flag', BIND: ':1' })).toMatchObject({
     settings: { token: 'flag', bind: { port: 1 }, rolloutTimeoutMs: 1_800_000 },
   })
   expect(read(env)).not.toHaveProperty('settings.registryAuthFile')
+  expect(read(env)).not.toHaveProperty('settings.spoolDir')
 })
 
 test.each([
@@ -145,6 +245,7 @@ describe('faults', () => {
       ROLLOUT_TIMEOUT: 'soon',
       EVIDENCE_LOGS: 'yes',
       BASE_PATH: 'cd/',
+      SPOOL_DIR: 'spool',
     }
     expect(faults(env).map((fault) => fault.split(' ')[0])).toEqual([
       'TOKEN',
@@ -161,6 +262,7 @@ describe('faults', () => {
       'ROLLOUT_TIMEOUT',
       'EVIDENCE_LOGS',
       'BASE_PATH',
+      'SPOOL_DIR',
     ])
   })
 
@@ -185,6 +287,26 @@ describe('faults', () => {
     [
       { TOKEN: 'x', BASE_PATH: '/' },
       'BASE_PATH is "/": it must be like /cd, without a slash at the end',
+    ],
+    ...['spool', './spool', '~/spool'].map((text): [Env, string] => [
+      { TOKEN: 'x', SPOOL_DIR: text },
+      `SPOOL_DIR is "${text}": it must be an absolute path, such as /spool`,
+    ]),
+    [
+      { TOKEN: 'x', NOTIFY_FLAGS_FILE: '/nowhere' },
+      'NOTIFY_FLAGS_FILE is "/nowhere", but it cannot be read (ENOENT: /nowhere): give Deployer a file that it may read',
+    ],
+    [
+      { TOKEN: 'x', NOTIFY_FLAGS_FILE: '/notify.json', NOTIFY_FLAGS: JSON.stringify(NOTIFY) },
+      'NOTIFY_FLAGS_FILE is set, and so is NOTIFY_FLAGS: set one of the two',
+    ],
+    [
+      { TOKEN: 'x', NOTIFY_FLAGS_FILE: '/broken.json' },
+      'NOTIFY_FLAGS_FILE[1].method is "GET": it must be POST, PUT or PATCH',
+    ],
+    [
+      { TOKEN: 'x', NOTIFY_FLAGS_FILE: '/empty.json' },
+      'NOTIFY_FLAGS_FILE is not a JSON object or an array of some: it must be like {"addr":"beanstalkd:11300","tube":"chat","template":"<base64>"}',
     ],
     [{ TOKEN: 'x', EVIDENCE_LOGS: '1' }, 'EVIDENCE_LOGS is "1": it must be true or false'],
     [
@@ -236,7 +358,9 @@ describe('faults', () => {
   test.each([
     ['{', 'NOTIFY_FLAGS is not a JSON object'],
     ['{"addr":"SECRET",', 'NOTIFY_FLAGS is not a JSON object'],
-    ['[]', 'NOTIFY_FLAGS is not a JSON object'],
+    ['[]', 'NOTIFY_FLAGS is an empty array'],
+    [[[NOTIFY]], 'NOTIFY_FLAGS[0] is not a JSON object: it must be like {'],
+    [[NOTIFY, 'SECRET'], 'NOTIFY_FLAGS[1] is not a JSON object: it must be like {'],
     ['null', 'NOTIFY_FLAGS is not a JSON object'],
     [{ ...NOTIFY, addr: undefined }, 'NOTIFY_FLAGS.addr is missing'],
     [{ ...NOTIFY, addr: ':11300' }, 'NOTIFY_FLAGS.addr is ":11300"'],
@@ -259,7 +383,128 @@ describe('faults', () => {
     const told = notifyFaults(notify)
     expect(told).toHaveLength(1)
     expect(told[0]?.startsWith(start)).toBe(true)
-    expect(told[0]).not.toContain('SECRET')
+  })
+
+  const key = base64('x'.repeat(32))
+  const EVENTS_FORM = `it must be an array of at least one of ${EVENTS}, each once`
+  const NAME_FORM = 'it must be 1 to 100 printable characters, without white space at an end'
+  const SECRET_FORM = 'it must be 24 to 64 random bytes in base64, after whsec_ or bare'
+  const HEADER_FORM =
+    'no header can hold a line break, another control character or white space at an end'
+
+  test.each<[unknown, ...string[]]>([
+    ['[]', ' is an empty array: leave it unset when nobody is to be notified'],
+    [Array(17).fill(NOTIFY), ' has 17 destinations: at most 16 can be'],
+    [
+      [1, NOTIFY, null],
+      ...['[0]', '[2]'].map(
+        (index) =>
+          `${index} is not a JSON object: it must be like {"addr":"beanstalkd:11300","tube":"chat","template":"<base64>"}`,
+      ),
+    ],
+    [{ ...NOTIFY, type: 'webhooks' }, '.type is "webhooks": it must be beanstalkd or webhook'],
+    [[{ ...NOTIFY, type: null }], '[0].type is null: it must be beanstalkd or webhook'],
+    [{ ...NOTIFY, events: [] }, `.events is []: ${EVENTS_FORM}`],
+    [{ ...NOTIFY, events: 'failed' }, `.events is "failed": ${EVENTS_FORM}`],
+    [{ ...NOTIFY, events: ['verdicts'] }, `.events is ["verdicts"]: ${EVENTS_FORM}`],
+    [{ ...HOOK, events: ['failed', 1] }, `.events is ["failed",1]: ${EVENTS_FORM}`],
+    [{ ...HOOK, events: ['failed', 'failed'] }, `.events is ["failed","failed"]: ${EVENTS_FORM}`],
+    [{ ...NOTIFY, name: '' }, `.name is "": ${NAME_FORM}`],
+    [{ ...NOTIFY, name: ' x' }, `.name is " x": ${NAME_FORM}`],
+    [{ ...NOTIFY, name: 'x\u00a0' }, `.name is "x\u00a0": ${NAME_FORM}`],
+    [{ ...NOTIFY, name: 'a\nb' }, `.name is "a\\nb": ${NAME_FORM}`],
+    [{ ...HOOK, name: null }, `.name is null: ${NAME_FORM}`],
+    [{ ...HOOK, name: 'x'.repeat(101) }, `.name is "${'x'.repeat(99)}…: ${NAME_FORM}`],
+    [
+      [{ ...HOOK, name: 'chat' }, NOTIFY, { ...NOTIFY, name: 'chat', tube: '-' }],
+      '[2].tube is "-": it must be 1 to 200 letters, digits and -+/;.$_(), not starting with -',
+      '[2].name is "chat", and so is NOTIFY_FLAGS[0].name: give each destination a name of its own',
+    ],
+    [{ type: 'webhook' }, '.url is missing: it must be like https://hooks.example.com/deployments'],
+    [
+      { ...HOOK, url: ['SECRET'] },
+      '.url is not a string: it must be like https://hooks.example.com/deployments',
+    ],
+    [
+      { ...HOOK, url: 'ftp://x/SECRET' },
+      '.url cannot be used: it must begin with http:// or https://',
+    ],
+    [
+      { ...HOOK, url: 'https://{{.ServiceName}}/SECRET' },
+      '.url cannot be used: a variable must come after the host and a /',
+    ],
+    [
+      { ...HOOK, url: 'https://me:SECRET@x/' },
+      '.url cannot be used: it must not have credentials: send an Authorization header',
+    ],
+    [
+      { ...HOOK, url: 'https://x/SECRET//{{.ServiceName}}' },
+      '.url cannot be used: a segment of its path is empty, "." or ".."',
+    ],
+    [
+      { ...HOOK, url: 'https://x/SECRET{{.ServiceName' },
+      '.url cannot be used: line 1, column 17: unclosed action',
+    ],
+    [{ ...HOOK, method: 'get' }, '.method is "get": it must be POST, PUT or PATCH'],
+    [{ ...HOOK, method: null }, '.method is null: it must be POST, PUT or PATCH'],
+    [
+      { ...HOOK, headers: ['SECRET'] },
+      '.headers is not an object of strings, such as {"Authorization": "…"}',
+    ],
+    [
+      [{ ...HOOK, headers: { a: 1, 'b c': 'SECRET', d: 'SECRET\n', e: 'SECRET\u0001', f: '€' } }],
+      '[0].headers has "a", which cannot be used: its value is not a string',
+      '[0].headers has "b c", which cannot be used: the name or the value of "b c" has characters that HTTP does not allow',
+      `[0].headers has "d", which cannot be used: ${HEADER_FORM}`,
+      `[0].headers has "e", which cannot be used: ${HEADER_FORM}`,
+      '[0].headers has "f", which cannot be used: the name or the value of "f" has characters that HTTP does not allow',
+    ],
+    ...['Webhook-Id', 'webhook-timestamp', 'Webhook-Signature', 'HOST', 'Content-Length'].map(
+      (name): [unknown, string] => [
+        { ...HOOK, headers: { [name]: 'x' } },
+        `.headers has "${name}", which cannot be used: "${name}" is not yours to set`,
+      ],
+    ),
+    ...[
+      '',
+      'SECRET',
+      base64('x'.repeat(23)),
+      base64('x'.repeat(65)),
+      `whsec-${key}`,
+      `${key}=`,
+    ].map((secret): [unknown, string] => [
+      { ...HOOK, secret },
+      `.secret cannot be used: ${SECRET_FORM}`,
+    ]),
+    [{ ...HOOK, secret: 1 }, '.secret cannot be used: it is not a string'],
+    [{ ...HOOK, template: '{}' }, '.template is not base64: encode the message with "base64 -w0"'],
+    [
+      { ...HOOK, secrets: 'SECRET', Url: 'SECRET' },
+      ...['secrets', 'Url'].map(
+        (name) =>
+          ` has a key "${name}", but a webhook has only type, url, method, headers, template, secret, events, name`,
+      ),
+    ],
+  ])('%j: NOTIFY_FLAGS%s', (notify, ...told) => {
+    expect(notifyFaults(notify)).toEqual(told.map((fault) => `NOTIFY_FLAGS${fault}`))
+  })
+
+  test('of every destination are told at once', () => {
+    const told = notifyFaults([
+      { addr: 1, tube: '-', template: '?', priority: -1, delay: 1.5, ttr: 0, events: 0, name: 0 },
+      { type: 'webhook', method: 0, headers: 0, template: 0, secret: 0, events: 0, name: 0, x: 0 },
+      { type: 'mail' },
+    ])
+    expect(told.map((fault) => fault.split(' ')[0])).toEqual([
+      ...['addr', 'tube', 'template', 'priority', 'delay', 'ttr', 'events', 'name'].map(
+        (name) => `NOTIFY_FLAGS[0].${name}`,
+      ),
+      'NOTIFY_FLAGS[1]',
+      ...['url', 'method', 'headers', 'template', 'secret', 'events', 'name'].map(
+        (name) => `NOTIFY_FLAGS[1].${name}`,
+      ),
+      'NOTIFY_FLAGS[2].type',
+    ])
   })
 
   test('base64 with line breaks, and a byte order mark in the template, are kept as Go keeps them', () => {
@@ -267,7 +512,7 @@ describe('faults', () => {
     expect(
       read({ TOKEN: 'x', NOTIFY_FLAGS: JSON.stringify({ ...NOTIFY, template }) }),
     ).toMatchObject({
-      settings: { notify: { template: `\uFEFF{{.Artifact}} ${'long '.repeat(30)}` } },
+      settings: { notify: [{ template: `\uFEFF{{.Artifact}} ${'long '.repeat(30)}` }] },
     })
   })
 })

@@ -1,10 +1,14 @@
 // Messages as they come out: Go's, to the byte, and never JavaScript's.
 
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this code is to stay text
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { TemplateFault } from '../../src/go-template/fault.ts'
+import { messageFields } from '../../src/messages.ts'
 import { createEtaRenderer } from '../../src/node/eta.ts'
+import type { MessageData } from '../../src/ports.ts'
+import { codeUnder, fencedBlocks } from '../support/fenced-blocks.ts'
 import { readVectors } from '../support/vectors.ts'
 
 interface Vector {
@@ -16,7 +20,22 @@ interface Vector {
   readonly required: boolean
 }
 
-const blog = { Artifact: 'me/blog:v2', ServiceName: 'blog' }
+const blog: MessageData = {
+  Artifact: 'me/blog:v2',
+  Caller: 'ci',
+  DeploymentID: 'd1',
+  Digest: 'sha256:2222',
+  Duration: '1m12.4s',
+  EndedAt: '2026-11-24T10:01:12.400Z',
+  Error: 'task 1 failed',
+  Event: 'rolled-back',
+  MessageID: 'msg_1_rolled-back',
+  Meta: { commit: '1f2e3d', branch: 'main' },
+  Previous: 'me/blog:v1',
+  ServiceID: 'x1',
+  ServiceName: 'blog',
+  StartedAt: '2026-11-24T10:00:00.000Z',
+}
 
 /** Renders, or gives nothing when the template is refused. */
 function renderOrRefuse(template: string, data = blog): string | undefined {
@@ -38,12 +57,12 @@ describe("createEtaRenderer, held to what Go's own engine wrote", () => {
   })
 
   it.each(required)('renders $template for $artifact', ({ template, output, ...vector }) => {
-    const data = { Artifact: vector.artifact, ServiceName: vector.serviceName }
+    const data = { ...blog, Artifact: vector.artifact, ServiceName: vector.serviceName }
     expect(createEtaRenderer(template).render(data)).toBe(output)
   })
 
   it.each(others)('renders as Go or refuses $template for $artifact', (vector) => {
-    const data = { Artifact: vector.artifact, ServiceName: vector.serviceName }
+    const data = { ...blog, Artifact: vector.artifact, ServiceName: vector.serviceName }
     expect([vector.ok ? vector.output : undefined, undefined]).toContain(
       renderOrRefuse(vector.template, data),
     )
@@ -131,14 +150,210 @@ describe('createEtaRenderer', () => {
     const create = () => createEtaRenderer('Deployed\n{{.Image}}')
     expect(create).toThrow(TemplateFault)
     expect(create).toThrow(
-      'line 2, column 3: unknown variable ".Image"; the variables are .Artifact and .ServiceName',
+      'line 2, column 3: unknown variable ".Image"; the variables are .Artifact, .Caller, .DeploymentID,',
     )
+  })
+})
+
+describe('metadata and json', () => {
+  it.each([
+    ['{{.Meta.commit}} {{$.Meta.branch}}', '1f2e3d main'],
+    ['{{(.Meta).commit}}{{(or .Meta .Meta).branch}}', '1f2e3dmain'],
+    ['[{{.Meta.tag}}]{{if .Meta.tag}}1{{else}}2{{end}}', '[]2'],
+    ['{{or .Meta.tag "none"}}', 'none'],
+    ['{{if eq .Meta.branch "main"}}1{{end}}', '1'],
+    ['{{.Meta.commit | printf "%s!"}}', '1f2e3d!'],
+    ['{{if .Meta}}1{{else}}2{{end}}{{not .Meta}}', '1false'],
+    ['{{if and .Meta .Meta.tag}}1{{else if or .Meta.tag .Meta}}2{{end}}', '2'],
+    ['{{with .Meta}}{{.commit}} of {{$.ServiceName}}{{.tag}}{{end}}', '1f2e3d of blog'],
+    [
+      '{{with .Meta}}{{.ServiceName}}{{with .branch}}{{.}} {{$.Event}}{{end}}{{end}}',
+      'main rolled-back',
+    ],
+    [
+      '{{with "a"}}{{with $.Meta}}{{.commit}}{{json .}}{{else}}1{{end}}{{.}}{{end}}',
+      '1f2e3d{"branch":"main","commit":"1f2e3d"}a',
+    ],
+    ['{{json .Meta}}', '{"branch":"main","commit":"1f2e3d"}'],
+    [
+      '{{.Error | json}}{{json true}}{{json (eq "a" "b")}}{{json .Meta.tag}}',
+      '"task 1 failed"truefalse""',
+    ],
+    [
+      '{{if eq .Event "rolled-back"}}{{.Error}} after {{.Duration}}{{else}}fine{{end}}',
+      'task 1 failed after 1m12.4s',
+    ],
+    ['{{if eq .Event "converged" "unchanged"}}fine{{end}}', ''],
+    [
+      '{{.Caller}} {{.DeploymentID}} {{.Digest}} {{.MessageID}}',
+      'ci d1 sha256:2222 msg_1_rolled-back',
+    ],
+    [
+      '{{.Previous}} {{.ServiceID}} {{.StartedAt}} {{.EndedAt}}',
+      'me/blog:v1 x1 2026-11-24T10:00:00.000Z 2026-11-24T10:01:12.400Z',
+    ],
+  ])('render %j', (template, output) => {
+    expect(createEtaRenderer(template).render(blog)).toBe(output)
+  })
+
+  it('render an event without metadata', () => {
+    const template =
+      '{{if .Meta}}1{{else}}2{{end}}{{with .Meta}}3{{else}}4{{end}}{{json .Meta}}{{.Meta.a}}{{not .Meta}}{{json (or .Meta "5")}}{{json (and .Meta "6")}}'
+    expect(createEtaRenderer(template).render({ ...blog, Meta: {} })).toBe('24{}true"5"{}')
+  })
+
+  it('escape what ends a script, a line or an attribute, as Go does', () => {
+    const text = '</script>&\u2028\u2029"\\\n\0'
+    expect(createEtaRenderer('{{json .Error}}').render({ ...blog, Error: text })).toBe(
+      '"\\u003c/script\\u003e\\u0026\\u2028\\u2029\\"\\\\\\n\\u0000"',
+    )
+  })
+
+  it('write half a surrogate pair as U+FFFD, and a whole one as it is', () => {
+    const text = '\ud800 \udc00 😀 \udc00\ud800'
+    expect(createEtaRenderer('{{json .Error}}').render({ ...blog, Error: text })).toBe(
+      '"\uFFFD \uFFFD 😀 \uFFFD\uFFFD"',
+    )
+  })
+
+  it('sort the names of metadata, whatever order they came in', () => {
+    const { render } = createEtaRenderer('{{json .Meta}}')
+    const Meta = { b: '1', _: '2', '10': '3', B: '4', '9': '5' }
+    expect(render({ ...blog, Meta })).toBe('{"10":"3","9":"5","B":"4","_":"2","b":"1"}')
+  })
+
+  const inherited = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'length', 'toJSON']
+
+  it.each(inherited)('know no member %s but one that was sent', (name) => {
+    const template = `{{.Meta.${name}}}{{with .Meta}}{{.${name}}}{{end}}`
+    const { render } = createEtaRenderer(template)
+    expect(render(blog)).toBe('')
+    expect(render({ ...blog, Meta: {} })).toBe('')
+    const Meta = JSON.parse(`{"${name}": "sent"}`)
+    expect(render({ ...blog, Meta })).toBe('sentsent')
+    expect(createEtaRenderer('{{json .Meta}}').render({ ...blog, Meta })).toBe(`{"${name}":"sent"}`)
+  })
+})
+
+describe('any message of JSON', () => {
+  const hostile = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc
+      .array(
+        fc.oneof(
+          fc.constantFrom(
+            '"',
+            "'",
+            '\\',
+            '\\u',
+            '{{',
+            '}}',
+            '{{.Error}}',
+            '</script>',
+            '<!--',
+            '&',
+          ),
+          fc.constantFrom(
+            '\0',
+            '\x1f',
+            '\x7f',
+            '\r\n',
+            '\u2028',
+            '\u2029',
+            '\ufeff',
+            '<%',
+            '%>',
+            '${',
+          ),
+          fc.integer({ min: 0xd800, max: 0xdfff }).map((unit) => String.fromCharCode(unit)),
+          fc.string({ unit: 'binary' }),
+        ),
+      )
+      .map((parts) => parts.join('')),
+    fc.constantFrom('"\\\ud800'.repeat(1000)),
+  )
+  const names = fc.oneof(
+    fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/),
+    fc.constantFrom('__proto__', 'constructor', 'toJSON', 'commit'),
+    hostile,
+  )
+  const metadata = fc.dictionary(names, hostile, { maxKeys: 8 })
+
+  it('gives back what it was made of', () => {
+    const { render } = createEtaRenderer(
+      '{"a": {{json .Error}}, "b": {{json .Meta}}, "c": {{json .Meta.commit}}}',
+    )
+    fc.assert(
+      fc.property(hostile, metadata, (text, Meta) => {
+        const message = render({ ...blog, Error: text, Meta })
+        const sent = new Map(
+          Object.entries(Meta).map(([name, value]) => [whole(name), whole(value)]),
+        )
+        fc.pre(sent.size === Object.keys(Meta).length)
+        const { a, b, c } = JSON.parse(message)
+        expect(a).toBe(whole(text))
+        expect(new Map(Object.entries(b))).toEqual(sent)
+        expect(c).toBe(Object.hasOwn(Meta, 'commit') ? whole(Meta.commit ?? '') : '')
+        expect(message).toBe(whole(message))
+        expect(message).not.toMatch(/[<>&\u2028\u2029]/)
+      }),
+    )
+  })
+
+  it('takes hostile text in every variable', () => {
+    const variables = Object.keys(blog).filter((name) => name !== 'Meta')
+    const members = variables.map((name) => `"${name}": {{json .${name}}}`)
+    const { render } = createEtaRenderer(`{${members.join(', ')}}`)
+    fc.assert(
+      fc.property(fc.array(hostile, { minLength: 1 }), (texts) => {
+        const values = variables.map((name, index) => [name, texts[index % texts.length] ?? ''])
+        const data: MessageData = { ...blog, ...Object.fromEntries(values) }
+        const expected = values.map(([name, text]) => [name, whole(text ?? '')])
+        expect(JSON.parse(render(data))).toEqual(Object.fromEntries(expected))
+      }),
+    )
+  })
+
+  /** A text as UTF-8 has it: U+FFFD for half a surrogate pair. */
+  function whole(text: string): string {
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(new TextEncoder().encode(text))
+  }
+})
+
+describe('docs/messages.md', () => {
+  const page = readFileSync(new URL('../../docs/messages.md', import.meta.url), 'utf8')
+
+  it('has a row for each variable', () => {
+    const rows = [...page.matchAll(/^\| `\{\{\.(\w+)(?:\.commit)?\}\}`/gm)].map(([, name]) => name)
+    expect(rows).toEqual(Object.keys(messageFields))
+  })
+
+  it('shows what can be used', () => {
+    const rows = page.split('\n').filter((line) => line.startsWith('| '))
+    const examples = rows.flatMap((row) => row.match(/(?<=`)\{\{.*?\}\}(?=`)/g) ?? [])
+    expect(examples.length).toBeGreaterThan(20)
+    for (const example of examples) {
+      expect(() => createEtaRenderer(example.replaceAll('\\|', '|'))).not.toThrow()
+    }
+  })
+
+  it('shows a message of JSON', () => {
+    const blocks = fencedBlocks('docs/messages.md')
+    const { render } = createEtaRenderer(codeUnder(blocks, 'JSON', { language: 'template' }))
+    expect(JSON.parse(render({ ...blog, Error: '"\n' }))).toEqual({
+      text: 'blog: rolled-back',
+      error: '"\n',
+      commit: '1f2e3d',
+      metadata: blog.Meta,
+    })
   })
 })
 
 describe('JavaScript', () => {
   afterEach(() => {
-    expect(Reflect.deleteProperty(globalThis, 'reached') && 'reached' in globalThis).toBe(false)
+    const wasReached = 'reached' in globalThis
+    Reflect.deleteProperty(globalThis, 'reached')
+    expect(wasReached).toBe(false)
   })
 
   it.each([
@@ -148,6 +363,11 @@ describe('JavaScript', () => {
     '{{.__proto__}}',
     '{{$.constructor}}',
     '{{.Artifact.constructor}}',
+    '{{.Meta.commit.constructor}}',
+    '{{.Meta["commit"]}}',
+    '{{.Meta.constructor.constructor}}',
+    '{{json .constructor}}',
+    '{{(json .Meta).constructor}}',
     '{{.Artifact.length}}',
     '{{constructor}}',
     '{{__proto__ .Artifact}}',
@@ -194,6 +414,13 @@ describe('JavaScript', () => {
     const template = '{{.Artifact}}{{with .Artifact}}{{printf "%s" .}}{{end}}'
     expect(createEtaRenderer(template).render({ ...blog, Artifact })).toBe(Artifact + Artifact)
   })
+
+  it.each([...code, '`${globalThis.reached = 1}`'])('is metadata: %j', (text) => {
+    const template = '{{.Meta.commit}}{{with .Meta}}{{.commit}}{{end}}'
+    const Meta = { commit: text, [text]: text }
+    expect(createEtaRenderer(template).render({ ...blog, Meta })).toBe(text + text)
+    expect(JSON.parse(createEtaRenderer('{{json .Meta}}').render({ ...blog, Meta }))).toEqual(Meta)
+  })
 })
 
 describe('any template', () => {
@@ -210,7 +437,7 @@ describe('any template', () => {
     fc.assert(
       fc.property(hostile, text, (parts, ServiceName) => {
         const Artifact = parts.join('')
-        expect(render({ Artifact, ServiceName })).toBe(Artifact + ServiceName)
+        expect(render({ ...blog, Artifact, ServiceName })).toBe(Artifact + ServiceName)
       }),
     )
   })
@@ -235,6 +462,9 @@ describe('any template', () => {
       ...[
         '.Artifact',
         '$.ServiceName',
+        '.Meta',
+        '.commit',
+        '{{with .Meta}}',
         '.',
         '$',
         '$x',
@@ -255,6 +485,7 @@ describe('any template', () => {
         'print ',
         'printf "%s" ',
         'html ',
+        'json ',
         'urlquery ',
         'len ',
       ],

@@ -118,35 +118,47 @@ export function createDeliveryQueue(
       }
       ready.delete(lane)
       const [message] = lane.messages
-      if (message !== undefined) {
+      if (message !== undefined && isTooOld(message)) {
+        // What follows has waited with it: that the lane fails is not over.
+        drop(message, `nobody took it for ${maxAgeMs / 3_600_000} hours`)
+        next(lane)
+      } else if (message !== undefined) {
         void attempt(message, lane)
       }
     }
   }
 
-  async function attempt(message: Message, lane: Lane): Promise<void> {
-    underWay.add(message)
-    await deliver(message, lane)
-    underWay.delete(message)
+  function isTooOld({ queuedAtMs }: Message): boolean {
+    return Date.now() - queuedAtMs > maxAgeMs
+  }
+
+  function next(lane: Lane): void {
     if (lane.messages.length > 0 && lane.timer === undefined) {
       ready.add(lane)
     }
+  }
+
+  async function attempt(message: Message, lane: Lane): Promise<void> {
+    underWay.add(message)
+    const fault = await faultOf(message)
+    // In one go: nobody may see a lane that is neither under way nor waits.
+    underWay.delete(message)
+    if (fault === undefined) {
+      delivered(message, lane)
+    } else {
+      failed(message, { lane, ...fault })
+    }
+    next(lane)
     work()
   }
 
-  async function deliver(message: Message, lane: Lane): Promise<void> {
-    if (Date.now() - message.queuedAtMs > maxAgeMs) {
-      // What follows has failed with it: that the lane fails is not over.
-      drop(message, `nobody took it for ${maxAgeMs / 3_600_000} hours`)
-      return
-    }
+  async function faultOf({ event }: Message): Promise<{ readonly error: unknown } | undefined> {
     try {
-      await destination.deliver(message.event, stopping.signal)
+      await destination.deliver(event, stopping.signal)
+      return undefined
     } catch (error) {
-      failed(message, { lane, error })
-      return
+      return { error }
     }
-    delivered(message, lane)
   }
 
   function delivered(message: Message, lane: Lane): void {

@@ -14,9 +14,9 @@ import {
   refusedEvent,
 } from './deployment-event.ts'
 import type { Deployments } from './deployments.ts'
-import { createJournal, type DeploymentEntry, type JournalEntry } from './journal.ts'
-import { type KnownDeployment, settled } from './known-deployment.ts'
-import type { Logger, Notifier, Service, Spool, Swarm } from './ports.ts'
+import { createJournal, type DeploymentEntry, type EventEntry } from './journal.ts'
+import type { KnownDeployment } from './known-deployment.ts'
+import type { Logger, Notifier, Spool, Swarm } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import { endVerdicts, type Outcome } from './verdict.ts'
 import { waitFor } from './waiting.ts'
@@ -26,7 +26,7 @@ import { wasWritten } from './was-written.ts'
 export interface Intention {
   /** The engine has it: it is told, now and at its end. Resolves once that would outlive a crash. */
   written(known: KnownDeployment): Promise<void>
-  /** The engine does not have it. */
+  /** The engine does not have it, and never will. */
   dropped(): void
   /** Nobody knows whether the engine has it: that is found out, and it is told if it has. */
   lost(): void
@@ -78,6 +78,9 @@ const SILENT: Announcer = {
 }
 
 const NOW = Promise.resolve()
+// A write may come through after its call failed: a leader lost its quorum, a connection broke.
+const SETTLE_MS = 10_000
+const NOTIFIER_ENDS_WITHIN_MS = 60_000
 
 const LOST: Omit<Outcome, 'endedAt'> = {
   verdict: 'unknown',
@@ -92,22 +95,35 @@ function createLoudAnnouncer(
   const wanted = new Set(notifierEvents)
   const isEndWanted = endVerdicts.some((verdict) => wanted.has(verdict))
   const journal = createJournal(spool, logger)
-  const announced = new WeakSet<Deployment>()
+  /** Of which something is to be told, or to be found out. */
+  const inHand = new Map<string, DeploymentEntry>()
+  /** What was told last of each service. */
+  const latest = new Map<string, Promise<void>>()
   const tellings = new Set<Promise<void>>()
-  const toCome = new Set<DeploymentEntry>()
-  const recovered = spool === undefined ? Promise.resolve() : recover()
+  const recovered = spool === undefined ? NOW : recover()
 
-  /** Tells of a deployment now, and of its end then; what an earlier process left comes first. */
-  function announce(known: KnownDeployment, entry: DeploymentEntry, turn = recovered): void {
-    announced.add(known.deployment)
-    const accepted = track(turn.then(() => tellAccepted(entry)))
-    if (isEndWanted) {
-      toCome.add(entry)
-      void Promise.all([known.ended, accepted]).then(([outcome]) => {
-        toCome.delete(entry)
-        void track(tellLast(endedEvent(entry, outcome), entry))
-      })
+  /** Tells of a service one thing after the other, and what an earlier process left first. */
+  function inTurn(service: string, act: () => Promise<void>): void {
+    const telling = recovered.then(() => follow(service, act))
+    tellings.add(telling)
+    void telling.then(() => tellings.delete(telling))
+  }
+
+  async function follow(service: string, act: () => Promise<void>): Promise<void> {
+    const turn = (latest.get(service) ?? NOW).then(act).catch((error) => {
+      logger.error({ err: error, service }, 'deployment not told')
+    })
+    latest.set(service, turn)
+    await turn
+    if (latest.get(service) === turn) {
+      latest.delete(service)
     }
+  }
+
+  function announce(known: KnownDeployment, entry: DeploymentEntry): void {
+    hold(entry)
+    inTurn(entry.deployment.service, () => tellAccepted(entry))
+    awaitEnd(known, entry)
   }
 
   async function tellAccepted(entry: DeploymentEntry): Promise<void> {
@@ -115,53 +131,66 @@ function createLoudAnnouncer(
       await tell(acceptedEvent(entry))
     }
     if (!isEndWanted) {
-      journal.remove(entry)
+      release(entry)
     } else if (entry.stage !== 'told') {
       void journal.put({ ...entry, stage: 'told' })
     }
   }
 
-  async function tellLast(event: DeploymentEvent, entry: JournalEntry): Promise<void> {
-    await tell(event)
+  function awaitEnd(known: KnownDeployment, entry: DeploymentEntry): void {
+    if (isEndWanted) {
+      void known.ended.then((outcome) =>
+        inTurn(entry.deployment.service, () => tellEnd(outcome, entry)),
+      )
+    }
+  }
+
+  async function tellEnd(outcome: Outcome, entry: DeploymentEntry): Promise<void> {
+    await tell(endedEvent(entry, outcome))
+    release(entry)
+  }
+
+  async function tellRefusal(entry: EventEntry): Promise<void> {
+    await tell(entry.event)
     journal.remove(entry)
   }
 
   /** A message that fails is logged and changes nothing for the deployment. */
   async function tell(event: DeploymentEvent): Promise<void> {
     try {
-      await (wanted.has(event.event) ? notifier(event) : undefined)
+      if (wanted.has(event.event)) {
+        await withinTime(async () => notifier(event))
+      }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       logger.error({ ...event, reason }, 'message not delivered')
     }
   }
 
-  function track(telling: Promise<void>): Promise<void> {
-    tellings.add(telling)
-    return telling.finally(() => tellings.delete(telling))
+  function hold(entry: DeploymentEntry): void {
+    inHand.set(nameOf(entry), entry)
+    if (signal.aborted) {
+      warnOfSilence(entry)
+    }
   }
 
-  /** What is told of a service comes in order, that of an earlier process first. */
+  function release(entry: DeploymentEntry): void {
+    inHand.delete(nameOf(entry))
+    journal.remove(entry)
+  }
+
   async function recover(): Promise<void> {
-    const byService = new Map<string, DeploymentEntry[]>()
     for (const entry of await journal.read()) {
       if ('event' in entry) {
-        void track(tellLast(entry.event, entry))
+        void follow(entry.event.service, () => tellRefusal(entry))
       } else {
-        const { serviceId } = entry.deployment
-        byService.set(serviceId, [...(byService.get(serviceId) ?? []), entry])
+        hold(entry)
+        void follow(entry.deployment.service, () => goOn(entry))
       }
     }
-    await Promise.all(
-      [...byService.values()].map(async (entries) => {
-        for (const entry of entries) {
-          await goOn(entry)
-        }
-      }),
-    )
   }
 
-  /** Finds out what became of a deployment that nobody in this process has begun. */
+  /** Finds out what became of a deployment whose course nobody in this process knows. */
   async function goOn(entry: DeploymentEntry): Promise<void> {
     const { deployment, stage } = entry
     const written = stage === 'intended' ? await findOut(deployment) : 'written'
@@ -172,56 +201,73 @@ function createLoudAnnouncer(
       case 'written': {
         const accepted: DeploymentEntry = stage === 'told' ? entry : { ...entry, stage: 'accepted' }
         await journal.put(accepted)
-        announce(knownOf(entry), accepted, NOW)
+        await tellAccepted(accepted)
+        const known = knownOf(deployment)
+        // Should it have ended, that comes before what was written since.
+        await known.looked
+        const outcome = known.outcome()
+        if (outcome === undefined) {
+          awaitEnd(known, entry)
+        } else {
+          await tellEnd(outcome, entry)
+        }
         break
       }
       case 'not-written':
-        journal.remove(entry)
+        release(entry)
         break
-      case 'unknown': {
-        const endedAt = new Date(swarm.now()).toISOString()
-        const known = settled(deployment, { ...LOST, endedAt }, false)
-        announce(known, { ...entry, stage: 'told' }, NOW)
-      }
+      case 'unknown':
+        await tellEnd({ ...LOST, endedAt: new Date(swarm.now()).toISOString() }, entry)
     }
   }
 
-  function knownOf({ deployment, deploymentId }: DeploymentEntry): KnownDeployment {
+  function knownOf(deployment: Deployment): KnownDeployment {
     return deployment.unwritten === undefined
       ? deployments.adopt(deployments.look(deployment))
-      : deployments.find(deploymentId)
+      : deployments.keep(deployment)
   }
 
   /** Looks at the service until the engine shows it, however long that takes. */
-  async function findOut(deployment: Deployment): Promise<ReturnType<typeof wasWritten>> {
-    for (let failures = 1; !signal.aborted; failures += 1) {
+  async function findOut(deployment: Deployment): Promise<'written' | 'not-written' | 'unknown'> {
+    const settlesAt = Date.parse(deployment.startedAt) + SETTLE_MS
+    for (let looks = 1; !signal.aborted; looks += 1) {
       try {
-        return wasWritten(deployment, await inspect(deployment))
+        const written = wasWritten(deployment, await swarm.inspectService(deployment.serviceId))
+        if (written !== 'not-yet') {
+          return written
+        }
+        if (swarm.now() >= settlesAt) {
+          return 'not-written'
+        }
       } catch (error) {
         if (error instanceof DeployerError && error.code === 'service-not-found') {
           break
         }
-        await waitFor(new Promise(() => {}), { timeoutMs: backoffMs(failures), signals: [signal] })
       }
+      await waitFor(new Promise(() => {}), { timeoutMs: backoffMs(looks), signals: [signal] })
     }
     return 'unknown'
   }
 
-  function inspect({ serviceId }: Deployment): Promise<Service> {
-    return swarm.inspectService(serviceId)
-  }
-
-  function entryOf(deployment: Deployment, origin: Origin, stage: DeploymentEntry['stage']) {
+  function entryOf(
+    deployment: Deployment,
+    origin: Origin,
+    stage: DeploymentEntry['stage'],
+  ): DeploymentEntry {
     return { stage, deployment, deploymentId: deploymentId(deployment), origin }
   }
 
+  function warnOfSilence(entry: DeploymentEntry): void {
+    if (isEndWanted && !journal.isSafe(entry)) {
+      const { deployment, deploymentId } = entry
+      const { service, image } = deployment
+      logger.warn({ service, image, deploymentId }, 'verdict will not be told')
+    }
+  }
+
   onAbort(signal, () => {
-    for (const entry of toCome) {
-      if (!journal.isSafe(entry)) {
-        const { deployment, deploymentId } = entry
-        const { service, image } = deployment
-        logger.warn({ service, image, deploymentId }, 'verdict will not be told')
-      }
+    for (const entry of inHand.values()) {
+      warnOfSilence(entry)
     }
   })
 
@@ -231,38 +277,60 @@ function createLoudAnnouncer(
       await journal.put(entry)
       return {
         async written(known) {
-          announced.add(known.deployment)
           const accepted: DeploymentEntry = { ...entry, stage: 'accepted' }
           await journal.put(accepted)
           announce(known, accepted)
         },
         dropped: () => journal.remove(entry),
-        lost: () => void goOn(entry),
+        lost() {
+          hold(entry)
+          inTurn(deployment.service, () => goOn(entry))
+        },
       }
     },
 
     async accept(known, origin) {
       const { deployment } = known
-      // One that an earlier process began, and that was joined: that is told already.
+      const stage = deployment.unwritten === 'superseded' ? 'told' : 'accepted'
+      const entry = entryOf(deployment, origin, stage)
       await recovered
-      if (!announced.has(deployment)) {
-        announced.add(deployment)
-        const stage = deployment.unwritten === 'superseded' ? 'told' : 'accepted'
-        const entry = entryOf(deployment, origin, stage)
+      // One that was joined is told as whoever began it has it.
+      if (!inHand.has(nameOf(entry))) {
+        hold(entry)
         await journal.put(entry)
         announce(known, entry)
       }
     },
 
     async refuse(refusal) {
-      const event = refusedEvent(refusal)
-      const entry = { event }
+      const entry = { event: refusedEvent(refusal) }
       await journal.put(entry)
-      void track(recovered.then(() => tellLast(event, entry)))
+      inTurn(refusal.service, () => tellRefusal(entry))
     },
 
     async idle() {
       await Promise.all(tellings)
     },
   }
+}
+
+/** One that never ends would keep all that comes after it. */
+async function withinTime(work: () => Promise<void>): Promise<void> {
+  let isDone = false
+  const done = work().finally(() => {
+    isDone = true
+  })
+  await waitFor(done, { timeoutMs: NOTIFIER_ENDS_WITHIN_MS, signals: [] })
+  if (!isDone) {
+    // Whatever comes of it, nobody waits any more.
+    done.catch(() => {})
+    throw new Error(`the notifier did not end within ${NOTIFIER_ENDS_WITHIN_MS} ms`)
+  }
+  await done
+}
+
+/** The same however a caller spells the image; each request that wrote nothing has its own. */
+function nameOf({ deployment, origin }: DeploymentEntry): string {
+  const { serviceId, versionIndex, startedAt, unwritten } = deployment
+  return unwritten === undefined ? `${serviceId} ${versionIndex} ${startedAt}` : origin.messageId
 }

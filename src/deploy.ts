@@ -95,9 +95,7 @@ async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
     key: JSON.stringify([wish.image && change.image, change.force, wish.expect?.given]),
     write: async (hasWaited) => {
       const read = hasWaited ? undefined : service
-      const known = await write({ wish, change, registryAuth }, read, tools)
-      await tools.announcer.accept(known, wish.origin)
-      const { id, deployment } = known
+      const { id, deployment } = await write({ wish, change, registryAuth }, read, tools)
       return { id, deployment }
     },
   })

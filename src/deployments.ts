@@ -22,9 +22,9 @@ export interface Deployments {
    * Keeps a deployment that was never written.
    *
    * @param deployment The deployment, with the reason in `unwritten`.
-   * @param message Why.
+   * @param message Why. Default: in short.
    */
-  keep(deployment: Deployment, message: string): KnownDeployment
+  keep(deployment: Deployment, message?: string): KnownDeployment
   /**
    * Looks at a deployment that another process may have begun, or that may have ended here.
    *
@@ -170,8 +170,9 @@ export function createDeployments(tools: WatchTools): Deployments {
 
     keep(deployment, message) {
       const { unwritten = 'unchanged', startedAt } = deployment
+      const why = message ?? REASONS[unwritten]
       const entry = remember(
-        settled(deployment, { verdict: unwritten, message, endedAt: startedAt }, false),
+        settled(deployment, { verdict: unwritten, message: why, endedAt: startedAt }, false),
       )
       forgetOld()
       return entry

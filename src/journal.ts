@@ -51,24 +51,42 @@ export interface Journal {
  * @returns The journal.
  */
 export function createJournal(spool: Spool | undefined, logger: Logger): Journal {
+  /** What this process has put while it reads what an earlier one left. */
+  let own = spool === undefined ? undefined : new Set<string>()
+
+  /** What does not last must not fail a deployment. */
+  async function attempt<T>(act: () => Promise<T> | undefined): Promise<T | undefined> {
+    try {
+      return await act()
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      logger.error({ reason }, 'spool cannot be used')
+      return undefined
+    }
+  }
+
   return {
     async put(entry) {
-      await spool?.put(keyOf(entry), recordOf(entry))
+      const key = keyOf(entry)
+      own?.add(key)
+      await attempt(() => spool?.put(key, recordOf(entry)))
     },
 
     remove(entry) {
-      void spool?.remove(keyOf(entry))
+      void attempt(() => spool?.remove(keyOf(entry)))
     },
 
     isSafe: (entry) => spool?.isSafe(keyOf(entry)) === true,
 
     async read() {
-      const records = (await spool?.read()) ?? []
-      return records.flatMap((record) => {
+      const records = (await attempt(() => spool?.read())) ?? []
+      const left = records.filter(({ key }) => own?.has(key) !== true)
+      own = undefined
+      return left.flatMap((record) => {
         const entry = readEntry(record)
         if (entry === undefined) {
           logger.error({ key: record.key }, 'spooled deployment cannot be read')
-          void spool?.remove(record.key)
+          void attempt(() => spool?.remove(record.key))
         }
         return entry ?? []
       })

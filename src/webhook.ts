@@ -1,6 +1,5 @@
 // A destination that is told by an HTTP request, signed as Standard Webhooks has it.
 
-import { Webhook } from 'standardwebhooks'
 import { onAbort } from './abort.ts'
 import { DeliveryFault } from './delivery-fault.ts'
 import {
@@ -9,7 +8,12 @@ import {
   deploymentEventNames,
 } from './deployment-event.ts'
 import { messageData } from './messages.ts'
-import type { Destination, MessageData, Renderer } from './ports.ts'
+import { innermost, networkReason } from './network-reason.ts'
+import type { Destination, Renderer } from './ports.ts'
+import { refusalOf } from './webhook-answer.ts'
+import { defaultBody } from './webhook-body.ts'
+import { createWebhookHeaders, type WebhookHeaders } from './webhook-headers.ts'
+import { webhookUrl, webhookUrlFault } from './webhook-url.ts'
 
 /** Where a webhook goes, and with what. */
 export interface WebhookOptions {
@@ -45,15 +49,11 @@ export interface WebhookOptions {
   readonly fetch?: typeof fetch
 }
 
-/** The URL that a template gives for an event, or why that is not to be used. */
-export type WebhookUrl = { readonly url: URL } | { readonly fault: string }
-
 /** A webhook, as it is for every event. */
 interface Hook extends WebhookOptions {
   readonly method: 'POST' | 'PUT' | 'PATCH'
   readonly timeoutMs: number
-  readonly fixedHeaders: Headers
-  readonly signer: Webhook | undefined
+  readonly headersOf: WebhookHeaders
 }
 
 interface Outgoing {
@@ -63,29 +63,8 @@ interface Outgoing {
   readonly signal: AbortSignal
 }
 
-interface Usual {
-  readonly origin: string | undefined
-  readonly endsInSlash: boolean
-}
-
 const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
-/** Those of Standard Webhooks, and those that are fetch's business. */
-const RESERVED_HEADERS: readonly string[] = [
-  ...['webhook-id', 'webhook-timestamp', 'webhook-signature'],
-  ...['connection', 'content-length', 'expect', 'host', 'keep-alive', 'te', 'trailer'],
-  ...['transfer-encoding', 'upgrade'],
-]
-const PUBLIC_HEADERS: readonly string[] = ['accept', 'content-type', 'user-agent']
-/** What no later try would change: the message itself is not to the other side's liking. */
-const FINAL_STATUSES: readonly number[] = [400, 410, 413, 414, 422, 431]
-const RETRY_AFTER_STATUSES: readonly number[] = [429, 503]
-const MAX_RETRY_AFTER_MS = 3_600_000
 const MAX_TIMEOUT_MS = 2_147_483_647
-const MAX_ANSWER_BYTES = 1024
-const MAX_ANSWER_MS = 1000
-const MAX_EXCERPT = 200
-/** Shorter texts are no secrets, and would riddle an answer with holes. */
-const MIN_SECRET = 6
 
 /**
  * Makes a destination that sends each event to a URL. Redirects are not followed. An answer of 2xx
@@ -116,10 +95,11 @@ export function createWebhook(options: WebhookOptions): Destination {
       `Cannot use \`timeoutMs\`: it must be a whole number from 1 to ${MAX_TIMEOUT_MS}`,
     )
   }
-  checkUrl(options.url)
-  const fixedHeaders = readHeaders(options.headers ?? {})
-  const signer = options.secret === undefined ? undefined : readSecret(options.secret)
-  const hook: Hook = { ...options, method, timeoutMs, fixedHeaders, signer }
+  const fault = webhookUrlFault(options.url)
+  if (fault !== undefined) {
+    throw new TypeError(`Cannot use \`url\`: ${fault}`)
+  }
+  const hook: Hook = { ...options, method, timeoutMs, headersOf: createWebhookHeaders(options) }
 
   return {
     name,
@@ -133,131 +113,6 @@ export function createWebhook(options: WebhookOptions): Destination {
   }
 }
 
-/**
- * The body of a webhook that has no template.
- *
- * @param event What happened.
- * @returns JSON, with `type`, `timestamp` and `data` as Standard Webhooks recommends.
- */
-export function defaultBody(event: DeploymentEvent): string {
-  const { id, endedAt, startedAt, metadata, ...rest } = event
-  const { service, serviceId, image, digest, previous, deploymentId, caller, error } = rest
-  return JSON.stringify({
-    type: `deployment.${event.event}`,
-    timestamp: endedAt === '' ? startedAt : endedAt,
-    data: {
-      messageId: id,
-      event: event.event,
-      ...{ service, serviceId, image, digest, previous, deploymentId, caller, error },
-      ...{ startedAt, endedAt, metadata },
-    },
-  })
-}
-
-/**
- * Tells what is wrong with a URL, or with a template of one.
- *
- * @param template The URL, perhaps with `{{…}}`.
- * @returns What is wrong with it, such as `it must begin with http:// or https://`; undefined when
- *   nothing is.
- */
-export function urlTemplateFault(template: string): string | undefined {
-  const [fixed = '', ...rest] = template.split('{{')
-  if (/[\s\p{Cc}\\]/u.test(template.replace(/\{\{.*?\}\}/gs, ''))) {
-    return 'it must not have white space, control characters or backslashes'
-  }
-  if (!/^https?:\/\//i.test(fixed)) {
-    return 'it must begin with http:// or https://'
-  }
-  if (rest.length > 0 && !/^https?:\/\/[^/?#]+\//i.test(fixed)) {
-    return 'a variable must come after the host and a /'
-  }
-  if (!URL.canParse(fixed)) {
-    return 'it is no URL'
-  }
-  const { username, password } = new URL(fixed)
-  return username === '' && password === ''
-    ? undefined
-    : 'it must not have credentials: send an Authorization header'
-}
-
-/**
- * Makes the URL for an event. Every value is percent-encoded, and none can lead to another host or
- * to another directory.
- *
- * @param url The URL, or its template.
- * @param data The values of the template's variables.
- * @returns The URL, or what is wrong with it.
- */
-export function webhookUrl(url: string | Renderer, data: MessageData): WebhookUrl {
-  if (typeof url === 'string') {
-    return { url: new URL(url) }
-  }
-  const usual = url.render(PROBE)
-  const text = url.render(encodeData(data))
-  const fault =
-    renderedFault(usual) ??
-    renderedFault(text, { origin: originOf(usual), endsInSlash: segmentsOf(usual).at(-1) === '' })
-  return fault === undefined ? { url: new URL(text) } : { fault }
-}
-
-/** `usual` tells where the template leads, and to what kind of path, when every value is there. */
-function renderedFault(text: string, usual?: Usual): string | undefined {
-  const fault = urlTemplateFault(text)
-  if (fault !== undefined) {
-    return fault
-  }
-  if (usual !== undefined && originOf(text) !== usual.origin) {
-    return 'a value leads to another host'
-  }
-  const segments = segmentsOf(text)
-  const mayEndInSlash = usual?.endsInSlash ?? true
-  const named = mayEndInSlash && segments.at(-1) === '' ? segments.slice(0, -1) : segments
-  return named.some((segment) => /^(?:\.|%2e){0,2}$/i.test(segment))
-    ? 'a segment of its path is empty, "." or ".."'
-    : undefined
-}
-
-/** The path as it is written: a URL object has resolved `..` already. */
-function segmentsOf(text: string): readonly string[] {
-  const path = /^https?:\/\/[^/?#]*\/?([^?#]*)/i.exec(text)?.[1] ?? ''
-  return path.split('/')
-}
-
-function originOf(text: string): string | undefined {
-  return URL.canParse(text) ? new URL(text).origin : undefined
-}
-
-/** Every variable has a value, whatever the name. */
-const PROBE: MessageData = {
-  ...{ Artifact: 'x', Caller: 'x', DeploymentID: 'x', Digest: 'x', Duration: 'x', EndedAt: 'x' },
-  ...{ Error: 'x', Event: 'accepted', MessageID: 'x', Previous: 'x', ServiceID: 'x' },
-  ...{ ServiceName: 'x', StartedAt: 'x' },
-  Meta: new Proxy<Record<string, string>>(
-    {},
-    {
-      get: () => 'x',
-      has: () => true,
-      getOwnPropertyDescriptor: () => ({ value: 'x', configurable: true, enumerable: true }),
-    },
-  ),
-}
-
-function encodeData({ Event, Meta, ...texts }: MessageData): MessageData {
-  return { ...encodeValues(texts), Event, Meta: encodeValues(Meta) }
-}
-
-/** Names of metadata are callers' too, but those that a template can name stay what they are. */
-function encodeValues<T extends Readonly<Record<string, string>>>(texts: T): T {
-  const encoded = Object.entries(texts).map(([name, text]) => [encode(name), encode(text)])
-  return Object.fromEntries(encoded) as T
-}
-
-/** Half a surrogate pair cannot be encoded. */
-function encode(text: string): string {
-  return encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\uFFFD'))
-}
-
 function checkNames(name: string, events: readonly DeploymentEventName[]): void {
   if (typeof name !== 'string' || name === '') {
     throw new TypeError('Cannot use `name`: a webhook needs one, for the log')
@@ -268,56 +123,6 @@ function checkNames(name: string, events: readonly DeploymentEventName[]): void 
       `Cannot use \`events\`: ${JSON.stringify(unknown)} is none of ${deploymentEventNames.join(', ')}`,
     )
   }
-}
-
-function checkUrl(url: string | Renderer): void {
-  const fault = typeof url === 'string' ? fixedUrlFault(url) : compiledUrlFault(url)
-  if (fault !== undefined) {
-    throw new TypeError(`Cannot use \`url\`: ${fault}`)
-  }
-}
-
-function fixedUrlFault(url: string): string | undefined {
-  return url.includes('{{') ? 'a template must be compiled first' : urlTemplateFault(url)
-}
-
-function compiledUrlFault(url: Renderer): string | undefined {
-  return typeof url?.render === 'function'
-    ? renderedFault(url.render(PROBE))
-    : 'it must be a URL, or a template that was compiled'
-}
-
-function readHeaders(given: Readonly<Record<string, string>>): Headers {
-  const headers = new Headers({
-    'Content-Type': 'application/json',
-    'User-Agent': 'swarm-deployer',
-  })
-  for (const [name, value] of Object.entries(given)) {
-    if (RESERVED_HEADERS.includes(name.toLowerCase())) {
-      throw new TypeError(`Cannot use \`headers\`: ${JSON.stringify(name)} is not yours to set`)
-    }
-    try {
-      headers.set(name, value)
-    } catch {
-      // The platform's own message quotes the value, which may be a secret.
-      throw new TypeError(
-        `Cannot use \`headers\`: the name or the value of ${JSON.stringify(name)} has characters that HTTP does not allow`,
-      )
-    }
-  }
-  return headers
-}
-
-function readSecret(secret: string): Webhook {
-  const text = typeof secret === 'string' ? secret.replace(/^whsec_/, '') : ''
-  const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)
-  const length = isBase64 ? atob(text).length : 0
-  if (length < 24 || length > 64) {
-    throw new TypeError(
-      'Cannot use `secret`: it must be 24 to 64 random bytes in base64, after whsec_ or bare',
-    )
-  }
-  return new Webhook(text)
 }
 
 /** What is sent for an event; undefined when it is nothing. */
@@ -374,132 +179,18 @@ async function send(hook: Hook, message: Outgoing): Promise<void> {
 }
 
 function request(hook: Hook, { url, body, event, signal }: Outgoing): Promise<Response> {
-  const now = new Date()
-  const headers = new Headers(hook.fixedHeaders)
-  headers.set('webhook-id', event.id)
-  headers.set('webhook-timestamp', String(Math.floor(now.getTime() / 1000)))
-  if (hook.signer !== undefined) {
-    headers.set('webhook-signature', hook.signer.sign(event.id, now, body))
-  }
+  const headers = hook.headersOf(event.id, body)
   const ask = hook.fetch ?? fetch
   return ask(url, { method: hook.method, headers, body, signal, redirect: 'manual' })
 }
 
 /** Returns when the other side has taken the message. */
-async function judge(hook: Hook, answer: Response, url: URL): Promise<void> {
-  const { status } = answer
-  // Nobody waits for what it says, but a connection whose answer was read can be used again.
-  const start = readStart(answer.body)
-  if (status >= 200 && status < 300) {
-    return
+async function judge({ name, headers, secret }: Hook, answer: Response, url: URL): Promise<void> {
+  const refusal = await refusalOf(answer, { headers, secret, url })
+  if (refusal !== undefined) {
+    const { reason, ...options } = refusal
+    throw failed(name, reason, options)
   }
-  const isRedirect = (status >= 300 && status < 400) || answer.type === 'opaqueredirect'
-  const reason = isRedirect
-    ? redirectReason(answer, url)
-    : answerReason(status, { text: await start, secrets: secretsOf(hook, url) })
-  throw failed(hook.name, reason, {
-    isFinal: FINAL_STATUSES.includes(status),
-    retryAfterMs: RETRY_AFTER_STATUSES.includes(status) ? retryAfterOf(answer.headers) : undefined,
-  })
-}
-
-function redirectReason({ status, headers }: Response, from: URL): string {
-  const location = headers.get('Location')
-  const to = location !== null && URL.canParse(location, from.href) ? new URL(location, from) : null
-  const where = to === null || to.origin === 'null' ? '' : ` to ${to.origin}`
-  return `it redirects${where} (${status}): set url to where it ends`
-}
-
-/** RFC 9110, section 10.2.3: seconds, or a date. */
-function retryAfterOf(headers: Headers): number | undefined {
-  const text = headers.get('Retry-After')?.trim() ?? ''
-  const isSeconds = /^\d+$/.test(text)
-  const milliseconds = isSeconds ? Number(text) * 1000 : Date.parse(text) - Date.now()
-  const isDate = /^[A-Z][a-z]+,? .* (?:GMT|\d{4})$/.test(text) && !Number.isNaN(milliseconds)
-  return isSeconds || isDate ? Math.min(Math.max(milliseconds, 0), MAX_RETRY_AFTER_MS) : undefined
-}
-
-function answerReason(
-  status: number,
-  { text, secrets }: { readonly text: string; readonly secrets: readonly string[] },
-): string {
-  const excerpt = oneLine(secrets.reduce((rest, secret) => rest.replaceAll(secret, '…'), text))
-  return `it answered ${status}${excerpt === '' ? '' : `: ${excerpt}`}`
-}
-
-/** What a body says, as far as it says it soon; the rest is not received. It never rejects. */
-async function readStart(body: ReadableStream<Uint8Array> | null): Promise<string> {
-  if (body === null) {
-    return ''
-  }
-  const reader = body.getReader()
-  const stop = (): void => void reader.cancel().catch(() => {})
-  const timer = setTimeout(stop, MAX_ANSWER_MS)
-  const decoder = new TextDecoder()
-  let text = ''
-  try {
-    for (let left = MAX_ANSWER_BYTES; left > 0; ) {
-      const { done, value } = await reader.read()
-      if (done) {
-        break
-      }
-      text += decoder.decode(value.subarray(0, left), { stream: true })
-      left -= value.length
-    }
-  } catch {
-    // What came before it broke off is told.
-  } finally {
-    clearTimeout(timer)
-    stop()
-  }
-  return text
-}
-
-/** Some servers say in their answer what they were asked for. */
-function secretsOf({ headers = {}, secret }: Hook, { pathname, search }: URL): readonly string[] {
-  const values = Object.entries(headers)
-    .filter(([header]) => !PUBLIC_HEADERS.includes(header.toLowerCase()))
-    .map(([, value]) => value)
-  const parts = `${pathname}${search}`.split(/[/?&=]/)
-  const texts = [
-    ...[`${pathname}${search}`, pathname, search.slice(1), ...parts],
-    ...[...values, ...values.flatMap((value) => value.split(/\s+/)), secret ?? ''],
-  ]
-  const decoded = texts.flatMap((text) => [text, text.replace(/(?:%[0-9a-f]{2})+/gi, decodeBytes)])
-  return [...new Set(decoded)]
-    .filter((text) => text.length >= MIN_SECRET)
-    .sort((a, b) => b.length - a.length)
-}
-
-function decodeBytes(encoded: string): string {
-  try {
-    return decodeURIComponent(encoded)
-  } catch {
-    return encoded
-  }
-}
-
-/** `fetch failed` says nothing: the reason is its cause. */
-function innermost(error: unknown): unknown {
-  return error instanceof TypeError && error.cause !== undefined ? innermost(error.cause) : error
-}
-
-function networkReason(error: unknown): string {
-  // Node's error for a name with several addresses has none of its own message.
-  if (error instanceof AggregateError && error.errors.length > 0) {
-    return [...new Set(error.errors.map(networkReason))].join('; ')
-  }
-  if (!(error instanceof Error)) {
-    return oneLine(String(error))
-  }
-  const { code } = error as { readonly code?: unknown }
-  const text = error.message || error.name
-  return oneLine(typeof code === 'string' && !text.includes(code) ? `${text} (${code})` : text)
-}
-
-function oneLine(text: string): string {
-  const line = text.replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
-  return line.slice(0, MAX_EXCERPT).replace(/\p{Surrogate}$/u, '')
 }
 
 function failed(

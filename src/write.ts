@@ -131,11 +131,7 @@ async function updateOrLook(
     if (writer?.versionIndex === ours?.versionIndex && writer?.startedAt === ours?.startedAt) {
       return 'updated'
     }
-    if (now === undefined) {
-      intention.lost()
-    } else {
-      intention.dropped()
-    }
+    intention.lost()
     throw error
   }
 }
@@ -173,8 +169,12 @@ async function endingsOf(
 async function joinWritten(
   current: Service,
   { wish, change }: WritePlan,
-  { deployments, swarm }: WriteTools,
+  { deployments, announcer, swarm }: WriteTools,
 ): Promise<KnownDeployment | undefined> {
+  const told = async (known: KnownDeployment): Promise<KnownDeployment> => {
+    await announcer.accept(known, wish.origin)
+    return known
+  }
   const nowMs = swarm.now()
   const newest = writerOf(current.Spec)
   const underWay = deployments.underWay(current.ID)
@@ -187,7 +187,7 @@ async function joinWritten(
   await watch.looked
   const verdict = watch.outcome()?.verdict
   if (verdict === undefined || verdict === 'paused' || verdict === 'rolled-back') {
-    return deployments.adopt(watch)
+    return told(deployments.adopt(watch))
   }
   if (verdict !== 'converged') {
     const now = await findUpdatable(wish, swarm)
@@ -202,12 +202,12 @@ async function joinWritten(
     const again = deployments.look({ ...fresh, versionIndex }, { known: now })
     await again.looked
     if (again.outcome()?.verdict !== 'converged') {
-      return deployments.adopt(again)
+      return told(deployments.adopt(again))
     }
   }
   const unwritten = newDeployment(current, { wish, change, nowMs, unwritten: 'unchanged' })
   const message = `Service "${current.Spec.Name}" runs ${unwritten.resolved} already`
-  return deployments.keep(unwritten, message)
+  return told(deployments.keep(unwritten, message))
 }
 
 function pause(attempt: number): Promise<void> {

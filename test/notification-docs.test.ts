@@ -6,7 +6,7 @@ import { type DeploymentEvent, deploymentEventNames } from '../src/deployment-ev
 import { messageData } from '../src/messages.ts'
 import { createEtaRenderer } from '../src/node/eta.ts'
 import { readNotifyFlags } from '../src/node/notify-flags.ts'
-import { defaultBody } from '../src/webhook.ts'
+import { defaultBody } from '../src/webhook-body.ts'
 import { exampleEvent } from './support/example-event.ts'
 import { codeUnder, fencedBlocks } from './support/fenced-blocks.ts'
 

@@ -36,12 +36,23 @@ test('both doors open by name, and give what the documents name', () => {
     "import * as core from 'swarm-deployer'\nimport * as node from 'swarm-deployer/node'\nconsole.log(JSON.stringify([Object.keys(core), Object.keys(node)]))\n",
   )
   expect(JSON.parse(run('node', 'doors.js'))).toEqual([
-    ['DeployerError', 'createDeployer', 'problemCodes'],
+    [
+      'DeliveryFault',
+      'DeployerError',
+      'createDeployer',
+      'createOutbox',
+      'createWebhook',
+      'defaultBody',
+      'deploymentEventNames',
+      'problemCodes',
+      'urlTemplateFault',
+    ],
     [
       'TemplateFault',
+      'createBeanstalkdDestination',
+      'createDirectorySpool',
       'createDockerodeSwarm',
       'createEtaRenderer',
-      'createFivebeansNotifier',
       'createRegistryAuthFile',
     ],
   ])

@@ -1,7 +1,5 @@
-#!/usr/bin/env node
-// The entry: settings, adapters, the app, a server at BIND, signals.
+// The command: settings, adapters, the app, a server at BIND, signals.
 
-import './small-heap.ts'
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { serve } from '@hono/node-server'
@@ -22,29 +20,46 @@ const MESSAGES_END_WITHIN_MS = 2000
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
-new Command('deployer')
-  .description('Updates Docker Swarm services over HTTP: PUT /service/<name> {"image": "name:tag"}')
-  .version(version)
-  .option('--token <secret>', 'TOKEN: what callers must send in the Authorization header')
-  .option(
-    '--docker-host <url>',
-    'DOCKER_HOST: a swarm manager (default: unix:///var/run/docker.sock)',
-  )
-  .option('--notify-flags <json>', 'NOTIFY_FLAGS: where messages go, and what they say')
-  .option('--bind <address>', 'BIND: where to listen (default: :9999)')
-  .addHelpText(
-    'after',
-    '\nA flag wins over its variable. Other users of the machine can see flags.',
-  )
-  .action((options: Record<string, string | undefined>) => {
-    main({
-      ...(options.token === undefined ? {} : { TOKEN: options.token }),
-      ...(options.dockerHost === undefined ? {} : { DOCKER_HOST: options.dockerHost }),
-      ...(options.notifyFlags === undefined ? {} : { NOTIFY_FLAGS: options.notifyFlags }),
-      ...(options.bind === undefined ? {} : { BIND: options.bind }),
+/** What the command reads. */
+export interface CommandSources {
+  /** As in `process.argv`. */
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * Runs Deployer until a signal ends it.
+ *
+ * @param sources The command line and the environment.
+ */
+export function runCommand({ argv, env }: CommandSources): void {
+  new Command('deployer')
+    .description(
+      'Updates Docker Swarm services over HTTP: PUT /service/<name> {"image": "name:tag"}',
+    )
+    .version(version)
+    .option('--token <secret>', 'TOKEN: what callers must send in the Authorization header')
+    .option(
+      '--docker-host <url>',
+      'DOCKER_HOST: a swarm manager (default: unix:///var/run/docker.sock)',
+    )
+    .option('--notify-flags <json>', 'NOTIFY_FLAGS: where messages go, and what they say')
+    .option('--bind <address>', 'BIND: where to listen (default: :9999)')
+    .addHelpText(
+      'after',
+      '\nA flag wins over its variable. Other users of the machine can see flags.',
+    )
+    .action((options: Record<string, string | undefined>) => {
+      const flags = {
+        ...(options.token === undefined ? {} : { TOKEN: options.token }),
+        ...(options.dockerHost === undefined ? {} : { DOCKER_HOST: options.dockerHost }),
+        ...(options.notifyFlags === undefined ? {} : { NOTIFY_FLAGS: options.notifyFlags }),
+        ...(options.bind === undefined ? {} : { BIND: options.bind }),
+      }
+      start(flags, env)
     })
-  })
-  .parse(process.argv.map(withTwoDashes))
+    .parse(argv.map(withTwoDashes))
+}
 
 /** Go's flags may have one dash, so the callers of the Go program wrote `-token`. */
 function withTwoDashes(argument: string): string {
@@ -53,9 +68,9 @@ function withTwoDashes(argument: string): string {
     : argument
 }
 
-function main(flags: Flags): void {
+function start(flags: Flags, env: CommandSources['env']): void {
   const readFile = (path: string): string => readFileSync(path, 'utf8')
-  const result = readSettings(flags, { env: process.env, readFile })
+  const result = readSettings(flags, { env, readFile })
   if (!result.ok) {
     const list = result.faults.map((fault) => `  ${fault}\n`).join('')
     process.stderr.write(`deployer: cannot start with these settings:\n${list}`)

@@ -6,7 +6,8 @@ import type { Logger, Spool } from '../ports.ts'
 import { createDestinations } from './destinations.ts'
 import type { Settings } from './env.ts'
 import { reasonOf } from './reason.ts'
-import { checkSpoolDirectory, createDirectorySpool } from './spool.ts'
+import { createDirectorySpool } from './spool.ts'
+import { checkSpoolDirectory } from './spool-directory.ts'
 
 /** What tells of deployments. */
 export interface Notifications {

@@ -91,8 +91,8 @@ function parseJson(text: string): unknown {
 function readTarget(entry: NotifyEntry, fault: Fault): TargetSettings | undefined {
   const { place, keys } = entry
   const type = keys.has('type') ? keys.get('type') : 'beanstalkd'
-  if (!keys.has('type') && keys.has('url')) {
-    return fault(`${place}.type`, 'is missing beside "url": it must be webhook')
+  if (!keys.has('type') && !keys.has('addr') && keys.has('url')) {
+    return fault(`${place}.type`, 'is missing: with "url" it must be webhook')
   }
   switch (type) {
     case 'beanstalkd':

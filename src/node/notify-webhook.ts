@@ -3,7 +3,8 @@
 
 import { isHeaderValue } from '../auth.ts'
 import type { Renderer } from '../ports.ts'
-import { createWebhook, urlTemplateFault, type WebhookOptions } from '../webhook.ts'
+import { createWebhook, type WebhookOptions } from '../webhook.ts'
+import { urlTemplateFault } from '../webhook-url.ts'
 import { createEtaRenderer } from './eta.ts'
 import { type Fault, shown } from './faults.ts'
 import { type NotifyEntry, readTemplate } from './notify-entry.ts'

@@ -385,4 +385,112 @@ export const notifications: readonly Case[] = [
       )
     },
   },
+  {
+    name: 'a notifier that takes its time is told the end of a deployment before the next one begins',
+    async run() {
+      const told: string[] = []
+      let take = (): void => {}
+      const taken = new Promise<void>((resolve) => {
+        take = resolve
+      })
+      const { swarm, put } = createHarness({
+        notifier({ event, image }) {
+          told.push(`${event} ${image}`)
+          return taken
+        },
+      })
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      await put('blog', { image: 'me/app:v2' })
+      await put('blog', { image: 'me/app:v3' })
+      await pass()
+      take()
+      await until(() => told.length === 3)
+      equal(told, ['accepted me/app:v2', 'superseded me/app:v2', 'accepted me/app:v3'])
+    },
+  },
+  {
+    name: 'a notifier that takes for ever what is told of one service is told of others, and delays no answer',
+    async run() {
+      const told: string[] = []
+      const { swarm, put } = createHarness({
+        notifier({ event, service }) {
+          told.push(`${event} ${service}`)
+          return service === 'blog' ? new Promise<void>(() => {}) : undefined
+        },
+      })
+      swarm.addService('blog')
+      swarm.addService('shop')
+      const { body } = await put('blog', { query: '?wait=50' })
+      equal(body.verdict, 'converged')
+      await put('shop', { query: '?wait=50' })
+      await until(() => told.length === 3)
+      equal(told, ['accepted blog', 'accepted shop', 'converged shop'])
+    },
+  },
+  {
+    name: 'an update whose answer was lost is told once, whoever joins it before that is found out',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      const fault = new DeployerError('engine-unreachable', 'Cannot reach the engine')
+      swarm.afterUpdate = () => {
+        swarm.failure = fault
+        throw fault
+      }
+      await put('blog', { body: wish('me/app:v2', { n: '1' }) })
+      swarm.failure = undefined
+      await put('blog', { body: wish('docker.io/me/app:v2', { n: '2' }) })
+      swarm.rollout('blog').complete()
+      await until(() => notifier.events.length >= 2)
+      await pass()
+      equal(
+        notifier.events.map(({ event, metadata }) => [event, metadata.n]),
+        [
+          ['accepted', '1'],
+          ['converged', '1'],
+        ],
+      )
+    },
+  },
+  {
+    name: 'an update whose answer was lost, and that somebody wrote over at once, is told all the same',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      swarm.afterUpdate = () => {
+        swarm.afterUpdate = () => {}
+        const image = 'me/app:v9'
+        swarm.change('blog', ({ TaskTemplate, ...spec }) => {
+          const ContainerSpec = { ...TaskTemplate.ContainerSpec, Image: image }
+          return { ...spec, TaskTemplate: { ...TaskTemplate, ContainerSpec } }
+        })
+        throw new DeployerError('engine-unreachable', 'Cannot reach the engine')
+      }
+      equal((await put('blog')).body.code, 'engine-unreachable')
+      await until(() => notifier.events.length === 2)
+      // It may have converged before it was written over.
+      equal(notifier.told('blog'), ['accepted', 'unknown'])
+    },
+  },
+  {
+    name: 'an update that the engine takes only after it failed to answer is told',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      const { updateService } = swarm
+      swarm.updateService = async (...update) => {
+        setTimeout(() => void updateService(...update), 20)
+        throw new DeployerError('no-quorum', 'Cannot update the service')
+      }
+      equal((await put('blog')).body.code, 'no-quorum')
+      await until(() => notifier.events.length === 1)
+      swarm.rollout('blog').complete()
+      await until(() => notifier.events.length === 2)
+      equal(notifier.told('blog'), ['accepted', 'converged'])
+    },
+  },
 ]

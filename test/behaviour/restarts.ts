@@ -4,7 +4,7 @@ import { DeployerError } from '../../src/problem.ts'
 import { equal } from '../support/equal.ts'
 import { createFakeSpool, type FakeSpool } from '../support/fake-spool.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'
-import { type Case, createHarness, type Harness, pass, until } from './harness.ts'
+import { type Case, createHarness, type Harness, pass, pinned, until } from './harness.ts'
 
 /** A process that is killed at a moment, and what it leaves behind. */
 interface Killed {
@@ -109,6 +109,8 @@ export const restarts: readonly Case[] = [
     async run() {
       const { swarm, spool } = await killedAt('before-the-write')
       equal(spool.records.size, 1)
+      // Until then the engine might still be at it.
+      swarm.clock = () => Date.now() + 10_000
       const second = createHarness({ swarm, spool })
       await until(() => spool.records.size === 0)
       await pass()
@@ -280,6 +282,118 @@ export const restarts: readonly Case[] = [
         const lines = logger.lines.filter(({ message }) => message === 'verdict will not be told')
         equal(lines.length, isGood ? 0 : 1)
       }
+    },
+  },
+  {
+    name: 'an engine that was away at the start delays no answer once it is back',
+    async run() {
+      const { swarm, spool } = await killedAt('after-the-write')
+      swarm.failure = new DeployerError('engine-unreachable', 'Cannot reach the engine')
+      const second = createHarness({ swarm, spool })
+      await pass()
+      swarm.addService('shop')
+      swarm.failure = undefined
+      const startedAt = Date.now()
+      await second.put('shop')
+      await second.put('blog', { image: 'me/app:v3' })
+      equal(Date.now() - startedAt < 200, true)
+      equal(second.notifier.told('shop')[0], 'accepted')
+      await until(() => second.notifier.told('blog').length >= 3)
+      equal(
+        second.notifier.events.flatMap(({ event, image, service }) =>
+          service === 'blog' ? `${event} ${image}` : [],
+        ),
+        ['accepted me/app:v2', 'superseded me/app:v2', 'accepted me/app:v3'],
+      )
+    },
+  },
+  {
+    name: 'what comes in while the spool is being read is told once',
+    async run() {
+      const spool = createFakeSpool()
+      const { read } = spool
+      let go = (): void => {}
+      const gone = new Promise<void>((resolve) => {
+        go = resolve
+      })
+      spool.read = async () => {
+        await gone
+        return read()
+      }
+      const { swarm, put, notifier } = createHarness({ spool })
+      swarm.addService('blog')
+      swarm.addService('shop', { labels: {} })
+      swarm.onUpdate = 'none'
+      swarm.afterUpdate = go
+      await put('shop')
+      const answer = put('blog', { query: '?wait=50' })
+      await until(() => notifier.told('blog').length > 0)
+      await pass()
+      swarm.rollout('blog').complete()
+      await answer
+      await until(() => spool.records.size === 0)
+      await pass()
+      equal(notifier.told('blog'), ['accepted', 'converged'])
+      equal(notifier.told('shop'), ['refused'])
+    },
+  },
+  {
+    name: 'of several deployments that an earlier process left, each is told in the order of time',
+    async run() {
+      const own = createFakeSpool()
+      const first = createHarness({ spool: own, notifier: () => new Promise<void>(() => {}) })
+      first.swarm.addService('blog')
+      first.swarm.onUpdate = 'none'
+      let ms = Date.now() - 10_000
+      first.swarm.clock = () => {
+        ms += 1
+        return ms
+      }
+      await first.put('blog', { image: 'me/app:v2' })
+      await first.put('blog', { image: 'me/app:v3' })
+      await first.put('blog', { body: '{"image":"me/app:v4","expect":"me/app:v9"}' })
+      const spool = own.copy()
+      const { notifier } = createHarness({ swarm: first.swarm, spool })
+      await until(() => notifier.events.length >= 4)
+      equal(
+        notifier.events.map(({ event, image }) => `${event} ${image}`),
+        ['accepted me/app:v2', 'superseded me/app:v2', 'accepted me/app:v3', 'refused me/app:v4'],
+      )
+    },
+  },
+  {
+    name: 'a deployment that was not written is told after a restart, even by a clock that is behind',
+    async run() {
+      const own = createFakeSpool()
+      const first = createHarness({ spool: own, notifier: () => new Promise<void>(() => {}) })
+      const { swarm } = first
+      swarm.addService('blog', { image: pinned('me/app:v2') })
+      await first.put('blog')
+      await pass()
+      swarm.clock = () => Date.now() - 3_600_000
+      const spool = own.copy()
+      const second = createHarness({ swarm, spool })
+      await until(() => second.notifier.events.length === 2 && spool.records.size === 0)
+      equal(second.notifier.told('blog'), ['accepted', 'unchanged'])
+    },
+  },
+  {
+    name: 'a spool that breaks its word and rejects fails no deployment, and nothing is untold',
+    async run() {
+      const spool = createFakeSpool()
+      const fault = new Error('the disk is gone')
+      spool.put = () => Promise.reject(fault)
+      spool.remove = () => Promise.reject(fault)
+      spool.read = () => Promise.reject(fault)
+      const { swarm, put, notifier, logger } = createHarness({ spool })
+      swarm.addService('blog')
+      equal((await put('blog', { query: '?wait=50' })).body.verdict, 'converged')
+      await until(() => notifier.events.length === 2)
+      equal(notifier.told('blog'), ['accepted', 'converged'])
+      equal(
+        logger.lines.some(({ reason }) => reason === 'the disk is gone'),
+        true,
+      )
     },
   },
 ]

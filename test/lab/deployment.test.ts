@@ -211,33 +211,45 @@ describe('refused by what the swarm says', () => {
 })
 
 describe('a beanstalkd that does not take the message', () => {
-  const failures = (process: DeployerProcess): readonly Record<string, unknown>[] =>
-    process.log().filter(({ msg }) => msg === 'message not delivered')
+  const AWAY = 'messages are not delivered for now'
+  const GIVEN_UP = 'message not delivered'
 
-  async function deployWith(NOTIFY_FLAGS: string, reason: RegExp): Promise<void> {
+  /** Deploys, and waits for the log line that tells why the message is still here. */
+  async function deployWith(
+    NOTIFY_FLAGS: string,
+    { message, reason }: { readonly message: string; readonly reason: RegExp },
+  ): Promise<DeployerProcess> {
     const name = `unheard${Math.random().toString(36).slice(2)}`
     await lab.createService({ name, image: v1, labels: ALLOWED, replicas: 0 })
     const process = start({ NOTIFY_FLAGS })
     expect((await deploy(name, v2, await process.url())).status).toBe(200)
     const { Image } = (await inspect(name)).service.Spec.TaskTemplate.ContainerSpec
     expect(Image).toBe(await pinned('lab/app:v2'))
-    await expect.poll(() => failures(process).length, { timeout: 10_000 }).toBe(1)
-    expect(failures(process)[0]).toMatchObject({
-      service: name,
-      reason: expect.stringMatching(/tube "unheard" of beanstalkd at 127/),
-    })
-    expect(failures(process)[0]?.reason).toMatch(reason)
-    process.kill('SIGKILL')
+    const lines = (): readonly Record<string, unknown>[] =>
+      process.log().filter(({ msg }) => msg === message)
+    await expect.poll(() => lines().length, { timeout: 10_000 }).toBe(1)
+    expect(lines()[0]?.reason).toMatch(/tube "unheard" of beanstalkd at 127/)
+    expect(lines()[0]?.reason).toMatch(reason)
+    return process
   }
 
-  test('because it is down', async () => {
-    const [port] = await freePorts(1)
-    await deployWith(notifyFlags('unheard', { addr: `127.0.0.1:${port}` }), /ECONNREFUSED/)
+  test('because it is down: it gets the message once it is up', async () => {
+    const [port = 0] = await freePorts(1)
+    const flags = notifyFlags('unheard', { addr: `127.0.0.1:${port}` })
+    const process = await deployWith(flags, { message: AWAY, reason: /ECONNREFUSED/ })
+    const directory = await mkdtemp(`${lab.directory}/down-`)
+    const beanstalkd = await createBeanstalkd(directory, port)
+    await beanstalkd.start()
+    expect((await beanstalkd.reserve('unheard', 31)).body.toString()).toContain('Deployed unheard')
+    await expect.poll(() => process.log().at(-1)?.msg).toBe('messages are delivered again')
+    await beanstalkd.kill()
+    await rm(directory, { recursive: true })
   })
 
-  test('because the job is too big', async () => {
+  test('because the job is too big: it is given up', async () => {
     const template = Buffer.from('x'.repeat(70_000)).toString('base64')
-    await deployWith(notifyFlags('unheard', { template }), /"JOB_TOO_BIG"/)
+    const flags = notifyFlags('unheard', { template })
+    await deployWith(flags, { message: GIVEN_UP, reason: /"JOB_TOO_BIG"/ })
   })
 
   test('because it is draining', async () => {
@@ -246,7 +258,8 @@ describe('a beanstalkd that does not take the message', () => {
     const beanstalkd = await createBeanstalkd(directory, port)
     await beanstalkd.start()
     beanstalkd.signal('SIGUSR1')
-    await deployWith(notifyFlags('unheard', { addr: beanstalkd.address }), /"DRAINING"/)
+    const flags = notifyFlags('unheard', { addr: beanstalkd.address })
+    await deployWith(flags, { message: AWAY, reason: /"DRAINING"/ })
     await beanstalkd.kill()
     await rm(directory, { recursive: true })
   })

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDestinations } from '../../src/node/destinations.ts'
 import { type NotifySettings, readNotifyFlags } from '../../src/node/notify-flags.ts'
 import type { Destination } from '../../src/ports.ts'
-import { defaultBody } from '../../src/webhook.ts'
+import { defaultBody } from '../../src/webhook-body.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import { httpLoopback, type Loopback, tcpLoopback } from '../support/loopback.ts'
 

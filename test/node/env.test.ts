@@ -403,6 +403,7 @@ describe('faults', () => {
       ),
     ],
     [{ ...NOTIFY, type: 'webhooks' }, '.type is "webhooks": it must be beanstalkd or webhook'],
+    [{ url: 'https://hooks.example.com' }, '.type is missing: with "url" it must be webhook'],
     [[{ ...NOTIFY, type: null }], '[0].type is null: it must be beanstalkd or webhook'],
     [{ ...NOTIFY, events: [] }, `.events is []: ${EVENTS_FORM}`],
     [{ ...NOTIFY, events: 'failed' }, `.events is "failed": ${EVENTS_FORM}`],

@@ -1,9 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -12,17 +14,18 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { type FileHandle, open as openFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
-  checkSpoolDirectory,
-  coalesce,
   createDirectorySpool,
+  type DirectorySpoolOptions,
   isSpoolKey,
 } from '../../src/node/spool.ts'
+import { checkSpoolDirectory } from '../../src/node/spool-directory.ts'
 import type { Spool } from '../../src/ports.ts'
 import { createRecordingLogger, type RecordingLogger } from '../support/recorders.ts'
 
@@ -44,11 +47,10 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-function open(directory = folder, retryMs = NEVER_MS): Spool {
+function open(directory = folder, options: Partial<DirectorySpoolOptions> = {}): Spool {
   return createDirectorySpool(directory, {
-    logger,
-    retryMs,
-    onFault: (error) => faults.push(error),
+    ...{ logger, retryMs: NEVER_MS, onFault: (error) => faults.push(error) },
+    ...options,
   })
 }
 
@@ -274,39 +276,6 @@ describe('the order of changes', () => {
   })
 })
 
-describe('what callers share', () => {
-  test('is done for none of them before they asked, and never twice at a time', async () => {
-    let began = 0
-    let running = 0
-    const shared = coalesce(async () => {
-      began += 1
-      running += 1
-      expect(running).toBe(1)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      running -= 1
-    })
-    const first = shared()
-    await vi.waitFor(() => expect(began).toBe(1))
-    const others = [shared(), shared(), shared()]
-    await first
-    expect(began).toBe(1)
-    await Promise.all(others)
-    expect(began).toBe(2)
-  })
-
-  test('tells those of a failure that it was done for, and nobody after', async () => {
-    let isBroken = true
-    const shared = coalesce(async () => {
-      if (isBroken) {
-        throw new Error('broken')
-      }
-    })
-    await expect(Promise.all([shared(), shared()])).rejects.toThrow('broken')
-    isBroken = false
-    await expect(shared()).resolves.toBeUndefined()
-  })
-})
-
 describe('a process that is killed while it writes', () => {
   const source = fileURLToPath(new URL('../../src/node/spool.ts', import.meta.url))
   // Each of its loops puts its own keys, and now and then puts one again. The record tells its size.
@@ -424,7 +393,7 @@ describe('a disk that fails', () => {
   })
 
   test('writes what it kept in memory after a while, without another put', async () => {
-    const spool = open(disk, 20)
+    const spool = open(disk, { retryMs: 20 })
     fill()
     await spool.put('a', 1)
     await vi.waitFor(() => expect(faults.length).toBeGreaterThan(3))
@@ -435,7 +404,7 @@ describe('a disk that fails', () => {
   })
 
   test('writes nothing later that was removed while the disk was full', async () => {
-    const spool = open(disk, 20)
+    const spool = open(disk, { retryMs: 20 })
     fill()
     await Promise.all([spool.put('a', 1), spool.put('b', 1)])
     await spool.remove('a')
@@ -470,7 +439,7 @@ describe('a disk that fails', () => {
   })
 
   test('keeps puts and removes in mind while it is read-only', async () => {
-    const spool = open(disk, 20)
+    const spool = open(disk, { retryMs: 20 })
     await spool.put('old', 1)
     mount('-o', 'remount,ro', disk)
     await Promise.all([spool.put('new', 1), spool.remove('old')])
@@ -504,9 +473,97 @@ describe('a disk that fails', () => {
   })
 })
 
+describe('a disk that hangs', () => {
+  // As on a dead network file system, no call gets an answer: every thread that Node has for files
+  // opens a FIFO that nobody writes to.
+  const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)
+  let fifo = ''
+  let stuck: Promise<FileHandle>[] = []
+
+  beforeEach(() => {
+    fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    stuck = Array.from({ length: threads }, () => openFile(fifo, 'r'))
+  })
+
+  async function answer(): Promise<void> {
+    const writer = openSync(fifo, 'r+')
+    await Promise.all(stuck.splice(0).map(async (opening) => (await opening).close()))
+    closeSync(writer)
+  }
+
+  afterEach(async () => {
+    vi.useRealTimers()
+    await answer()
+  })
+
+  test('holds nobody up, and has written all that was put before it is told to work', async () => {
+    const directory = join(folder, 'spool')
+    const spool = open(directory, { timeoutMs: 30 })
+    const keys = Array.from({ length: 40 }, (_, n) => `k${n}`)
+    await Promise.all(keys.map((key) => spool.put(key, 1)))
+    await Promise.all([spool.put('k0', 2), spool.put('k39', 2), spool.remove('k1')])
+    expect(logger.lines).toEqual([
+      { level: 'error', directory, reason: 'no answer within 30 ms', message: BEGAN },
+    ])
+    expect(faults.length).toBeGreaterThanOrEqual(keys.length)
+    expect(keys.some((key) => spool.isSafe(key))).toBe(false)
+    expect(existsSync(directory)).toBe(false)
+
+    await answer()
+    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+    expect(keys.every((key) => spool.isSafe(key))).toBe(true)
+    const records = new Map((await open(directory).read()).map(({ key, value }) => [key, value]))
+    expect(records.size).toBe(39)
+    expect(['k0', 'k1', 'k2', 'k39'].map((key) => records.get(key))).toEqual([2, undefined, 1, 2])
+    await spool.put('k0', 3)
+    expect(messages()).toEqual([BEGAN, ENDED])
+  })
+
+  test('is waited for 5 s, by nothing that keeps the process alive', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const spool = open()
+    let isDone = false
+    const put = spool.put('a', 1).then(() => {
+      isDone = true
+    })
+    await vi.advanceTimersByTimeAsync(4999)
+    expect(isDone).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    await put
+    expect(logger.lines[0]?.reason).toBe('no answer within 5000 ms')
+
+    vi.useRealTimers()
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+    const before = timers()
+    const other = open(folder, { timeoutMs: 20 })
+    const late = other.put('b', 1)
+    expect(timers()).toBe(before)
+    await late
+
+    await answer()
+    await vi.waitFor(() => expect(spool.isSafe('a') && other.isSafe('b')).toBe(true))
+  })
+
+  test('and then fails keeps records in memory until it works', async () => {
+    const directory = join(folder, 'spool')
+    writeFileSync(directory, '')
+    const spool = open(directory, { timeoutMs: 20, retryMs: 20 })
+    await spool.put('a', 1)
+    await answer()
+    await vi.waitFor(() => expect(String(faults.at(-1))).toMatch(/ENOTDIR|EEXIST/))
+    expect(messages()).toEqual([BEGAN])
+    expect(spool.isSafe('a')).toBe(false)
+    rmSync(directory)
+    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+    expect(await open(directory).read()).toEqual([{ key: 'a', value: 1 }])
+  })
+})
+
 test('a file where the directory was keeps records in memory until it is gone', async () => {
   const directory = join(folder, 'spool')
-  const spool = open(directory, 20)
+  const spool = open(directory, { retryMs: 20 })
   await spool.put('a', 1)
   renameSync(directory, join(folder, 'elsewhere'))
   writeFileSync(directory, '')

@@ -1,0 +1,135 @@
+// Pure: where a webhook goes. Values come into its URL percent-encoded, and none can lead elsewhere.
+
+import type { MessageData, Renderer } from './ports.ts'
+
+/** The URL that a template gives for an event, or why that is not to be used. */
+export type WebhookUrl = { readonly url: URL } | { readonly fault: string }
+
+interface Usual {
+  readonly origin: string | undefined
+  readonly endsInSlash: boolean
+}
+
+/** Every variable has a value, whatever the name. */
+const PROBE: MessageData = {
+  ...{ Artifact: 'x', Caller: 'x', DeploymentID: 'x', Digest: 'x', Duration: 'x', EndedAt: 'x' },
+  ...{ Error: 'x', Event: 'accepted', MessageID: 'x', Previous: 'x', ServiceID: 'x' },
+  ...{ ServiceName: 'x', StartedAt: 'x' },
+  Meta: new Proxy<Record<string, string>>(
+    {},
+    {
+      get: () => 'x',
+      has: () => true,
+      getOwnPropertyDescriptor: () => ({ value: 'x', configurable: true, enumerable: true }),
+    },
+  ),
+}
+
+/**
+ * Tells what is wrong with a URL, or with a template of one.
+ *
+ * @param template The URL, perhaps with `{{…}}`.
+ * @returns What is wrong with it, such as `it must begin with http:// or https://`; undefined when
+ *   nothing is.
+ */
+export function urlTemplateFault(template: string): string | undefined {
+  const [fixed = '', ...rest] = template.split('{{')
+  if (/[\s\p{Cc}\\]/u.test(template.replace(/\{\{.*?\}\}/gs, ''))) {
+    return 'it must not have white space, control characters or backslashes'
+  }
+  if (!/^https?:\/\//i.test(fixed)) {
+    return 'it must begin with http:// or https://'
+  }
+  if (rest.length > 0 && !/^https?:\/\/[^/?#]+\//i.test(fixed)) {
+    return 'a variable must come after the host and a /'
+  }
+  if (!URL.canParse(fixed)) {
+    return 'it is no URL'
+  }
+  const { username, password } = new URL(fixed)
+  return username === '' && password === ''
+    ? undefined
+    : 'it must not have credentials: send an Authorization header'
+}
+
+/**
+ * Tells what is wrong with the URL of a webhook's options.
+ *
+ * @param url The URL, or its template, compiled.
+ * @returns What is wrong with it; undefined when nothing is.
+ */
+export function webhookUrlFault(url: string | Renderer): string | undefined {
+  return typeof url === 'string' ? fixedUrlFault(url) : compiledUrlFault(url)
+}
+
+function fixedUrlFault(url: string): string | undefined {
+  return url.includes('{{') ? 'a template must be compiled first' : urlTemplateFault(url)
+}
+
+function compiledUrlFault(url: Renderer): string | undefined {
+  return typeof url?.render === 'function'
+    ? renderedFault(url.render(PROBE))
+    : 'it must be a URL, or a template that was compiled'
+}
+
+/**
+ * Makes the URL for an event. Every value is percent-encoded, and none can lead to another host or
+ * to another directory.
+ *
+ * @param url The URL, or its template.
+ * @param data The values of the template's variables.
+ * @returns The URL, or what is wrong with it.
+ */
+export function webhookUrl(url: string | Renderer, data: MessageData): WebhookUrl {
+  if (typeof url === 'string') {
+    return { url: new URL(url) }
+  }
+  const usual = url.render(PROBE)
+  const text = url.render(encodeData(data))
+  const fault =
+    renderedFault(usual) ??
+    renderedFault(text, { origin: originOf(usual), endsInSlash: segmentsOf(usual).at(-1) === '' })
+  return fault === undefined ? { url: new URL(text) } : { fault }
+}
+
+/** `usual` tells where the template leads, and to what kind of path, when every value is there. */
+function renderedFault(text: string, usual?: Usual): string | undefined {
+  const fault = urlTemplateFault(text)
+  if (fault !== undefined) {
+    return fault
+  }
+  if (usual !== undefined && originOf(text) !== usual.origin) {
+    return 'a value leads to another host'
+  }
+  const segments = segmentsOf(text)
+  const mayEndInSlash = usual?.endsInSlash ?? true
+  const named = mayEndInSlash && segments.at(-1) === '' ? segments.slice(0, -1) : segments
+  return named.some((segment) => /^(?:\.|%2e){0,2}$/i.test(segment))
+    ? 'a segment of its path is empty, "." or ".."'
+    : undefined
+}
+
+/** The path as it is written: a URL object has resolved `..` already. */
+function segmentsOf(text: string): readonly string[] {
+  const path = /^https?:\/\/[^/?#]*\/?([^?#]*)/i.exec(text)?.[1] ?? ''
+  return path.split('/')
+}
+
+function originOf(text: string): string | undefined {
+  return URL.canParse(text) ? new URL(text).origin : undefined
+}
+
+function encodeData({ Event, Meta, ...texts }: MessageData): MessageData {
+  return { ...encodeValues(texts), Event, Meta: encodeValues(Meta) }
+}
+
+/** Names of metadata are callers' too, but those that a template can name stay what they are. */
+function encodeValues<T extends Readonly<Record<string, string>>>(texts: T): T {
+  const encoded = Object.entries(texts).map(([name, text]) => [encode(name), encode(text)])
+  return Object.fromEntries(encoded) as T
+}
+
+/** Half a surrogate pair cannot be encoded. */
+function encode(text: string): string {
+  return encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\uFFFD'))
+}

@@ -43,8 +43,8 @@ interface Turn {
 
 const KEY = /^[A-Za-z0-9_-]{1,120}$/
 
-/** How many files are open at a time. */
-const MAX_OPEN = 16
+/** How many files are written at a time: a disk that hangs must not take all four of libuv's threads. */
+const MAX_OPEN = 2
 
 /**
  * Tells whether a text can be the key of a record.

@@ -499,7 +499,12 @@ describe('a disk that hangs', () => {
 
   test('holds nobody up, and has written all that was put before it is told to work', async () => {
     const directory = join(folder, 'spool')
-    const spool = open(directory, { timeoutMs: 30 })
+    let filesAtEnd: readonly string[] = []
+    const info = (fields: Readonly<Record<string, unknown>>, message: string): void => {
+      filesAtEnd = readdirSync(directory)
+      logger.info(fields, message)
+    }
+    const spool = open(directory, { timeoutMs: 30, logger: { ...logger, info } })
     const keys = Array.from({ length: 40 }, (_, n) => `k${n}`)
     await Promise.all(keys.map((key) => spool.put(key, 1)))
     await Promise.all([spool.put('k0', 2), spool.put('k39', 2), spool.remove('k1')])
@@ -512,6 +517,7 @@ describe('a disk that hangs', () => {
 
     await answer()
     await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+    expect(filesAtEnd).toHaveLength(39)
     expect(keys.every((key) => spool.isSafe(key))).toBe(true)
     const records = new Map((await open(directory).read()).map(({ key, value }) => [key, value]))
     expect(records.size).toBe(39)

@@ -1,7 +1,6 @@
 // A file that is either whole or as it was before.
 
 import { open } from 'node:fs/promises'
-import writeFileAtomic from 'write-file-atomic'
 
 /**
  * Writes a file, syncs it, and puts it in the place of the one that was there. It is
@@ -13,6 +12,8 @@ import writeFileAtomic from 'write-file-atomic'
  * @param mode The rights to it.
  */
 export async function writeWhole(path: string, content: string, mode: number): Promise<void> {
+  // It takes 2 MiB of memory, which whoever has no spool does without.
+  const { default: writeFileAtomic } = await import('write-file-atomic')
   await writeFileAtomic(path, '', {
     mode,
     // It is awaited, and what it wrote is synced and renamed.

@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { serve } from '@hono/node-server'
 import { Command } from 'commander'
-import { type Logger as Pino, pino, stdTimeFunctions } from 'pino'
 import { createDeployer } from '../app.ts'
 import type { Outbox } from '../outbox.ts'
+import type { Logger } from '../ports.ts'
 import { formatAddress } from './address.ts'
 import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
 import { type Flags, readSettings, type Settings } from './env.ts'
 import { createNotifications } from './notifications.ts'
+import { createProcessLog, type ProcessLog } from './process-log.ts'
 import { createRegistryAuthFile } from './registry-auth-file.ts'
 import { closable, counted } from './shutdown.ts'
 
@@ -77,18 +78,11 @@ function start(flags: Flags, env: CommandSources['env']): void {
     process.exitCode = 1
     return
   }
-  run(result.settings, createLogger())
+  run(result.settings, createProcessLog())
 }
 
-function createLogger(): Pino {
-  return pino({
-    base: null,
-    timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-  })
-}
-
-function run(settings: Settings, logger: Pino): void {
+function run(settings: Settings, log: ProcessLog): void {
+  const { logger } = log
   const { token, dockerHost, tls, bind, registryAuthFile } = settings
   const { resolveImage, rolloutTimeoutMs, evidenceLogs, basePath } = settings
   const ending = new AbortController()
@@ -142,14 +136,14 @@ function run(settings: Settings, logger: Pino): void {
         isEnding = true
         // Whoever waits for a verdict is told where to ask on.
         ending.abort()
-        shutDown({ signal, close, outbox: notifications?.outbox, logger })
+        shutDown({ signal, close, outbox: notifications?.outbox, log })
       }
     })
   }
 }
 
 /** An engine that cannot be used yet is worth a line, and no more: it may come later. */
-function tellEngine(swarm: DockerodeSwarm, logger: Pino): void {
+function tellEngine(swarm: DockerodeSwarm, logger: Logger): void {
   swarm.check().then(
     (engine) => logger.info({ engine }, 'the Docker Engine is a swarm manager'),
     (error) =>
@@ -164,14 +158,14 @@ interface Running {
   readonly signal: string
   readonly close: (timeoutMs: number) => Promise<boolean>
   readonly outbox: Outbox | undefined
-  readonly logger: Pino
+  readonly log: ProcessLog
 }
 
-async function shutDown({ signal, close, outbox, logger }: Running): Promise<void> {
-  logger.info({ signal }, 'shutting down')
+async function shutDown({ signal, close, outbox, log }: Running): Promise<void> {
+  log.logger.info({ signal }, 'shutting down')
   const allAnswered = await close(REQUESTS_END_WITHIN_MS)
   const messages = await outbox?.close(MESSAGES_END_WITHIN_MS)
   const { kept: messagesKept = 0, givenUp: messagesGivenUp = 0 } = messages ?? {}
-  logger.info({ allAnswered, messagesKept, messagesGivenUp }, 'stopped')
+  await log.close({ allAnswered, messagesKept, messagesGivenUp }, 'stopped')
   process.exit(0)
 }

@@ -147,6 +147,7 @@ test.each<[said: string, is: ReturnType<typeof wasWritten>, shown: Shown]>([
     'unknown',
     { version: 15, record: [other(14), other(9, -5)] },
   ],
+  ['one of that very time is newer', 'unknown', { version: 15, record: [other(14, 0)] }],
   ['a full record is newer', 'unknown', { version: 20, record: FULL_OF_NEWER }],
   ['the record is gone', 'unknown', { version: 12 }],
   ['the record was garbled', 'unknown', { version: 12, record: ['10/garbled'] }],

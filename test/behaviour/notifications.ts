@@ -13,6 +13,7 @@ import {
   holdUpdates,
   pass,
   pinned,
+  TOKEN,
   until,
 } from './harness.ts'
 
@@ -177,14 +178,16 @@ export const notifications: readonly Case[] = [
   {
     name: 'requests that share a deployment have it told once',
     async run() {
-      const { swarm, notifier, put } = createHarness()
+      const { swarm, notifier, logger, put } = createHarness()
       swarm.addService('blog')
       swarm.onUpdate = 'none'
       const headers = { 'Idempotency-Key': '1' }
       const answers = [put('blog'), put('blog'), put('blog', { headers })]
       await until(() => notifier.events.length > 0)
       answers.push(put('blog', { query: '?wait=50' }), put('blog', { headers }))
-      await pass()
+      // A key is hashed off the thread: that takes more than a pass.
+      const isAccepted = ({ message }: { message: string }) => message === 'deployment accepted'
+      await until(() => logger.lines.filter(isAccepted).length === answers.length)
       swarm.rollout('blog').complete()
       await Promise.all(answers)
       await until(() => notifier.events.length >= 2)
@@ -245,6 +248,83 @@ export const notifications: readonly Case[] = [
       })
       equal([new Date(startedAt).toISOString(), endedAt], [startedAt, startedAt])
       equal(new Set(notifier.events.map((event) => event.id)).size, 4)
+    },
+  },
+  {
+    name: 'whatever a caller can mend is told as refused, by the engine’s clock, and cut short',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.clock = () => Date.parse('2026-01-01T00:00:00.000Z')
+      swarm.addService('plugin', { spec: { TaskTemplate: { PluginSpec: {}, Runtime: 'plugin' } } })
+      swarm.addService('blog')
+      const unreadable = new DeployerError('image-not-readable', 'Cannot read the image')
+      swarm.setImage('private.example/me/app:v2', unreadable)
+      swarm.setImage('docker.io/me/app:arm', {
+        platforms: [{ Architecture: 'arm64', OS: 'linux' }],
+      })
+      const answers = [
+        await put('plugin'),
+        await put('blog', { image: 'private.example/me/app:v2' }),
+        await put('blog', { image: 'me/app:arm' }),
+        await put('x'.repeat(150)),
+      ]
+      equal(
+        answers.map(({ body }) => body.code),
+        ['unsupported-service', 'image-not-readable', 'no-suitable-node', 'service-not-found'],
+      )
+      await until(() => notifier.events.length === 4)
+      equal(
+        notifier.events.map(({ event, service, startedAt }) => [event, service, startedAt]),
+        ['plugin', 'blog', 'blog', 'x'.repeat(100)].map((service) => [
+          ...['refused', service, '2026-01-01T00:00:00.000Z'],
+        ]),
+      )
+    },
+  },
+  {
+    name: 'a deployment of another process that a request joins is told here too',
+    async run() {
+      const first = createHarness()
+      const { swarm } = first
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      await first.put('blog')
+      const second = createHarness({ swarm })
+      const answer = second.put('blog', { query: '?wait=50' })
+      await until(() => second.notifier.events.length === 1)
+      swarm.rollout('blog').complete()
+      await answer
+      await until(() => second.notifier.events.length === 2)
+      equal(second.notifier.told('blog'), ['accepted', 'converged'])
+    },
+  },
+  {
+    name: 'a request for what failed before is told anew',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      await put('blog')
+      swarm.rollout('blog').failAndComplete()
+      await until(() => notifier.events.length === 2)
+      await put('blog')
+      await until(() => notifier.events.length === 4)
+      equal(notifier.told('blog'), ['accepted', 'failed', 'accepted', 'failed'])
+      equal(new Set(notifier.events.map(({ id }) => id)).size, 4)
+    },
+  },
+  {
+    name: 'where nobody wants to hear of verdicts, requests that share a deployment have it told once',
+    async run() {
+      const { swarm, notifier, put } = createHarness({ notifierEvents: ['accepted'] })
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      await put('blog')
+      await until(() => notifier.events.length === 1)
+      await pass()
+      await put('blog')
+      await pass()
+      equal(notifier.told('blog'), ['accepted'])
     },
   },
   {
@@ -473,6 +553,42 @@ export const notifications: readonly Case[] = [
       await until(() => notifier.events.length === 2)
       // It may have converged before it was written over.
       equal(notifier.told('blog'), ['accepted', 'unknown'])
+    },
+  },
+  {
+    name: 'a runtime that stops with the answer is asked to wait for the notifier, also of a refusal',
+    async run() {
+      let take = (): void => {}
+      const notifier = () =>
+        new Promise<void>((resolve) => {
+          take = resolve
+        })
+      const { app, swarm } = createHarness({ notifier, notifierEvents: ['accepted', 'refused'] })
+      swarm.addService('blog')
+      swarm.addService('shop', { labels: {} })
+      for (const [name, status] of [
+        ['blog', 200],
+        ['shop', 403],
+      ] as const) {
+        const waitedFor: Promise<unknown>[] = []
+        const context = {
+          waitUntil: (work: Promise<unknown>) => void waitedFor.push(work),
+          passThroughOnException() {},
+          props: {},
+        }
+        const request = new Request(`http://deployer/service/${name}`, {
+          ...{ method: 'PUT', body: '{"image":"me/app:v2"}', headers: { Authorization: TOKEN } },
+        })
+        equal((await app.fetch(request, {}, context)).status, status)
+        let isDone = false
+        const done = Promise.all(waitedFor).then(() => {
+          isDone = true
+        })
+        await pass()
+        equal([waitedFor.length > 0, isDone], [true, false])
+        take()
+        await done
+      }
     },
   },
   {

@@ -1,10 +1,19 @@
 // Behaviour of notifications over a restart: what a spool keeps is told by whoever comes next.
 
+import type { DeploymentEvent } from '../../src/deployment-event.ts'
 import { DeployerError } from '../../src/problem.ts'
 import { equal } from '../support/equal.ts'
 import { createFakeSpool, type FakeSpool } from '../support/fake-spool.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'
-import { type Case, createHarness, type Harness, pass, pinned, until } from './harness.ts'
+import {
+  type Case,
+  createHarness,
+  type Harness,
+  holdUpdates,
+  pass,
+  pinned,
+  until,
+} from './harness.ts'
 
 /** A process that is killed at a moment, and what it leaves behind. */
 interface Killed {
@@ -69,6 +78,37 @@ export const restarts: readonly Case[] = [
         ['intended', 0],
         ['accepted', 1],
       ])
+    },
+  },
+  {
+    name: 'what is told of a request that writes nothing is kept before the caller is answered',
+    async run() {
+      const spool = createFakeSpool()
+      const kept: unknown[] = []
+      spool.beforePut = async (_, value) => {
+        await pass()
+        await pass()
+        const { event, deploymentId } = value as Record<string, unknown>
+        kept.push(event === undefined ? deploymentId : (event as DeploymentEvent).error)
+      }
+      const { swarm, put } = createHarness({ spool })
+      swarm.addService('shop', { labels: {} })
+      swarm.addService('blog', { image: pinned('me/app:v2') })
+      const keptOf = async (answer: ReturnType<typeof put>): Promise<boolean> => {
+        const { body } = await answer
+        return kept.includes(body.deploymentId ?? body.detail)
+      }
+      equal([await keptOf(put('shop')), await keptOf(put('blog'))], [true, true])
+      swarm.onUpdate = 'none'
+      const letGo = holdUpdates(swarm)
+      const answers: Promise<boolean>[] = []
+      for (const image of ['me/app:v3', 'me/app:v4', 'me/app:v5', 'me/app:v5']) {
+        answers.push(keptOf(put('blog', { image })))
+        await pass()
+        await pass()
+      }
+      letGo()
+      equal(await Promise.all(answers), [true, true, true, true])
     },
   },
   {

@@ -121,7 +121,7 @@ function createLoudAnnouncer(
   }
 
   function announce(known: KnownDeployment, entry: DeploymentEntry): void {
-    hold(entry)
+    holdAndWarn(entry)
     inTurn(entry.deployment.service, () => tellAccepted(entry))
     awaitEnd(known, entry)
   }
@@ -159,7 +159,7 @@ function createLoudAnnouncer(
   async function tell(event: DeploymentEvent): Promise<void> {
     try {
       if (wanted.has(event.event)) {
-        await withinTime(async () => notifier(event))
+        await withinTime(async () => notifier(event), signal)
       }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
@@ -169,6 +169,10 @@ function createLoudAnnouncer(
 
   function hold(entry: DeploymentEntry): void {
     inHand.set(nameOf(entry), entry)
+  }
+
+  function holdAndWarn(entry: DeploymentEntry): void {
+    hold(entry)
     if (signal.aborted) {
       warnOfSilence(entry)
     }
@@ -283,7 +287,7 @@ function createLoudAnnouncer(
         },
         dropped: () => journal.remove(entry),
         lost() {
-          hold(entry)
+          holdAndWarn(entry)
           inTurn(deployment.service, () => goOn(entry))
         },
       }
@@ -314,16 +318,14 @@ function createLoudAnnouncer(
   }
 }
 
-/** One that never ends would keep all that comes after it. */
-async function withinTime(work: () => Promise<void>): Promise<void> {
+/** One that never ends would keep all that comes after it; at the end nothing comes any more. */
+async function withinTime(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
   let isDone = false
   const done = work().finally(() => {
     isDone = true
   })
-  await waitFor(done, { timeoutMs: NOTIFIER_ENDS_WITHIN_MS, signals: [] })
-  if (!isDone) {
-    // Whatever comes of it, nobody waits any more.
-    done.catch(() => {})
+  await waitFor(done, { timeoutMs: NOTIFIER_ENDS_WITHIN_MS, signals: [signal] })
+  if (!isDone && !signal.aborted) {
     throw new Error(`the notifier did not end within ${NOTIFIER_ENDS_WITHIN_MS} ms`)
   }
   await done

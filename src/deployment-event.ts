@@ -123,7 +123,7 @@ export function refusedEvent({ service, image, reason, nowMs, origin }: Refusal)
   return {
     id: eventId(origin, 'refused'),
     event: 'refused',
-    ...{ service, image, error: oneLine(reason) },
+    ...{ service: oneLine(service), image, error: oneLine(reason) },
     ...{ serviceId: '', digest: '', previous: '', deploymentId: '' },
     ...{ startedAt: at, endedAt: at },
     caller: origin.caller,
@@ -179,7 +179,8 @@ function taskLine({ slot, node, state, error, exitCode }: TaskEvidence): string 
 
 function oneLine(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim()
-  return line.length > MAX_ERROR_LENGTH ? `${line.slice(0, MAX_ERROR_LENGTH - 1)}…` : line
+  const start = line.slice(0, MAX_ERROR_LENGTH - 1).replace(/\p{Surrogate}$/u, '')
+  return line.length > MAX_ERROR_LENGTH ? `${start}…` : line
 }
 
 /**

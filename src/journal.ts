@@ -84,11 +84,13 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
       own = undefined
       return left.flatMap((record) => {
         const entry = readEntry(record)
-        if (entry === undefined) {
+        // One under another key could never be removed.
+        if (entry === undefined || keyOf(entry) !== record.key) {
           logger.error({ key: record.key }, 'spooled deployment cannot be read')
           void attempt(() => spool?.remove(record.key))
+          return []
         }
-        return entry ?? []
+        return entry
       })
     },
   }

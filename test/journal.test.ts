@@ -131,17 +131,19 @@ describe('the journal', () => {
     ['half an origin', { ...good, origin: { ...ORIGIN, metadata: undefined } }],
     ['half an event', { event: { ...exampleEvent(), endedAt: undefined } }],
     ['an event that is null', { event: null }],
+    ['under a key that is not its own', good],
   ])('logs and removes a record that is %s, and gives back the others', async (_, value) => {
     const spool = createFakeSpool()
     spool.records.set('1-bad', JSON.stringify(value))
-    spool.records.set('2-good', JSON.stringify(good))
+    const key = `${Date.parse('2026-11-24T14:00:00.000Z')}-${ORIGIN.messageId}`
+    spool.records.set(key, JSON.stringify(good))
     const logger = createRecordingLogger()
     expect(await createJournal(spool, logger).read()).toEqual([entry('told')])
     expect(logger.lines).toEqual([
       { level: 'error', message: 'spooled deployment cannot be read', key: '1-bad' },
     ])
     await settle()
-    expect([...spool.records.keys()]).toEqual(['2-good'])
+    expect([...spool.records.keys()]).toEqual([key])
   })
 
   test('does not give back what is put before or while it reads', async () => {

@@ -192,6 +192,28 @@ export const deployments: readonly Case[] = [
     },
   },
   {
+    name: 'an update that failed is a failure when another Deployer wrote over the very same version',
+    async run() {
+      const { swarm, put } = createHarness()
+      const other = createHarness({ swarm })
+      swarm.addService('blog')
+      swarm.onUpdate = 'none'
+      let ms = Date.now()
+      swarm.clock = () => {
+        ms += 1
+        return ms
+      }
+      const { updateService } = swarm
+      swarm.updateService = async () => {
+        swarm.updateService = updateService
+        await other.put('blog', { image: 'me/app:v3' })
+        throw new DeployerError('no-quorum', 'Cannot update')
+      }
+      equal((await put('blog', { image: 'me/app:v2' })).body.code, 'no-quorum')
+      equal(imageOf(swarm, 'blog'), pinned('me/app:v3'))
+    },
+  },
+  {
     name: 'a notifier that throws, rejects or never ends does not touch the answer',
     async run() {
       const notifiers = [

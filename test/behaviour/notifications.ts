@@ -328,6 +328,30 @@ export const notifications: readonly Case[] = [
     },
   },
   {
+    name: 'what a refused caller named is one line, whatever it holds',
+    async run() {
+      const { notifier, put } = createHarness()
+      await put('a%0Ab%E2%80%A8c%1b')
+      await until(() => notifier.events.length === 1)
+      equal(notifier.events[0]?.service, 'a b c')
+    },
+  },
+  {
+    name: 'a request that is accepted at the end, and kept, is not said to be untold',
+    async run() {
+      const stop = new AbortController()
+      const spool = createFakeSpool()
+      const { swarm, put, logger } = createHarness({ spool, signal: stop.signal })
+      swarm.addService('blog', { image: pinned('me/app:v2') })
+      stop.abort()
+      equal((await put('blog', { image: 'me/app:v2' })).status, 200)
+      equal(
+        logger.lines.some(({ message }) => message === 'verdict will not be told'),
+        false,
+      )
+    },
+  },
+  {
     name: 'nothing is told of a wrong token, a malformed request, a dry run, or an engine that is away',
     async run() {
       const { swarm, notifier, put } = createHarness()

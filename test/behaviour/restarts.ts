@@ -296,6 +296,8 @@ export const restarts: readonly Case[] = [
       const { swarm, spool } = await killedAt('before-the-verdict')
       spool.records.set('0-nonsense', '{"stage":"told","deploymentId":"x"}')
       spool.records.set('1-nonsense', 'null')
+      const [kept = ''] = spool.records.values()
+      spool.records.set('2-under-another-key', kept)
       swarm.rollout('blog').complete()
       const second = createHarness({ swarm, spool })
       await until(() => spool.records.size === 0)
@@ -303,7 +305,7 @@ export const restarts: readonly Case[] = [
       const lines = second.logger.lines.filter(
         ({ message }) => message === 'spooled deployment cannot be read',
       )
-      equal(lines.length, 2)
+      equal(lines.length, 3)
     },
   },
   {

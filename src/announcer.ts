@@ -18,6 +18,7 @@ import { createJournal, type DeploymentEntry, type EventEntry } from './journal.
 import type { KnownDeployment } from './known-deployment.ts'
 import type { Logger, Notifier, Spool, Swarm } from './ports.ts'
 import { DeployerError } from './problem.ts'
+import { reasonOf } from './reason.ts'
 import { endVerdicts, type Outcome } from './verdict.ts'
 import { waitFor } from './waiting.ts'
 import { wasWritten } from './was-written.ts'
@@ -162,8 +163,7 @@ function createLoudAnnouncer(
         await withinTime(async () => notifier(event), signal)
       }
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      logger.error({ ...event, reason }, 'message not delivered')
+      logger.error({ ...event, reason: reasonOf(error) }, 'message not delivered')
     }
   }
 

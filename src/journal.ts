@@ -8,6 +8,7 @@ import {
   isOrigin,
 } from './deployment-event.ts'
 import type { Logger, Spool, SpooledRecord } from './ports.ts'
+import { reasonOf } from './reason.ts'
 
 /** How far a deployment has come, and been told. */
 export type Stage =
@@ -59,8 +60,7 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
     try {
       return await act()
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      logger.error({ reason }, 'spool cannot be used')
+      logger.error({ reason: reasonOf(error) }, 'spool cannot be used')
       return undefined
     }
   }

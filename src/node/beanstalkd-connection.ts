@@ -4,8 +4,8 @@
 import FiveBeansClient from 'fivebeans/lib/client.js'
 import { onAbort } from '../abort.ts'
 import { DeliveryFault } from '../delivery-fault.ts'
+import { reasonOf } from '../reason.ts'
 import type { Address } from './address.ts'
-import { reasonOf } from './reason.ts'
 
 /** A job to put. */
 export interface Job {

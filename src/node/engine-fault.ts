@@ -2,8 +2,8 @@
 // those of Docker Engine 20.10 to 29.
 
 import { DeployerError, type ProblemCode } from '../problem.ts'
+import { reasonOf } from '../reason.ts'
 import { EngineRefusal } from './modem.ts'
-import { reasonOf } from './reason.ts'
 
 interface Meaning {
   readonly statusCode: number

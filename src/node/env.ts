@@ -6,12 +6,12 @@ import { isHeaderValue } from '../auth.ts'
 import { parseDuration } from '../duration.ts'
 import type { ResolveImage } from '../image-resolution.ts'
 import { isBasePath } from '../options.ts'
+import { reasonOf } from '../reason.ts'
 import { type Address, parseAddress } from './address.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
 import { type Fault, shown } from './faults.ts'
 import type { DockerTls } from './modem.ts'
 import { type NotifySettings, readNotifyFlags } from './notify-flags.ts'
-import { reasonOf } from './reason.ts'
 import { parseRegistryAuths } from './registry-auths.ts'
 
 const RESOLVE_IMAGE: readonly ResolveImage[] = ['auto', 'require', 'never']

@@ -2,7 +2,7 @@
 
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
-import { reasonOf } from './reason.ts'
+import { reasonOf } from '../reason.ts'
 
 /** The connection stood, and the request may have got through; then something broke. */
 export class BrokenExchange extends Error {

@@ -8,10 +8,10 @@ import {
 } from '../deployment-event.ts'
 import { messageData } from '../messages.ts'
 import type { Destination, Renderer } from '../ports.ts'
+import { reasonOf } from '../reason.ts'
 import { type Address, formatAddress, parseAddress } from './address.ts'
 import { type BeanstalkdConnection, openConnection } from './beanstalkd-connection.ts'
 import { isJobNumber, isTubeName, MAX_UINT32, TUBE_FORM } from './job-options.ts'
-import { reasonOf } from './reason.ts'
 
 // Node makes 1 ms of more.
 const MAX_TIMEOUT_MS = 2_147_483_647

@@ -3,9 +3,9 @@
 import type { DeploymentEventName } from '../deployment-event.ts'
 import { createOutbox, type Outbox } from '../outbox.ts'
 import type { Logger, Spool } from '../ports.ts'
+import { reasonOf } from '../reason.ts'
 import { createDestinations } from './destinations.ts'
 import type { Settings } from './env.ts'
-import { reasonOf } from './reason.ts'
 import { createDirectorySpool } from './spool.ts'
 import { checkSpoolDirectory } from './spool-directory.ts'
 

@@ -2,8 +2,8 @@
 
 import { parseGoTemplate } from '../go-template.ts'
 import { messageFields } from '../messages.ts'
+import { reasonOf } from '../reason.ts'
 import type { Fault } from './faults.ts'
-import { reasonOf } from './reason.ts'
 
 /** One destination, as it was written. */
 export interface NotifyEntry {

@@ -3,12 +3,12 @@
 
 import { isHeaderValue } from '../auth.ts'
 import type { Renderer } from '../ports.ts'
+import { reasonOf } from '../reason.ts'
 import { createWebhook, type WebhookOptions } from '../webhook.ts'
 import { urlTemplateFault } from '../webhook-url.ts'
 import { createEtaRenderer } from './eta.ts'
 import { type Fault, shown } from './faults.ts'
 import { type NotifyEntry, readTemplate } from './notify-entry.ts'
-import { reasonOf } from './reason.ts'
 
 /** A URL that messages go to. */
 export interface WebhookSettings {

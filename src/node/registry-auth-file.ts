@@ -2,8 +2,8 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import type { RegistryAuthStore } from '../ports.ts'
+import { reasonOf } from '../reason.ts'
 import { shown } from './faults.ts'
-import { reasonOf } from './reason.ts'
 import { findRegistryAuth, parseRegistryAuths, type RegistryAuths } from './registry-auths.ts'
 
 /** How {@link createRegistryAuthFile} tells of trouble. */

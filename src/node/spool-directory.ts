@@ -3,9 +3,9 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { reasonOf } from '../reason.ts'
 import { unless } from './error-code.ts'
 import { shown } from './faults.ts'
-import { reasonOf } from './reason.ts'
 
 /** Records hold what callers sent: they are the owner's alone. */
 export const FILE_MODE = 0o600

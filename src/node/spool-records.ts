@@ -4,8 +4,8 @@ import type { Stats } from 'node:fs'
 import { readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger, SpooledRecord } from '../ports.ts'
+import { reasonOf } from '../reason.ts'
 import { codeOf } from './error-code.ts'
-import { reasonOf } from './reason.ts'
 
 /** What reading needs beside the directory. */
 export interface ReadingOptions {

@@ -28,6 +28,7 @@ export type ProblemCode =
   | 'not-a-manager'
   | 'swarm-locked'
   | 'no-quorum'
+  | 'overloaded'
   | 'registry-unavailable'
   | 'update-out-of-sequence'
   | 'rollout-pending'
@@ -60,6 +61,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: st
   'not-a-manager': [503, 'The Docker Engine is not a swarm manager'],
   'swarm-locked': [503, 'The swarm is locked'],
   'no-quorum': [503, 'The swarm has no leader'],
+  overloaded: [503, 'Deployer has too much work in progress'],
   'registry-unavailable': [503, 'The image registry cannot be reached'],
   'update-out-of-sequence': [503, 'The service kept changing'],
   'rollout-pending': [504, 'The rollout is still under way'],

@@ -9,6 +9,7 @@ import { createNodeList } from './node-list.ts'
 import type { DeployerOptions } from './options.ts'
 import type { Logger } from './ports.ts'
 import { createServiceEvents } from './service-events.ts'
+import type { Written } from './write.ts'
 import { createWriteQueue } from './write-queue.ts'
 
 const THIRTY_MINUTES_MS = 30 * 60 * 1000
@@ -25,6 +26,7 @@ export function createTools(
   { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): DeployTools {
   const { swarm, resolveImage = 'auto', registryAuth = () => undefined } = options
+  const { foreignRegistry = 'clear' } = options
   const { notifier, notifierEvents = deploymentEventNames, spool } = options
   const { rolloutTimeoutMs = THIRTY_MINUTES_MS, evidenceLogs = true } = options
   const events = createServiceEvents(swarm, signal)
@@ -40,9 +42,9 @@ export function createTools(
     order += 1
     return order
   }
-  const queue = createWriteQueue<NamedDeployment>()
+  const queue = createWriteQueue<Written<NamedDeployment>>()
   return {
-    ...{ swarm, resolveImage, registryAuth, events, nodes },
+    ...{ swarm, resolveImage, registryAuth, foreignRegistry, events, nodes },
     ...{ deployments, announcer, queue, nextOrder },
   }
 }

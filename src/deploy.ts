@@ -8,19 +8,20 @@ import type { NodeList } from './node-list.ts'
 import { hasSuitableNode, noSuitableNode } from './platforms.ts'
 import type { Service } from './ports.ts'
 import { DeployerError, type ProblemCode } from './problem.ts'
+import { updateCredentials } from './registry-credentials.ts'
 import { checkExpected, findUpdatable, updatableImage } from './service-access.ts'
 import { markedDeployment, newDeployment } from './service-deployment.ts'
 import type { ServiceEvents } from './service-events.ts'
-import type { Change } from './service-spec.ts'
+import { type Change, currentImage } from './service-spec.ts'
 import type { Wish } from './wish.ts'
-import { type WriteTools, write } from './write.ts'
+import { type WriteTools, type Written, write } from './write.ts'
 import type { WriteQueue } from './write-queue.ts'
 
 /** What deployments are made with. */
 export interface DeployTools extends ResolutionTools, WriteTools {
   readonly events: ServiceEvents
   readonly nodes: NodeList
-  readonly queue: WriteQueue<NamedDeployment>
+  readonly queue: WriteQueue<Written<NamedDeployment>>
   /** Numbers requests in the order in which they come in. */
   readonly nextOrder: () => number
 }
@@ -95,24 +96,26 @@ async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
     key: JSON.stringify([wish.image && change.image, change.force, wish.expect?.given]),
     write: async (hasWaited) => {
       const read = hasWaited ? undefined : service
-      const { id, deployment } = await write({ wish, change, registryAuth }, read, tools)
-      return { id, deployment }
+      const written = await write({ wish, change, registryAuth }, read, tools)
+      const { id, deployment } = written.deployment
+      return { deployment: { id, deployment }, warnings: written.warnings }
     },
   })
   if (turn.kind === 'written') {
+    const { deployment, warnings: writeWarnings } = turn.value
     const isGuess =
-      turn.value.deployment.unwritten === 'unchanged' && digestOf(change.image) === null
+      deployment.deployment.unwritten === 'unchanged' && digestOf(change.image) === null
     return {
-      deployment: turn.value,
-      warnings: isGuess ? [...warnings, notPinned(change.image)] : warnings,
+      deployment,
+      warnings: [...warnings, ...writeWarnings, ...(isGuess ? [notPinned(change.image)] : [])],
     }
   }
-  const { deployment } = turn.by
+  const { id, deployment } = turn.by.deployment
   const unwritten = newDeployment(service, {
     ...{ wish, change, nowMs: tools.swarm.now() },
     unwritten: 'superseded',
   })
-  const message = `A later request was written first: ${deployment.image}, deployment ${turn.by.id}`
+  const message = `A later request was written first: ${deployment.image}, deployment ${id}`
   const kept = tools.deployments.keep(unwritten, message)
   await tools.announcer.accept(kept, wish.origin)
   return { deployment: kept, warnings }
@@ -129,7 +132,14 @@ async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
  *   `no-suitable-node`, and whatever the {@link Swarm} throws.
  */
 export async function plan(wish: Wish, tools: DeployTools): Promise<Plan> {
-  return planFor(await findUpdatable(wish, tools.swarm), wish, tools)
+  const planned = await planFor(await findUpdatable(wish, tools.swarm), wish, tools)
+  const { service, change, registryAuth, warnings } = planned
+  const from = currentImage(service.Spec) ?? ''
+  const credentials = updateCredentials(
+    { from, to: change.image, registryAuth },
+    tools.foreignRegistry,
+  )
+  return { ...planned, warnings: [...warnings, ...credentials.warnings] }
 }
 
 async function planFor(service: Service, wish: Wish, tools: DeployTools): Promise<Plan> {

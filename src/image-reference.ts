@@ -42,6 +42,8 @@ const KNOWN_DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9
 
 const DEFAULT_DOMAIN = 'docker.io'
 const LEGACY_DEFAULT_DOMAIN = 'index.docker.io'
+// The registry that serves Docker Hub's images may be named itself; it takes Docker Hub's credentials.
+const HUB_HOSTS: readonly string[] = [LEGACY_DEFAULT_DOMAIN, 'registry-1.docker.io']
 const OFFICIAL_PREFIX = 'library/'
 const DEFAULT_TAG = 'latest'
 const MAX_PATH_LENGTH = 255
@@ -132,6 +134,30 @@ export function isSameRepository(one: ImageReference, other: string): boolean {
 }
 
 /**
+ * Whether two images come from the same registry. Docker Hub's own hosts count as one.
+ *
+ * @param one An image as some spec spells it.
+ * @param other Another one.
+ * @returns True when host and port are the same; false where either cannot be read.
+ */
+export function isSameRegistry(one: string, other: string): boolean {
+  const [host, otherHost] = [parsed(one), parsed(other)].map((reference) =>
+    reference === undefined ? undefined : hostOf(reference),
+  )
+  return host !== undefined && host === otherHost
+}
+
+/**
+ * The registry that an image comes from, for messages.
+ *
+ * @param image The image as some spec spells it.
+ * @returns Such as `docker.io`; `an unknown registry` where the text is no reference.
+ */
+export function registryOf(image: string): string {
+  return parsed(image)?.domain || 'an unknown registry'
+}
+
+/**
  * Whether a running image is one that somebody expects.
  *
  * @param expected What is expected; its digest counts when it has one, and then its tag need not
@@ -170,6 +196,12 @@ export function pinnedForm(reference: ImageReference, digest: string): string {
  */
 export function digestOf(image: string): string | null {
   return parsed(image)?.digest ?? null
+}
+
+/** Host names are compared without their case (RFC 4343). */
+function hostOf({ domain }: ImageReference): string {
+  const host = domain.toLowerCase()
+  return HUB_HOSTS.includes(host) ? DEFAULT_DOMAIN : host
 }
 
 /** The tag that a reference means: `latest` unless there is a digest. */

@@ -5,7 +5,6 @@ import {
   canonicalForm,
   type ImageReference,
   isSameRepository,
-  parseImageReference,
   pinnedForm,
 } from './image-reference.ts'
 import type { RegistryAuthStore, ResolvedImage, Swarm } from './ports.ts'
@@ -55,9 +54,8 @@ export async function resolveImage(
   const { image } = wanted
   const registryAuth = wanted.registryAuth ?? tools.registryAuth(image.domain)
   const credentials = registryAuth === undefined ? {} : { registryAuth }
-  const warnings = registryAuth === undefined ? registryChange(image, current) : []
   if (tools.resolveImage === 'never') {
-    return { image: image.given, ...credentials, warnings }
+    return { image: image.given, ...credentials, warnings: [] }
   }
   try {
     const resolved = await tools.swarm.resolveImage(canonicalForm(image), credentials)
@@ -66,7 +64,7 @@ export async function resolveImage(
       image: pinnedForm(image, resolved.digest),
       ...(platforms.length === 0 ? {} : { platforms }),
       ...credentials,
-      warnings,
+      warnings: [],
     }
   } catch (error) {
     const isOnlySwarms =
@@ -78,7 +76,7 @@ export async function resolveImage(
     if (!isOnlySwarms) {
       throw error
     }
-    return { image: image.given, warnings: [...warnings, unpinned(image)] }
+    return { image: image.given, warnings: [unpinned(image)] }
   }
 }
 
@@ -100,23 +98,6 @@ function swarmPlatforms({ platforms }: ResolvedImage): readonly Platform[] {
   return [...byText.values()]
 }
 
-function registryChange(image: ImageReference, current: string): readonly string[] {
-  const before = domainOf(current)
-  return before === undefined || before === image.domain
-    ? []
-    : [
-        `The image comes from ${image.domain}, and the one before came from ${before}: no credentials were given for ${image.domain}, so the nodes pull with what the service has`,
-      ]
-}
-
 function unpinned({ given, domain }: ImageReference): string {
   return `${given} was not resolved and is not pinned to a digest: Deployer has no credentials for ${domain}; the nodes pull it with those of the service. Send X-Registry-Auth, or set REGISTRY_AUTH_FILE`
-}
-
-function domainOf(image: string): string | undefined {
-  try {
-    return parseImageReference(image).domain
-  } catch {
-    return undefined
-  }
 }

@@ -40,6 +40,7 @@ export {
   problemCodes,
 } from './problem.ts'
 export type { ProgressReport } from './progress-stream.ts'
+export type { ForeignRegistry } from './registry-credentials.ts'
 export type { ServiceStatus } from './service-status.ts'
 export type { Node, Platform, Task } from './swarm-types.ts'
 export type { EndVerdict, Verdict } from './verdict.ts'

@@ -4,6 +4,7 @@ import { isHeaderValue } from './auth.ts'
 import { type DeploymentEventName, deploymentEventNames } from './deployment-event.ts'
 import type { ResolveImage } from './image-resolution.ts'
 import type { Logger, Notifier, RegistryAuthStore, Spool, Swarm } from './ports.ts'
+import type { ForeignRegistry } from './registry-credentials.ts'
 
 /** What `createDeployer` is made of. */
 export interface DeployerOptions {
@@ -32,6 +33,11 @@ export interface DeployerOptions {
   readonly registryAuth?: RegistryAuthStore
   /** Whether tags are resolved and pinned to digests. Default: `auto`. */
   readonly resolveImage?: ResolveImage
+  /**
+   * What becomes of the credentials stored with a service when its image comes from another registry
+   * than before and there are none for that one. Default: `clear`.
+   */
+  readonly foreignRegistry?: ForeignRegistry
   /** How long a rollout may take before it is `timed-out`, in milliseconds. Default: 30 minutes. */
   readonly rolloutTimeoutMs?: number
   /** Whether a failed rollout shows the last lines of its failed tasks. Default: true. */
@@ -57,6 +63,7 @@ const SWARM_METHODS: readonly (keyof Swarm)[] = [
   'now',
 ]
 const SPOOL_METHODS: readonly (keyof Spool)[] = ['put', 'remove', 'read', 'isSafe']
+const FOREIGN_REGISTRY: readonly (string | undefined)[] = [undefined, 'clear', 'keep']
 const RESOLVE_IMAGE: readonly (string | undefined)[] = [undefined, 'auto', 'require', 'never']
 // What a timer can take.
 const MAX_TIMEOUT_MS = 2_147_483_647
@@ -117,6 +124,9 @@ function checkRolloutOptions(options: DeployerOptions): void {
   const { resolveImage, rolloutTimeoutMs = 1, evidenceLogs, basePath, signal } = options
   if (!RESOLVE_IMAGE.includes(resolveImage)) {
     throw new TypeError('Cannot use `resolveImage`: it must be auto, require or never')
+  }
+  if (!FOREIGN_REGISTRY.includes(options.foreignRegistry)) {
+    throw new TypeError('Cannot use `foreignRegistry`: it must be clear or keep')
   }
   const isTimeout = rolloutTimeoutMs > 0 && rolloutTimeoutMs <= MAX_TIMEOUT_MS
   if (typeof rolloutTimeoutMs !== 'number' || !isTimeout) {

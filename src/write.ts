@@ -6,6 +6,7 @@ import type { Deployments } from './deployments.ts'
 import type { KnownDeployment } from './known-deployment.ts'
 import type { Service, ServiceSpec, Swarm, UpdateOutcome } from './ports.ts'
 import { DeployerError } from './problem.ts'
+import { type ForeignRegistry, updateCredentials } from './registry-credentials.ts'
 import { checkExpected, findUpdatable } from './service-access.ts'
 import { deploymentOf, newDeployment } from './service-deployment.ts'
 import { type Change, currentImage, isWritten, nextSpec } from './service-spec.ts'
@@ -23,9 +24,17 @@ export interface WritePlan {
   readonly registryAuth?: string | undefined
 }
 
+/** A deployment, and what its caller should know of the write. */
+export interface Written<T = KnownDeployment> {
+  readonly deployment: T
+  readonly warnings: readonly string[]
+}
+
 /** What writing needs. */
 export interface WriteTools {
   readonly swarm: Swarm
+  /** What becomes of stored credentials where the registry changes. */
+  readonly foreignRegistry: ForeignRegistry
   readonly deployments: Deployments
   readonly announcer: Announcer
 }
@@ -45,7 +54,7 @@ export async function write(
   plan: WritePlan,
   service: Service | undefined,
   tools: WriteTools,
-): Promise<KnownDeployment> {
+): Promise<Written> {
   const { wish, change } = plan
   const giveUpAt = Date.now() + KEEP_TRYING_MS
   // A write over an old service is refused; that nothing is to be written has to be true now.
@@ -54,9 +63,9 @@ export async function write(
   for (let attempt = 1; ; attempt += 1) {
     checkExpected(current, wish)
     const act = isWritten(current, change) ? joinWritten : writeOver
-    const deployment = await act(current, planOver(current, plan), tools)
-    if (deployment !== undefined) {
-      return deployment
+    const written = await act(current, planOver(current, plan), tools)
+    if (written !== undefined) {
+      return written
     }
     if (Date.now() >= giveUpAt) {
       throw new DeployerError(
@@ -81,7 +90,7 @@ async function writeOver(
   current: Service,
   { wish, change, registryAuth }: WritePlan,
   tools: WriteTools,
-): Promise<KnownDeployment | undefined> {
+): Promise<Written | undefined> {
   const endings = await endingsOf(current, tools)
   const deployment = newDeployment(current, { wish, change, nowMs: tools.swarm.now() })
   const { versionIndex, startedAt } = deployment
@@ -92,7 +101,9 @@ async function writeOver(
     endings,
   )
   const intention = await tools.announcer.intend(deployment, wish.origin)
-  const update = { next: Spec, registryAuth, intention }
+  const { previous: from, resolved: to } = deployment
+  const credentials = updateCredentials({ from, to, registryAuth }, tools.foreignRegistry)
+  const update = { next: Spec, registryAuth: credentials.registryAuth, intention }
   if ((await updateOrLook(current, update, tools.swarm)) === 'out-of-sequence') {
     intention.dropped()
     return undefined
@@ -102,7 +113,7 @@ async function writeOver(
   const written = { ...rest, Version, Spec, PreviousSpec: current.Spec }
   const known = tools.deployments.begin(deployment, written)
   await intention.written(known)
-  return known
+  return { deployment: known, warnings: credentials.warnings }
 }
 
 interface Update {
@@ -170,16 +181,16 @@ async function joinWritten(
   current: Service,
   { wish, change }: WritePlan,
   { deployments, announcer, swarm }: WriteTools,
-): Promise<KnownDeployment | undefined> {
-  const told = async (known: KnownDeployment): Promise<KnownDeployment> => {
+): Promise<Written | undefined> {
+  const told = async (known: KnownDeployment): Promise<Written> => {
     await announcer.accept(known, wish.origin)
-    return known
+    return { deployment: known, warnings: [] }
   }
   const nowMs = swarm.now()
   const newest = writerOf(current.Spec)
   const underWay = deployments.underWay(current.ID)
   if (underWay !== undefined && underWay.deployment.versionIndex === newest?.versionIndex) {
-    return underWay
+    return { deployment: underWay, warnings: [] }
   }
   const image = wish.image?.given ?? change.image
   const shown = { ...deploymentOf(current, nowMs), image }

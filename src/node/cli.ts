@@ -84,7 +84,7 @@ function start(flags: Flags, env: CommandSources['env']): void {
 function run(settings: Settings, log: ProcessLog): void {
   const { logger } = log
   const { token, dockerHost, tls, bind, registryAuthFile } = settings
-  const { resolveImage, rolloutTimeoutMs, evidenceLogs, basePath } = settings
+  const { resolveImage, foreignRegistry, rolloutTimeoutMs, evidenceLogs, basePath } = settings
   const ending = new AbortController()
   const swarm = createDockerodeSwarm({ dockerHost, ...(tls === undefined ? {} : { tls }) })
   const notifications = createNotifications(settings, logger)
@@ -92,7 +92,7 @@ function run(settings: Settings, log: ProcessLog): void {
     token,
     swarm,
     logger,
-    ...{ resolveImage, rolloutTimeoutMs, evidenceLogs, basePath },
+    ...{ resolveImage, foreignRegistry, rolloutTimeoutMs, evidenceLogs, basePath },
     signal: ending.signal,
     ...(registryAuthFile === undefined
       ? {}

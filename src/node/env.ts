@@ -7,6 +7,7 @@ import { parseDuration } from '../duration.ts'
 import type { ResolveImage } from '../image-resolution.ts'
 import { isBasePath } from '../options.ts'
 import { reasonOf } from '../reason.ts'
+import type { ForeignRegistry } from '../registry-credentials.ts'
 import { type Address, parseAddress } from './address.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
 import { type Fault, shown } from './faults.ts'
@@ -15,6 +16,7 @@ import { type NotifySettings, readNotifyFlags } from './notify-flags.ts'
 import { parseRegistryAuths } from './registry-auths.ts'
 
 const RESOLVE_IMAGE: readonly ResolveImage[] = ['auto', 'require', 'never']
+const FOREIGN_REGISTRY: readonly ForeignRegistry[] = ['clear', 'keep']
 const MIN_ROLLOUT_MS = 1000
 const MAX_ROLLOUT_MS = 86_400_000
 
@@ -28,6 +30,8 @@ export interface Settings {
   readonly notify: readonly NotifySettings[]
   /** Whether tags are resolved and pinned to digests. */
   readonly resolveImage: ResolveImage
+  /** What becomes of stored credentials where an image comes from another registry than before. */
+  readonly foreignRegistry: ForeignRegistry
   /** The path of a Docker `config.json` that could be read at the start. */
   readonly registryAuthFile?: string
   /** How long a rollout may take. */
@@ -203,6 +207,7 @@ function readBind(text: string, fault: Fault): Address | undefined {
 type RolloutSettings = Pick<
   Settings,
   | 'resolveImage'
+  | 'foreignRegistry'
   | 'registryAuthFile'
   | 'rolloutTimeoutMs'
   | 'evidenceLogs'
@@ -214,6 +219,7 @@ type RolloutSettings = Pick<
 function readRolloutSettings(sources: SettingsSources, fault: Fault): RolloutSettings | undefined {
   const { env } = sources
   const resolveImage = readResolveImage(env.RESOLVE_IMAGE || 'auto', fault)
+  const foreignRegistry = readForeignRegistry(env.FOREIGN_REGISTRY || 'clear', fault)
   const registryAuthFile = env.REGISTRY_AUTH_FILE || undefined
   if (registryAuthFile !== undefined) {
     checkRegistryAuthFile(registryAuthFile, sources, fault)
@@ -226,12 +232,13 @@ function readRolloutSettings(sources: SettingsSources, fault: Fault): RolloutSet
     fault('SPOOL_DIR', `is ${shown(spoolDir)}: it must be an absolute path, such as /spool`)
   }
   return resolveImage === undefined ||
+    foreignRegistry === undefined ||
     rolloutTimeoutMs === undefined ||
     evidenceLogs === undefined ||
     basePath === undefined
     ? undefined
     : {
-        ...{ resolveImage, rolloutTimeoutMs, evidenceLogs, basePath },
+        ...{ resolveImage, foreignRegistry, rolloutTimeoutMs, evidenceLogs, basePath },
         ...(registryAuthFile === undefined ? {} : { registryAuthFile }),
         ...(spoolDir === undefined ? {} : { spoolDir }),
       }
@@ -241,6 +248,13 @@ function readResolveImage(text: string, fault: Fault): ResolveImage | undefined 
   return (
     RESOLVE_IMAGE.find((known) => known === text) ??
     fault('RESOLVE_IMAGE', `is ${shown(text)}: it must be auto, require or never`)
+  )
+}
+
+function readForeignRegistry(text: string, fault: Fault): ForeignRegistry | undefined {
+  return (
+    FOREIGN_REGISTRY.find((known) => known === text) ??
+    fault('FOREIGN_REGISTRY', `is ${shown(text)}: it must be clear or keep`)
   )
 }
 

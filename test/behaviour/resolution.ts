@@ -229,6 +229,73 @@ export const resolution: readonly Case[] = [
     },
   },
   {
+    name: 'stored credentials are cleared where the registry changes and there are none for the new one',
+    async run() {
+      const empty = btoa('{}')
+      for (const [from, to, sent] of [
+        ['me/app:v1', 'other.example/me/app:v2', empty],
+        ['one.example/me/app:v1', 'me/app:v2', empty],
+        ['one.example/me/app:v1', 'one.example:5000/me/app:v2', empty],
+        ['one.example/me/app:v1', 'ONE.example/me/other:v2', undefined],
+        ['a'.repeat(64), 'me/app:v2', empty],
+        ['me/app:v1', 'index.docker.io/me/app:v2', undefined],
+        ['me/app:v1', 'registry-1.docker.io/me/app:v2', undefined],
+        ['nginx', 'me/app:v2', undefined],
+      ] as const) {
+        for (const resolveImage of ['auto', 'never'] as const) {
+          const { swarm, put } = createHarness({ resolveImage })
+          swarm.addService('blog', { image: from })
+          const dryRun = await put('blog', { image: to, query: '?dryRun=true' })
+          const { body } = await put('blog', { image: to })
+          const update = swarm.credentials.find(({ call }) => call === 'update blog')
+          equal([from, to, update?.registryAuth], [from, to, sent])
+          const warnings = (body.warnings ?? []) as readonly string[]
+          const isWarned = warnings.some((text) => text.includes('were cleared'))
+          equal([from, to, isWarned], [from, to, sent === empty])
+          equal(dryRun.body.warnings, body.warnings)
+        }
+      }
+    },
+  },
+  {
+    name: 'foreignRegistry keep leaves the stored credentials, with a warning',
+    async run() {
+      const { swarm, put } = createHarness({ foreignRegistry: 'keep' })
+      swarm.addService('blog')
+      const { body } = await put('blog', { image: 'other.example/me/app:v2' })
+      equal(
+        swarm.credentials.map(({ registryAuth }) => registryAuth),
+        [undefined, undefined],
+      )
+      const [warning, ...more] = (body.warnings ?? []) as readonly string[]
+      equal([warning?.includes('has stored'), more], [true, []])
+    },
+  },
+  {
+    name: 'what the service has when it is written decides about its credentials, not what it had before',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog', { image: 'other.example/me/app:v1' })
+      swarm.beforeUpdate = () => {
+        swarm.beforeUpdate = () => {}
+        swarm.change('blog', (spec) => ({
+          ...spec,
+          TaskTemplate: { ...spec.TaskTemplate, ContainerSpec: { Image: 'me/app:v1' } },
+        }))
+      }
+      const { status, body } = await put('blog', { image: 'other.example/me/app:v2' })
+      equal(
+        swarm.credentials.map(({ call, registryAuth }) => [call, registryAuth]),
+        [
+          ['resolve other.example/me/app:v2', undefined],
+          ['update blog', undefined],
+          ['update blog', btoa('{}')],
+        ],
+      )
+      equal([status, JSON.stringify(body.warnings ?? []).includes('were cleared')], [200, true])
+    },
+  },
+  {
     name: 'platforms: no unknown ones, no doubles, and no architecture for arm',
     async run() {
       const { swarm, put } = createHarness()

@@ -1,0 +1,141 @@
+// The credentials that the swarm stores with a service are for its registry alone.
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { type AskingRegistry, startAskingRegistry } from './asking-registry.ts'
+import { pushImage } from './images.ts'
+import {
+  ALLOWED,
+  type LabDeployer,
+  removeServices,
+  runningImages,
+  startLabDeployer,
+} from './lab-deployer.ts'
+import { freePorts } from './ports.ts'
+import { createRegistry, type Registry } from './registry.ts'
+import { sharedLab } from './shared-lab.ts'
+import { waitFor } from './wait.ts'
+
+vi.setConfig({ maxConcurrency: 20 })
+
+const lab = sharedLab()
+// As `htpasswd -nbB deployer 'open sesame'` writes it.
+const HTPASSWD = 'deployer:$2y$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy'
+const PASSWORD = 'open sesame'
+
+let guarded: Registry
+const registries: AskingRegistry[] = []
+const deployers: LabDeployer[] = []
+
+beforeAll(async () => {
+  const [port = 0] = await freePorts(1)
+  guarded = await createRegistry(lab.directory, port, { name: 'first', htpasswd: HTPASSWD })
+  await guarded.start()
+  await lab.engine.docker('login', '-u', 'deployer', '-p', PASSWORD, guarded.address)
+  for (const tag of ['v1', 'v2']) {
+    await pushImage(lab.engine, image(tag), { version: `guarded ${tag}` })
+  }
+})
+
+afterAll(async () => {
+  await Promise.all(deployers.map(({ kill }) => kill()))
+  await removeServices(lab.engine)
+  for (const registry of registries) {
+    registry.close()
+  }
+  await lab.engine.docker('logout', guarded.address)
+  await guarded.kill()
+})
+
+function image(tag: string): string {
+  return `${guarded.address}/team/app:${tag}`
+}
+
+async function start(env: Readonly<Record<string, string>>): Promise<LabDeployer> {
+  const started = await startLabDeployer(lab.engine, env)
+  deployers.push(started)
+  return started
+}
+
+async function ask(): Promise<AskingRegistry> {
+  const registry = await startAskingRegistry(lab.registry.address)
+  registries.push(registry)
+  return registry
+}
+
+/** A service of the guarded registry whose credentials are stored with it. */
+async function create(name: string, args: readonly string[] = []): Promise<void> {
+  const flags = ['--with-registry-auth', ...args]
+  await lab.createService({ name, image: image('v1'), labels: ALLOWED, args: flags })
+  await lab.waitRunning(name, image('v1'))
+}
+
+test.each([
+  ['clear', undefined],
+  // The positive control: with the old behaviour the password is really sent.
+  ['keep', `deployer:${PASSWORD}`],
+])('FOREIGN_REGISTRY=%s: another registry that asks for a password', async (mode, leaked) => {
+  const name = `moved-${mode}`
+  const other = await ask()
+  const { put } = await start({ FOREIGN_REGISTRY: mode, RESOLVE_IMAGE: 'never' })
+  await create(name)
+  const { body } = await put(`${name}?wait=50`, `${other.address}/lab/app:v2`)
+  expect(new Set(other.shown)).toEqual(new Set(leaked === undefined ? [] : [leaked]))
+  expect(body.verdict).toBe(leaked === undefined ? 'paused' : 'converged')
+  expect(body.warnings).toEqual([
+    expect.stringContaining(leaked === undefined ? 'were cleared' : 'has stored'),
+  ])
+})
+
+test('the passwords of REGISTRY_AUTH_FILE go to their own registries alone', async () => {
+  const other = await ask()
+  const path = join(lab.directory, 'first-registry.json')
+  const auth = Buffer.from(`deployer:${PASSWORD}`).toString('base64')
+  await writeFile(path, JSON.stringify({ auths: { [guarded.address]: { auth } } }))
+  const { put } = await start({ REGISTRY_AUTH_FILE: path, RESOLVE_IMAGE: 'never' })
+  await lab.createService({
+    name: 'by-file-moved',
+    image: lab.image('lab/app:v1'),
+    labels: ALLOWED,
+  })
+  await lab.waitRunning('by-file-moved', lab.image('lab/app:v1'))
+  const first = await put('by-file-moved?wait=50', image('v2'))
+  expect([first.body.verdict, first.body.warnings]).toEqual(['converged', undefined])
+  const second = await put('by-file-moved?wait=50', `${other.address}/lab/app:v2`)
+  expect([second.body.verdict, other.shown]).toEqual(['paused', []])
+  const back = await put('by-file-moved?wait=50', image('v1'))
+  expect([back.body.verdict, back.body.warnings]).toEqual(['converged', undefined])
+})
+
+test('the engine rolls back to the first registry with the credentials of the spec before, though the node has lost the image', async () => {
+  const { put } = await start({})
+  await removeServices(lab.engine)
+  const failing = await lab.pushImage('lab/app:late', {
+    version: 'late',
+    script: 'sleep 8; exit 1',
+  })
+  await create('moved-back', ['--update-failure-action=rollback', '--update-monitor=30s'])
+  const rollout = put('moved-back?wait=100', failing)
+  await waitFor('the node to let the old image go', async () => {
+    const ids = await guardedImages()
+    await lab.engine.docker('rmi', '--force', ...ids).catch(() => {})
+    return (await guardedImages()).length === 0
+  })
+  const running = await runningImages(lab.engine, 'moved-back')
+  expect(running.filter((one) => one.startsWith(guarded.address))).toEqual([])
+  const { body } = await rollout
+  expect([body.verdict, body.warnings]).toEqual([
+    'rolled-back',
+    [expect.stringContaining('were cleared')],
+  ])
+  await lab.waitRunning('moved-back', image('v1'))
+  expect(await guardedImages()).not.toEqual([])
+})
+
+/** The IDs of the images of the guarded registry that the node has. */
+async function guardedImages(): Promise<readonly string[]> {
+  const repository = `${guarded.address}/team/app`
+  const ids = await lab.engine.docker('image', 'ls', '--quiet', '--no-trunc', repository)
+  return [...new Set(ids.split('\n').filter((id) => id !== ''))]
+}

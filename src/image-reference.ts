@@ -35,7 +35,25 @@ const DIGEST = '[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{
 const REFERENCE = new RegExp(
   `^(?:(?<domain>${DOMAIN})/)?(?<path>${REMOTE_NAME})(?::(?<tag>${TAG}))?(?:@(?<digest>${DIGEST}))?$`,
 )
-const IDENTIFIER = /^[a-f0-9]{64}$/
+
+/** What people send by mistake; the first that fits is explained. */
+const COMMON_MISTAKES: readonly { readonly pattern: RegExp; readonly remedy: string }[] = [
+  { pattern: /^[a-f0-9]{64}$/, remedy: 'it is an image ID, not a name' },
+  {
+    // The grammar takes it for the tag of a repository called sha256.
+    pattern: /^sha(?:256:[a-f0-9]{64}|512:[a-f0-9]{128})$/,
+    remedy: 'it is a digest without a name; write it as name@sha256:…',
+  },
+  {
+    pattern: /^[A-Za-z][A-Za-z0-9+.-]*:\/\//,
+    remedy:
+      'it is a URL; leave out what stands before the host, as in registry.example.com/me/blog:v1',
+  },
+  {
+    pattern: /:(?:@|$)/,
+    remedy: 'its tag is empty; write name:tag, or leave the colon out for the tag "latest"',
+  },
+]
 
 // The algorithms that opencontainers/go-digest knows; each wants lower-case hex of one length.
 const KNOWN_DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/
@@ -56,8 +74,9 @@ const MAX_PATH_LENGTH = 255
  * @throws DeployerError `invalid-image-reference` for whatever Docker would refuse.
  */
 export function parseImageReference(given: string): ImageReference {
-  if (IDENTIFIER.test(given)) {
-    throw invalid(given, 'it is an image ID, not a name')
+  const mistake = COMMON_MISTAKES.find(({ pattern }) => pattern.test(given))
+  if (mistake !== undefined) {
+    throw invalid(given, mistake.remedy)
   }
   const [maybeDomain, remainder] = splitDomain(given)
   const [repository = ''] = remainder.split(':', 1)

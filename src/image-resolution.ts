@@ -7,6 +7,7 @@ import {
   isSameRepository,
   pinnedForm,
 } from './image-reference.ts'
+import { checkPlatforms } from './platforms.ts'
 import type { RegistryAuthStore, ResolvedImage, Swarm } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import type { Platform } from './swarm-types.ts'
@@ -57,26 +58,29 @@ export async function resolveImage(
   if (tools.resolveImage === 'never') {
     return { image: image.given, ...credentials, warnings: [] }
   }
-  try {
-    const resolved = await tools.swarm.resolveImage(canonicalForm(image), credentials)
-    const platforms = swarmPlatforms(resolved)
-    return {
-      image: pinnedForm(image, resolved.digest),
-      ...(platforms.length === 0 ? {} : { platforms }),
-      ...credentials,
-      warnings: [],
-    }
-  } catch (error) {
-    const isOnlySwarms =
-      tools.resolveImage === 'auto' &&
-      registryAuth === undefined &&
-      error instanceof DeployerError &&
-      error.code === 'image-not-readable' &&
-      isSameRepository(image, current)
-    if (!isOnlySwarms) {
-      throw error
-    }
+  const resolved = await tools.swarm
+    .resolveImage(canonicalForm(image), credentials)
+    .catch((error: unknown) => {
+      const isOnlySwarms =
+        tools.resolveImage === 'auto' &&
+        registryAuth === undefined &&
+        error instanceof DeployerError &&
+        error.code === 'image-not-readable' &&
+        isSameRepository(image, current)
+      if (!isOnlySwarms) {
+        throw error
+      }
+    })
+  if (resolved === undefined) {
     return { image: image.given, warnings: [unpinned(image)] }
+  }
+  const platforms = swarmPlatforms(resolved)
+  checkPlatforms(image.given, platforms)
+  return {
+    image: pinnedForm(image, resolved.digest),
+    ...(platforms.length === 0 ? {} : { platforms }),
+    ...credentials,
+    warnings: [],
   }
 }
 

@@ -6,6 +6,30 @@ import type { Node, Platform } from './swarm-types.ts'
 // Go's names of processors for those of `uname -m` (swarmkit, manager/scheduler/filter.go).
 const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' }
 
+const MAX_SHOWN = 10
+const MAX_NAME_LENGTH = 100
+// The images of Docker Hub have about ten. A spec with thousands would be sent to every node.
+const MAX_PLATFORMS = 100
+
+/**
+ * Checks that an image's platforms can become part of a spec.
+ *
+ * @param image The image.
+ * @param platforms Its platforms, each once.
+ * @throws DeployerError `image-not-readable` for more than 100, or a name of more than 100 characters.
+ */
+export function checkPlatforms(image: string, platforms: readonly Platform[]): void {
+  const isNameTooLong = platforms.some(({ OS = '', Architecture = '' }) =>
+    [OS, Architecture].some((name) => name.length > MAX_NAME_LENGTH),
+  )
+  if (platforms.length > MAX_PLATFORMS || isNameTooLong) {
+    throw new DeployerError(
+      'image-not-readable',
+      `Cannot deploy ${JSON.stringify(image)}: its registry lists ${platforms.length} platforms for it; at most ${MAX_PLATFORMS} are allowed, with names of at most ${MAX_NAME_LENGTH} characters`,
+    )
+  }
+}
+
 /**
  * Finds out whether any node satisfies an image's platforms. Nodes that are down or drained count:
  * the swarm may get them back.
@@ -56,7 +80,12 @@ function normal(architecture: string): string {
   return ARCHITECTURES[architecture] ?? architecture
 }
 
+/** At most ten of them: a registry may list any number. */
 function list(platforms: readonly Platform[]): string {
-  const names = platforms.map(({ OS = '', Architecture = '' }) => `${OS}/${normal(Architecture)}`)
-  return [...new Set(names)].join(', ')
+  const names = new Set(
+    platforms.map(({ OS = '', Architecture = '' }) => `${OS}/${normal(Architecture)}`),
+  )
+  const shown = [...names].slice(0, MAX_SHOWN).map((name) => name.slice(0, MAX_NAME_LENGTH))
+  const more = names.size - shown.length
+  return shown.join(', ') + (more === 0 ? '' : ` and ${more} more`)
 }

@@ -16,6 +16,8 @@ export type WishBody = Pick<Wish, 'image' | 'expect' | 'force'> & {
 
 const MAX_WAIT_MS = 60 * 60 * 1000
 const MAX_KEY_LENGTH = 255
+// The members of an AuthConfig that an engine reads (moby, api/types/registry).
+const AUTH_MEMBERS = ['username', 'password', 'identitytoken', 'registrytoken']
 const BASE64URL = /^[A-Za-z0-9_-]+={0,2}$/
 
 /**
@@ -86,17 +88,26 @@ export function readDryRun(c: Context): boolean {
  *
  * @param c The request's context.
  * @returns The header as it came. Secret.
- * @throws DeployerError `malformed-request` when it is no base64url of a JSON object.
+ * @throws DeployerError `malformed-request` when it is no base64url of a JSON object, or when the object
+ *   has `auth` alone.
  */
 export function readRegistryAuth(c: Context): string | undefined {
   const header = c.req.header('X-Registry-Auth')
   if (header === undefined || header === '') {
     return undefined
   }
-  if (!BASE64URL.test(header) || !isEncodedObject(header)) {
+  const credentials = BASE64URL.test(header) ? decodedObject(header) : undefined
+  if (credentials === undefined) {
     throw new DeployerError(
       'malformed-request',
       'Cannot read the header X-Registry-Auth: it must be base64url of a JSON object such as {"username": "…", "password": "…"}, as Docker has it',
+    )
+  }
+  // What `docker login` writes into config.json; only Docker's command line decodes it.
+  if ('auth' in credentials && !AUTH_MEMBERS.some((name) => name in credentials)) {
+    throw new DeployerError(
+      'malformed-request',
+      'Cannot use the header X-Registry-Auth: it has only the member "auth", which the Docker Engine does not read; send {"username": "…", "password": "…"}, as base64url',
     )
   }
   return header
@@ -157,11 +168,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-function isEncodedObject(base64url: string): boolean {
+function decodedObject(base64url: string): object | undefined {
   try {
     const value = JSON.parse(atob(base64url.replaceAll('-', '+').replaceAll('_', '/')))
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
   } catch {
-    return false
+    return undefined
   }
 }

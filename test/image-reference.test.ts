@@ -52,6 +52,17 @@ describe('parseImageReference', () => {
     expect(() => parseImageReference('x'.repeat(60_000))).toThrow(/^.{0,400}$/)
   })
 
+  test.each([
+    ['https://ghcr.io/me/blog:v1', 'it is a URL'],
+    ['HTTP://ghcr.io/me/blog', 'it is a URL'],
+    ['me/blog:', 'its tag is empty'],
+    [`me/blog:@sha256:${'a'.repeat(64)}`, 'its tag is empty'],
+    [`sha256:${'a'.repeat(64)}`, 'it is a digest without a name'],
+    ['a'.repeat(64), 'it is an image ID'],
+  ])('explains what is wrong with %s', (given, remedy) => {
+    expect(() => parseImageReference(given)).toThrow(`as an image reference: ${remedy}`)
+  })
+
   test.each([['a-'], ['a.'], ['a/'], ['a_'], ['A-'], [':'], ['x@a+'], ['[']])(
     'takes no longer than reading the text for %s repeated to 64 KiB',
     (piece) => {

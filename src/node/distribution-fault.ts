@@ -3,7 +3,7 @@
 // and of the registries behind it.
 
 import { DeployerError, type ProblemCode } from '../problem.ts'
-import { engineFault } from './engine-fault.ts'
+import { engineFault, UNKNOWN_TO_THIS_ENGINE } from './engine-fault.ts'
 import { BrokenExchange, Overdue } from './exchange.ts'
 import { EngineRefusal } from './modem.ts'
 
@@ -16,24 +16,38 @@ export interface DistributionRequest {
 interface Meaning {
   readonly statuses?: RegExp
   readonly words?: RegExp
-  /** Undefined: as any other refusal of the engine. */
+  /** Undefined: not the registry's; {@link engineFault} reads it. */
   readonly code?: ProblemCode
   readonly remedy?: string
   readonly retryAfterSeconds?: number
 }
 
 const RETRY_SECONDS = 5
-const UNAVAILABLE = 'its registry cannot be reached from the engine; try again later'
+const ABSENT = 'the registry does not have it; push it first, or check name and tag'
+const UNAVAILABLE =
+  'its registry cannot be reached from the engine, or does not answer as a registry does; try again later'
 
 /** The first that fits, counts. */
 const MEANINGS: readonly Meaning[] = [
   // A proxy in front of the engine that lets no such call through, or an engine without it.
-  { words: /^\s*<|^(?:404 )?page not found/ },
-  { statuses: /^503$/, words: /encrypted and needs to be unlocked|not a swarm manager/ },
+  {
+    words: /^\s*<|^(?:404 )?page not found/,
+    code: 'engine-error',
+    remedy:
+      'the Docker Engine, or a proxy before it, does not offer GET /distribution; allow it there',
+  },
+  // These are about the engine, not about the registry.
+  { statuses: /^503$/, words: /^Swarm is encrypted and needs|^This node is not a swarm manager/ },
+  {
+    statuses: /^400$/,
+    words: /invalid reference format/,
+    code: 'invalid-image-reference',
+    remedy: UNKNOWN_TO_THIS_ENGINE,
+  },
   {
     statuses: /^404$/,
     code: 'image-not-found',
-    remedy: 'the registry does not have it; push it first, or check name and tag',
+    remedy: ABSENT,
   },
   // These name a host, which may be called like any of the words below.
   {
@@ -55,6 +69,17 @@ const MEANINGS: readonly Meaning[] = [
     remedy: 'its registry wants fewer requests; try again later',
     retryAfterSeconds: 30,
   },
+  {
+    // Harbor's code NOT_FOUND is none that the engine knows.
+    words: /HTTP 404 response|^unknown: .* not found$/,
+    code: 'image-not-found',
+    remedy: ABSENT,
+  },
+  {
+    words: /HTTP (?:400|402|410|451) response|unexpected HTTP status: (?:400|402|410|451)\b/,
+    code: 'image-not-readable',
+    remedy: 'its registry refuses to serve it, and will again; check name and tag',
+  },
   { statuses: /^40[13]$/, code: 'image-not-readable' },
   {
     words:
@@ -74,7 +99,8 @@ const MEANINGS: readonly Meaning[] = [
  *
  * @param error What was thrown.
  * @param request What was asked for.
- * @returns A DeployerError that keeps the cause: `image-not-found`, `image-not-readable`,
+ * @returns A DeployerError without the engine's words, which hold what registries and other servers of
+ *   the manager's network answered to a name that the caller chose. It keeps the cause, for the log: `image-not-found`, `image-not-readable`,
  *   `registry-unavailable`, or what {@link engineFault} makes of it.
  */
 export function distributionFault(error: unknown, request: DistributionRequest): DeployerError {
@@ -100,17 +126,20 @@ function refusalFault(
   const { statusCode, message } = refusal
   // A URL may hold any word.
   const unquoted = message.replace(/"[^"]*"/g, '""')
-  const { code, remedy, retryAfterSeconds } =
-    MEANINGS.find(
-      ({ statuses, words }) =>
-        (statuses?.test(String(statusCode)) ?? true) && (words?.test(unquoted) ?? true),
-    ) ?? {}
+  const meaning = MEANINGS.find(
+    ({ statuses, words }) =>
+      (statuses?.test(String(statusCode)) ?? true) && (words?.test(unquoted) ?? true),
+  )
+  if (meaning === undefined) {
+    const text = `Cannot ${action}: the Docker Engine answered ${statusCode} when it was asked for it; the log of Deployer has its words`
+    return new DeployerError('engine-error', text, { cause: refusal })
+  }
+  const { code, remedy, retryAfterSeconds } = meaning
   if (code === undefined) {
     return engineFault(refusal, action)
   }
   const advice = remedy ?? accessRemedy(hasCredentials)
-  const words = message || `status ${statusCode}`
-  return new DeployerError(code, `Cannot ${action}: ${advice} (the engine says: ${words})`, {
+  return new DeployerError(code, `Cannot ${action}: ${advice}`, {
     cause: refusal,
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   })

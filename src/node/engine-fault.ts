@@ -5,6 +5,10 @@ import { DeployerError, type ProblemCode } from '../problem.ts'
 import { reasonOf } from '../reason.ts'
 import { EngineRefusal } from './modem.ts'
 
+/** Deployer reads references by the grammar of the newest engines. */
+export const UNKNOWN_TO_THIS_ENGINE =
+  'this Docker Engine does not take the image reference, though newer ones may: write the host of the registry in lower case and without an IPv6 address'
+
 interface Meaning {
   readonly statusCode: number
   readonly words: RegExp
@@ -14,6 +18,12 @@ interface Meaning {
 }
 
 const MEANINGS: readonly Meaning[] = [
+  {
+    statusCode: 400,
+    words: /is not a valid repository\/tag|invalid reference format/,
+    code: 'invalid-image-reference',
+    remedy: UNKNOWN_TO_THIS_ENGINE,
+  },
   {
     statusCode: 404,
     words: /^service \S+ not found/,
@@ -77,17 +87,22 @@ export function engineFault(error: unknown, action: string): DeployerError {
   )
 }
 
+/** What a proxy or another server wrote is not repeated: it may name hosts and versions. */
+function refusalText({ statusCode, message, isEngineMessage }: EngineRefusal): string {
+  return isEngineMessage
+    ? `the Docker Engine answered ${statusCode}: ${message || '(nothing)'}`
+    : `DOCKER_HOST answered ${statusCode}, but not as a Docker Engine does; check that it is one, and that a proxy before it allows this call (the log of Deployer has the answer)`
+}
+
 function refusalFault(refusal: EngineRefusal, action: string): DeployerError {
   const { statusCode, message } = refusal
   const meaning = MEANINGS.find(
     (candidate) => candidate.statusCode === statusCode && candidate.words.test(message),
   )
   if (meaning === undefined) {
-    return new DeployerError(
-      'engine-error',
-      `Cannot ${action}: the Docker Engine answered ${statusCode}: ${message || '(nothing)'}`,
-      { cause: refusal },
-    )
+    return new DeployerError('engine-error', `Cannot ${action}: ${refusalText(refusal)}`, {
+      cause: refusal,
+    })
   }
   const { code, remedy, retryAfterSeconds } = meaning
   return new DeployerError(code, `Cannot ${action}: ${remedy} (the engine says: ${message})`, {

@@ -100,14 +100,22 @@ export interface StreamReader {
 export class EngineRefusal extends Error {
   override readonly name = 'EngineRefusal'
   readonly statusCode: number
+  /** Whether the message is the engine's own `{"message": "…"}`, and not a page of something else. */
+  readonly isEngineMessage: boolean
 
   /**
    * @param statusCode The HTTP status.
-   * @param message The engine's `message`, or whatever else the answer held.
+   * @param message The engine's `message`, or the text of an answer that has none.
+   * @param options Whether the engine itself wrote the message. Default: yes.
    */
-  constructor(statusCode: number, message: string) {
+  constructor(
+    statusCode: number,
+    message: string,
+    { isEngineMessage = true }: { readonly isEngineMessage?: boolean } = {},
+  ) {
     super(message)
     this.statusCode = statusCode
+    this.isEngineMessage = isEngineMessage
   }
 }
 
@@ -175,7 +183,7 @@ export function createModem(options: ModemOptions): Modem {
         read: (response, stopClock) => readStream(response, stopClock, reader),
       })
       if (refusal !== undefined) {
-        throw new EngineRefusal(refusal.statusCode, refusalMessage(refusal.text))
+        throw engineRefusal(refusal)
       }
     } catch (error) {
       if (!signal.aborted) {
@@ -265,21 +273,28 @@ async function readStream(
 
 function bodyOf({ statusCode, text }: Answer): unknown {
   if (statusCode !== 200) {
-    throw new EngineRefusal(statusCode, refusalMessage(text))
+    throw engineRefusal({ statusCode, text })
   }
   try {
     return parseJson(text)
   } catch {
-    throw new EngineRefusal(statusCode, `no JSON: ${text.slice(0, 100)}`)
+    const words = `no JSON: ${text.slice(0, 100)}`
+    throw new EngineRefusal(statusCode, words, { isEngineMessage: false })
   }
 }
 
-/** `{"message": "…"}`, but plain text for an API version that is too old (28.5 and 29). */
-function refusalMessage(text: string): string {
+/** `{"message": "…"}`; plain text for an API version that is too old (28.5 and 29), and from proxies. */
+function engineRefusal({ statusCode, text }: Answer): EngineRefusal {
+  const message = engineMessage(text)
+  const words = (message ?? text.trim()).slice(0, MAX_MESSAGE)
+  return new EngineRefusal(statusCode, words, { isEngineMessage: message !== undefined })
+}
+
+function engineMessage(text: string): string | undefined {
   try {
     const { message } = JSON.parse(text)
-    return String(message ?? text).slice(0, MAX_MESSAGE)
+    return typeof message === 'string' ? message : undefined
   } catch {
-    return text.trim().slice(0, MAX_MESSAGE)
+    return undefined
   }
 }

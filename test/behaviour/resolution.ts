@@ -229,6 +229,40 @@ export const resolution: readonly Case[] = [
     },
   },
   {
+    name: 'an X-Registry-Auth that holds auth alone is 400: no engine reads that',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      const header = btoa('{"auth":"aHVudGVyMg=="}')
+      const { status, body } = await put('blog', { headers: { 'X-Registry-Auth': header } })
+      equal([status, body.code, swarm.calls], [400, 'malformed-request', []])
+      equal(String(body.detail).includes('send {"username"'), true)
+      const whole = btoa('{"auth":"x","username":"me","password":"p"}')
+      equal((await put('blog', { headers: { 'X-Registry-Auth': whole } })).status, 200)
+    },
+  },
+  {
+    name: 'a registry that lists thousands of platforms makes no long answer, log line or spec',
+    async run() {
+      const names = Array.from({ length: 20_000 }, (_, i) => `arch${i}-${'x'.repeat(90)}`)
+      const long = [{ Architecture: 'x'.repeat(1_000_000), OS: 'linux' }]
+      const many = names.map((Architecture) => ({ Architecture, OS: 'linux' }))
+      const some = many.slice(0, 100)
+      for (const [platforms, code] of [
+        [many, 'image-not-readable'],
+        [long, 'image-not-readable'],
+        [some, 'no-suitable-node'],
+      ] as const) {
+        const { swarm, logger, put } = createHarness()
+        swarm.addService('blog')
+        swarm.setImage('me/app:v2', { platforms })
+        const { status, body } = await put('blog')
+        equal([status, body.code, countCalls(swarm, 'update')], [422, code, 0])
+        equal(JSON.stringify([body, logger.lines]).length < 6000, true)
+      }
+    },
+  },
+  {
     name: 'stored credentials are cleared where the registry changes and there are none for the new one',
     async run() {
       const empty = btoa('{}')

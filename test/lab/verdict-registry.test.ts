@@ -222,7 +222,7 @@ describe.concurrent('refused before the service is touched', () => {
     const [port] = await freePorts(1)
     const [status, code, detail, retryAfter] = await refusal('down', `127.0.0.1:${port}/a/b:1`)
     expect([status, code, retryAfter]).toEqual([503, 'registry-unavailable', '5'])
-    expect(detail).toContain('connection refused')
+    expect(detail).toContain('cannot be reached from the engine')
   })
 
   test('a registry that accepts and is silent', async () => {

@@ -40,7 +40,7 @@ test.each([
   [
     400,
     'rpc error: code = InvalidArgument desc = ContainerSpec: "foo bar" is not a valid repository/tag',
-    'engine-error',
+    'invalid-image-reference',
     undefined,
   ],
   [501, 'renaming services is not supported', 'engine-error', undefined],
@@ -50,6 +50,14 @@ test.each([
   expect(fault).toMatchObject({ code, retryAfterSeconds })
   expect(fault.message).toContain('Cannot update service "blog"')
   expect(fault.message).toContain(message)
+})
+
+test('what a proxy or another server answered is not repeated, and stays the cause', () => {
+  const refusal = new EngineRefusal(403, '<html>secret.internal</html>', { isEngineMessage: false })
+  const fault = engineFault(refusal, 'list services')
+  expect(fault).toMatchObject({ code: 'engine-error', cause: refusal })
+  expect(fault.message).toContain('answered 403, but not as a Docker Engine does')
+  expect(fault.message).not.toContain('secret.internal')
 })
 
 test('an update out of sequence is told from the other 500s', () => {

@@ -1,0 +1,84 @@
+// What callers learn of a registry that answers strangely: the kind of fault, and none of its words.
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ALLOWED, type LabDeployer, removeServices, startLabDeployer } from './lab-deployer.ts'
+import {
+  type ScriptedAnswer,
+  type ScriptedRegistry,
+  startScriptedRegistry,
+} from './scripted-registry.ts'
+import { sharedLab } from './shared-lab.ts'
+
+const lab = sharedLab()
+// It stands for whatever a server of the manager's network answers.
+const MARK = 'internal-word'
+const HTML = `<html>${MARK}</html>`
+const jsonOf = (code: string): string => JSON.stringify({ errors: [{ code, message: MARK }] })
+
+const ANSWERS: Readonly<Record<string, ScriptedAnswer & { readonly code: string }>> = {
+  'absent-html': { status: 404, body: HTML, code: 'image-not-found' },
+  'absent-json': { status: 404, body: jsonOf('MANIFEST_UNKNOWN'), code: 'image-not-found' },
+  'forbidden-html': { status: 403, body: HTML, code: 'image-not-readable' },
+  'forbidden-json': { status: 403, body: jsonOf('DENIED'), code: 'image-not-readable' },
+  ...Object.fromEntries(
+    [400, 402, 410, 451].flatMap((status) => [
+      [`s${status}-html`, { status, body: HTML, code: 'image-not-readable' }],
+      [`s${status}-empty`, { status, body: '{}', code: 'image-not-readable' }],
+    ]),
+  ),
+  redirect: {
+    status: 307,
+    headers: { Location: `http://127.0.0.1:1/${MARK}` },
+    code: 'registry-unavailable',
+  },
+  realm: {
+    status: 401,
+    headers: { 'WWW-Authenticate': `Bearer realm="http://127.0.0.1:1/${MARK}",service="x"` },
+    code: 'image-not-readable',
+  },
+  broken: { status: 500, body: HTML, code: 'registry-unavailable' },
+  page: {
+    status: 200,
+    headers: { 'Content-Type': 'text/html' },
+    body: HTML,
+    code: 'registry-unavailable',
+  },
+}
+
+let registry: ScriptedRegistry
+let deployer: LabDeployer
+
+beforeAll(async () => {
+  registry = await startScriptedRegistry(ANSWERS)
+  deployer = await startLabDeployer(lab.engine)
+  await lab.createService({
+    name: 'strange',
+    image: lab.image('lab/app:v1'),
+    labels: ALLOWED,
+    replicas: 0,
+  })
+})
+
+afterAll(async () => {
+  await deployer.kill()
+  await removeServices(lab.engine)
+  registry.close()
+})
+
+test.each(['UPPER/case:v1', '[::1]:5000/x:v1'])(
+  '%s, which this engine does not take, is the caller’s fault',
+  async (image) => {
+    const { status, body } = await deployer.put('strange', image)
+    expect([status, body.code]).toEqual([400, 'invalid-image-reference'])
+    expect(body.detail).toContain('this Docker Engine does not take')
+  },
+)
+
+test.each(Object.entries(ANSWERS))('%s', async (repository, { code }) => {
+  const image = `${registry.address}/${repository}:v1`
+  const { body } = await deployer.put('strange', image)
+  const line = deployer.process.log().findLast((one) => one.image === image)
+  expect(body.code).toBe(code)
+  expect(JSON.stringify(body)).not.toContain(MARK)
+  expect(line).toMatchObject({ code, cause: expect.stringMatching(/./) })
+})

@@ -11,6 +11,7 @@ import { dryRunReport } from './dry-run.ts'
 import { createIdempotencyKeys, requestMark } from './idempotency.ts'
 import { keepAlive } from './keep-alive.ts'
 import type { KnownDeployment } from './known-deployment.ts'
+import type { OpenedDeployment } from './opened-deployments.ts'
 import { checkOptions, type DeployerOptions } from './options.ts'
 import type { Logger } from './ports.ts'
 import { DeployerError, httpProblemResponse, problemResponse } from './problem.ts'
@@ -89,9 +90,9 @@ export function createDeployer(options: DeployerOptions): Hono {
     const mark = key === undefined ? undefined : await requestMark(key, request)
     const begun = mark === undefined ? begin() : keys.once(service, mark, () => begin(mark))
     const { id, warnings } = await begun.finally(() => keepAlive(c, tools.announcer.idle()))
-    const known = tools.deployments.find(id)
-    c.var.logAccepted(logFields(known))
-    return told(c, known, { waitMs, warnings, underWay: 'accepted' })
+    const opened = await openDeployment(id)
+    c.var.logAccepted(logFields(opened.known))
+    return told(c, opened, { waitMs, warnings, underWay: 'accepted' })
   })
 
   app.get(SERVICE_PATH, authorized, async (c) => {
@@ -106,20 +107,24 @@ export function createDeployer(options: DeployerOptions): Hono {
 
   app.get(DEPLOYMENT_PATH, authorized, async (c) => {
     const waitMs = readWait(c)
-    const known = tools.deployments.find(c.req.param(DEPLOYMENT_PARAMETER))
-    return told(c, known, { waitMs, warnings: [], underWay: 'pending' })
+    const opened = await openDeployment(c.req.param(DEPLOYMENT_PARAMETER))
+    return told(c, opened, { waitMs, warnings: [], underWay: 'pending' })
   })
+
+  async function openDeployment(id: string): Promise<OpenedDeployment> {
+    const known = tools.deployments.find(id)
+    return known === undefined ? tools.openedDeployments.open(id) : { known, close() {} }
+  }
 
   /** Answers with a deployment: at once, when its end is in, or event by event. */
   async function told(
     c: Context,
-    known: KnownDeployment,
+    { known, close }: OpenedDeployment,
     { waitMs, warnings, underWay }: Telling,
   ): Promise<Response> {
     if (wantsEvents(c)) {
       const location = locationOf(c, known)
-      const ended = (): void => tools.deployments.leave(known)
-      return streamDeployment(c, known, { waitMs, warnings, signal, location, ended })
+      return streamDeployment(c, known, { waitMs, warnings, signal, location, ended: close })
     }
     try {
       if (waitMs !== undefined) {
@@ -134,7 +139,7 @@ export function createDeployer(options: DeployerOptions): Hono {
         warnings,
       })
     } finally {
-      tools.deployments.leave(known)
+      close()
     }
   }
 

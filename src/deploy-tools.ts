@@ -6,6 +6,7 @@ import { deploymentEventNames } from './deployment-event.ts'
 import { createDeployments } from './deployments.ts'
 import type { NamedDeployment } from './known-deployment.ts'
 import { createNodeList } from './node-list.ts'
+import { createOpenedDeployments } from './opened-deployments.ts'
 import type { DeployerOptions } from './options.ts'
 import type { Logger } from './ports.ts'
 import { createServiceEvents } from './service-events.ts'
@@ -33,6 +34,7 @@ export function createTools(
   const nodes = createNodeList(swarm)
   const watch = { swarm, events, nodes, evidenceLogs, rolloutTimeoutMs, logger, signal }
   const deployments = createDeployments(watch)
+  const openedDeployments = createOpenedDeployments(watch)
   const announcer = createAnnouncer({
     ...{ notifier, notifierEvents, spool },
     ...{ swarm, deployments, logger, signal },
@@ -45,6 +47,6 @@ export function createTools(
   const queue = createWriteQueue<Written<NamedDeployment>>()
   return {
     ...{ swarm, resolveImage, registryAuth, foreignRegistry, events, nodes },
-    ...{ deployments, announcer, queue, nextOrder },
+    ...{ deployments, openedDeployments, announcer, queue, nextOrder },
   }
 }

@@ -5,6 +5,7 @@ import { digestOf } from './image-reference.ts'
 import { type Resolution, type ResolutionTools, resolveImage } from './image-resolution.ts'
 import type { NamedDeployment } from './known-deployment.ts'
 import type { NodeList } from './node-list.ts'
+import type { OpenedDeployments } from './opened-deployments.ts'
 import { hasSuitableNode, noSuitableNode } from './platforms.ts'
 import type { Service } from './ports.ts'
 import { DeployerError, type ProblemCode } from './problem.ts'
@@ -21,6 +22,7 @@ import type { WriteQueue } from './write-queue.ts'
 export interface DeployTools extends ResolutionTools, WriteTools {
   readonly events: ServiceEvents
   readonly nodes: NodeList
+  readonly openedDeployments: OpenedDeployments
   readonly queue: WriteQueue<Written<NamedDeployment>>
   /** Numbers requests in the order in which they come in. */
   readonly nextOrder: () => number

@@ -1,10 +1,9 @@
 // The deployments that this process knows: those under way, and the latest that have ended.
 
-import { type Deployment, deploymentId, parseDeploymentId } from './deployment.ts'
+import { type Deployment, deploymentId } from './deployment.ts'
 import type { RecordEntry } from './deployment-record.ts'
-import { type KnownDeployment, settled } from './known-deployment.ts'
+import { type KnownDeployment, REASONS, settled } from './known-deployment.ts'
 import type { Service } from './ports.ts'
-import { DeployerError } from './problem.ts'
 import { type RolloutWatch, type WatchTools, watchRollout } from './rollout-watch.ts'
 import type { Outcome } from './verdict.ts'
 
@@ -45,18 +44,11 @@ export interface Deployments {
    */
   adopt(watch: RolloutWatch): KnownDeployment
   /**
-   * Finds a deployment, known or not.
+   * Finds a deployment that this process began, joined or kept.
    *
    * @param id Its ID.
-   * @throws DeployerError `deployment-not-found` when that is no ID.
    */
-  find(id: string): KnownDeployment
-  /**
-   * Ends a visit: one that nobody vouches for is watched only while somebody wants to know.
-   *
-   * @param deployment What `find` gave; each find wants one leave.
-   */
-  leave(deployment: KnownDeployment): void
+  find(id: string): KnownDeployment | undefined
   /**
    * Finds the deployment of a service that is under way here.
    *
@@ -75,8 +67,6 @@ export interface Deployments {
 const MAX_KNOWN = 1000
 // More than a record holds; of a thousand, sorting out the rest takes as long as an engine call.
 const MAX_ENDINGS = 50
-// Between the clocks of two managers.
-const MAX_SKEW_MS = 60_000
 const KEEP_ENDED_MS = 24 * 60 * 60 * 1000
 
 /**
@@ -89,12 +79,6 @@ const KEEP_ENDED_MS = 24 * 60 * 60 * 1000
 export function createDeployments(tools: WatchTools): Deployments {
   const known = new Map<string, KnownDeployment>()
   const byService = new Map<string, Set<KnownDeployment>>()
-  const visitors = new Map<string, number>()
-
-  function visited(entry: KnownDeployment): KnownDeployment {
-    visitors.set(entry.id, (visitors.get(entry.id) ?? 0) + 1)
-    return entry
-  }
 
   function remember(entry: KnownDeployment): KnownDeployment {
     const { serviceId } = entry.deployment
@@ -116,14 +100,14 @@ export function createDeployments(tools: WatchTools): Deployments {
     }
   }
 
-  function know(watch: RolloutWatch, isVouchedFor: boolean): KnownDeployment {
+  function know(watch: RolloutWatch): KnownDeployment {
     const { deployment } = watch
-    const entry = remember({ ...watch, id: deploymentId(deployment), isVouchedFor })
+    const entry = remember({ ...watch, id: deploymentId(deployment) })
     void entry.ended.then((outcome) => {
       const latest = known.get(entry.id)
       if (latest?.ended === entry.ended) {
         // All that was seen of the swarm goes with the watch.
-        remember(settled(deployment, outcome, latest.isVouchedFor))
+        remember(settled(deployment, outcome))
       }
       forgetOld()
       logEnd(entry, outcome)
@@ -160,19 +144,16 @@ export function createDeployments(tools: WatchTools): Deployments {
   return {
     begin(deployment, written) {
       for (const sibling of [...(byService.get(deployment.serviceId) ?? [])]) {
-        // Of one that only an ID tells of, nobody knows here whether it was done: the record tells.
-        if (sibling.isVouchedFor) {
-          sibling.end('superseded', `${deployment.image} was deployed before this one was done`)
-        }
+        sibling.end('superseded', `${deployment.image} was deployed before this one was done`)
       }
-      return know(watchRollout(deployment, tools, written), true)
+      return know(watchRollout(deployment, tools, written))
     },
 
     keep(deployment, message) {
       const { unwritten = 'unchanged', startedAt } = deployment
       const why = message ?? REASONS[unwritten]
       const entry = remember(
-        settled(deployment, { verdict: unwritten, message: why, endedAt: startedAt }, false),
+        settled(deployment, { verdict: unwritten, message: why, endedAt: startedAt }),
       )
       forgetOld()
       return entry
@@ -187,54 +168,20 @@ export function createDeployments(tools: WatchTools): Deployments {
       const entry = known.get(deploymentId(watch.deployment))
       if (entry !== undefined && entry.outcome() === undefined) {
         watch.stop()
-        // Whoever only asked for it by its ID must not end it any more.
-        return entry.isVouchedFor ? entry : remember({ ...entry, isVouchedFor: true })
+        return entry
       }
-      return know(watch, true)
+      return know(watch)
     },
 
-    find(id) {
-      const entry = known.get(id)
-      if (entry !== undefined) {
-        return visited(entry)
-      }
-      const deployment = parseDeploymentId(id)
-      const isToCome = Date.parse(deployment?.startedAt ?? '') > tools.swarm.now() + MAX_SKEW_MS
-      if (deployment === undefined || isToCome) {
-        throw new DeployerError(
-          'deployment-not-found',
-          `Cannot find deployment ${JSON.stringify(id.slice(0, 100))}: that is no ID of one; ask at the Location that the deployment was answered with`,
-        )
-      }
-      const { unwritten, startedAt } = deployment
-      if (unwritten === undefined) {
-        return visited(know(watchRollout(deployment, tools), false))
-      }
-      const outcome = { verdict: unwritten, message: REASONS[unwritten], endedAt: startedAt }
-      return settled(deployment, outcome, false)
-    },
-
-    leave(entry) {
-      const left = (visitors.get(entry.id) ?? 1) - 1
-      visitors.set(entry.id, left)
-      if (left <= 0) {
-        visitors.delete(entry.id)
-        if (!entry.isVouchedFor && entry.outcome() === undefined && known.get(entry.id) === entry) {
-          entry.stop()
-          forget(entry)
-        }
-      }
-    },
+    find: (id) => known.get(id),
 
     underWay: (serviceId) =>
-      [...(byService.get(serviceId) ?? [])].findLast(
-        ({ isVouchedFor, outcome }) => isVouchedFor && outcome() === undefined,
-      ),
+      [...(byService.get(serviceId) ?? [])].findLast(({ outcome }) => outcome() === undefined),
 
     endings(serviceId) {
       const facts = [...(byService.get(serviceId) ?? [])].filter(
-        ({ isVouchedFor, deployment, outcome }) =>
-          isVouchedFor && deployment.unwritten === undefined && outcome()?.verdict !== 'unknown',
+        ({ deployment, outcome }) =>
+          deployment.unwritten === undefined && outcome()?.verdict !== 'unknown',
       )
       return facts.slice(-MAX_ENDINGS).map(({ deployment, outcome }) => {
         const { versionIndex, startedAt } = deployment
@@ -242,9 +189,4 @@ export function createDeployments(tools: WatchTools): Deployments {
       })
     },
   }
-}
-
-const REASONS = {
-  unchanged: 'The service had this very image already',
-  superseded: 'A later request was written first',
 }

@@ -8,6 +8,7 @@ import { answer, type DeploymentReport } from './answer.ts'
 import { createBell } from './bell.ts'
 import type { KnownDeployment } from './known-deployment.ts'
 import { type TaskState, taskStates } from './task-states.ts'
+import { waitFor } from './waiting.ts'
 
 /** How a rollout is streamed. */
 export interface StreamOptions {
@@ -52,47 +53,62 @@ export function streamDeployment(
   // nginx would keep the events back until the end.
   c.header('X-Accel-Buffering', 'no')
   c.header('Location', options.location)
-  return streamSSE(c, (stream) => follow(stream, known, options))
+  return streamSSE(c, (stream) => follow(stream, known, { ...options, request: c.req.raw.signal }))
+}
+
+interface FollowOptions extends StreamOptions {
+  /** Aborts when the client has gone. */
+  readonly request: AbortSignal
 }
 
 async function follow(
   stream: SSEStreamingApi,
   known: KnownDeployment,
-  { warnings = [], waitMs, location, ended, signal }: StreamOptions,
+  { warnings = [], waitMs, location, ended, signal, request }: FollowOptions,
 ): Promise<void> {
   const endsAt = performance.now() + (waitMs ?? Number.POSITIVE_INFINITY)
   const bell = createBell()
-  let isAborted = false
-  stream.onAbort(() => {
-    isAborted = true
+  const gone = new AbortController()
+  const hangUp = (): void => {
+    gone.abort()
     bell.ring()
-  })
+  }
+  stream.onAbort(hangUp)
+  const forgetRequest = onAbort(request, hangUp)
   const forgetSignal = onAbort(signal, bell.ring)
   const unfollow = known.follow(bell.ring)
+  // A write waits for a client that reads; one that has gone never will.
+  const send = (write: Promise<unknown>): Promise<void> =>
+    waitFor(write, { signals: [gone.signal] })
   const leftMs = (): number => endsAt - performance.now()
   const isOver = (): boolean =>
-    isAborted || signal.aborted || known.outcome() !== undefined || leftMs() <= 0
+    gone.signal.aborted ||
+    request.aborted ||
+    signal.aborted ||
+    known.outcome() !== undefined ||
+    leftMs() <= 0
   try {
     let sent = ''
     let sentAt = 0
     while (!isOver()) {
       const data = JSON.stringify(progressOf(known))
       if (data !== sent) {
-        await stream.writeSSE({ event: 'progress', data })
+        await send(stream.writeSSE({ event: 'progress', data }))
         ;[sent, sentAt] = [data, performance.now()]
       } else if (performance.now() - sentAt >= HEARTBEAT_MS) {
-        await stream.write(': still under way\n\n')
+        await send(stream.write(': still under way\n\n'))
         sentAt = performance.now()
       }
       await bell.heard(Math.min(sentAt + HEARTBEAT_MS - performance.now(), leftMs()))
     }
     const underWay = waitMs === undefined ? 'pending' : 'rollout-pending'
     const plain = answer(known, { location, underWay, warnings })
-    await stream.writeSSE({ event: 'verdict', data: await plain.text() })
+    await send(stream.writeSSE({ event: 'verdict', data: await plain.text() }))
   } finally {
     unfollow()
     ended()
     forgetSignal()
+    forgetRequest()
   }
 }
 

@@ -135,9 +135,13 @@ export function readIdempotencyKey(c: Context): string | undefined {
  * Whether the caller wants to see the rollout as it goes on.
  *
  * @param c The request's context.
- * @returns True when `Accept` names `text/event-stream`.
+ * @returns True when `Accept` names `text/event-stream`; never for HEAD, whose answer has no body, so that
+ *   nobody would end the stream.
  */
 export function wantsEvents(c: Context): boolean {
+  if (c.req.method === 'HEAD') {
+    return false
+  }
   const accept = c.req.header('Accept') ?? ''
   return accept.split(',').some((range) => range.split(';')[0]?.trim() === 'text/event-stream')
 }

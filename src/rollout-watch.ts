@@ -66,6 +66,7 @@ export interface RolloutWatch {
   stop(): void
 }
 
+const HIDDEN = 'The service does not allow updates, so its tasks are not shown'
 const FOLLOW_MS = 1000
 const FIRST_RETRY_MS = 500
 const LONGEST_RETRY_MS = 5000
@@ -159,7 +160,9 @@ export function watchRollout(
 
   async function waitAndLook(pending: Pending, seen: Seen): Promise<void> {
     const { message, progress, needsTasks } = pending
-    standing = { message, ...(progress === undefined ? {} : { counts: progress }), seen }
+    standing = showsTasks(seen)
+      ? { message, ...(progress === undefined ? {} : { counts: progress }), seen }
+      : { message: HIDDEN, seen: { ...seen, tasks: undefined } }
     isBlind = isBlind && seen.fault !== undefined
     hasLooked()
     tellFollowers()
@@ -186,10 +189,15 @@ export function watchRollout(
     )
   }
 
-  /** Whoever makes an ID up shall not read the log of a service that is not Deployer's business. */
-  async function endWithLogs({ verdict, message, failed }: End, { service }: Seen): Promise<void> {
-    const mayRead = tools.evidenceLogs && service !== undefined && allowsUpdates(service.Spec)
-    end(verdict, message, failed && mayRead ? await readLogs(failed, swarm) : failed)
+  /** The message of a rollout whose tasks failed may repeat what they said. */
+  async function endWithLogs({ verdict, message, failed }: End, seen: Seen): Promise<void> {
+    if (failed === undefined) {
+      end(verdict, message)
+    } else if (showsTasks(seen)) {
+      end(verdict, message, tools.evidenceLogs ? await readLogs(failed, swarm) : failed)
+    } else {
+      end(verdict, HIDDEN)
+    }
   }
 
   run().catch((error) => {
@@ -212,6 +220,14 @@ export function watchRollout(
     end,
     stop,
   }
+}
+
+/**
+ * Anybody with the token can make up the ID of a deployment of any service: those that do not allow
+ * updates are none of its business.
+ */
+function showsTasks({ service }: Seen): boolean {
+  return service === undefined || allowsUpdates(service.Spec)
 }
 
 function promise<T>(): readonly [Promise<T>, (value: T) => void] {

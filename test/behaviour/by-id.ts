@@ -9,6 +9,8 @@ import {
   countCalls,
   createHarness,
   type Harness,
+  pass,
+  TOKEN,
   until,
 } from './harness.ts'
 
@@ -92,6 +94,13 @@ async function accepted({ swarm, put }: Harness, image = 'me/app:v2'): Promise<s
 /** Asks a new process. */
 async function askAnew({ swarm }: Harness, location: string, query = ''): Promise<Answer> {
   return createHarness({ swarm }).get(`${location}${query}`)
+}
+
+/** The ID of a deployment that nobody made, newer than all others. */
+function madeUpId(serviceId: string, startedMs = Date.now()): string {
+  const parts = [1, 'blog', serviceId, 'me/app:v2', 'me/app:v2', 'me/app:v1', 0, 9e15]
+  const text = JSON.stringify([...parts, startedMs, ''])
+  return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
 /** Tasks of earlier rollouts are told by their age. */
@@ -296,7 +305,6 @@ export const byId: readonly Case[] = [
         changed(6, '0'),
         changed(7, 1e300),
         changed(8, 9e15),
-        changed(8, Date.now() + 3_600_000),
         changed(9, 'converged'),
         btoa(`[1,"blog","${'b'.repeat(25)}","\\u20ac","a","a",0,1,1,""]`).replaceAll('=', ''),
         encoded([...parts, 1]),
@@ -311,7 +319,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'an ID of a service that does not allow updates shows no logs',
+    name: 'an ID of a service that does not allow updates shows nothing of its tasks',
     async run() {
       for (const allowed of ['true', 'false']) {
         const first = createHarness()
@@ -328,8 +336,11 @@ export const byId: readonly Case[] = [
           rollout.fail()
         }
         const { body } = await askAnew(first, location)
-        equal([body.verdict, (body.tasks as unknown[]).length], ['failed', 1])
-        equal([allowed, JSON.stringify(body).includes('secret')], [allowed, allowed === 'true'])
+        const isShown = allowed === 'true'
+        equal([body.verdict, Array.isArray(body.tasks)], ['failed', isShown])
+        const text = JSON.stringify(body)
+        equal([allowed, text.includes('secret')], [allowed, isShown])
+        equal([allowed, text.includes('its tasks are not shown')], [allowed, !isShown])
       }
     },
   },
@@ -424,13 +435,149 @@ export const byId: readonly Case[] = [
     },
   },
   {
+    name: 'the events of a made-up ID show no tasks of a service that does not allow updates',
+    async run() {
+      for (const allowed of ['true', 'no']) {
+        const first = createHarness()
+        const Labels = { 'deployer.allowUpdates': allowed }
+        const { ID } = first.swarm.addService('blog', { spec: { Labels } })
+        const error = 'no suitable node (secret detail)'
+        const { listTasks } = first.swarm
+        first.swarm.listTasks = async (id) =>
+          (await listTasks(id)).map((task) => ({
+            ...task,
+            DesiredState: 'running',
+            Status: { ...task.Status, State: 'pending', Err: error },
+          }))
+        const request = new Request(`http://deployer/deployments/${madeUpId(ID)}?wait=1`, {
+          headers: { Authorization: TOKEN, Accept: 'text/event-stream' },
+        })
+        const text = await (await first.app.fetch(request)).text()
+        equal([text.includes('event: progress'), text.includes('event: verdict')], [true, true])
+        const isShown = allowed === 'true'
+        equal([allowed, text.includes('"tasks"')], [allowed, isShown])
+        equal([allowed, text.includes('secret detail')], [allowed, isShown])
+      }
+    },
+  },
+  {
+    name: 'made-up IDs push no verdict out of the memory, and leave no line in the log',
+    async run() {
+      const first = createHarness()
+      const { ID } = first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').complete()
+      equal((await first.get(`${location}?wait=50`)).body.verdict, 'converged')
+      first.swarm.change('blog', withoutRecord)
+      const lines = first.logger.lines.length
+      const nowMs = Date.now()
+      for (let n = 0; n < 1050; n += 1) {
+        await first.get(`/deployments/${madeUpId(ID, nowMs - n)}`)
+      }
+      equal((await first.get(location)).body.verdict, 'converged')
+      equal(first.logger.lines.length, lines)
+    },
+  },
+  {
+    name: 'of IDs that no record names, 100 are looked at, others are 503 overloaded; one that a record names is',
+    async run() {
+      const first = createHarness()
+      const { ID } = first.swarm.addService('other')
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').begin()
+      const second = createHarness({ swarm: first.swarm })
+      const stop = new AbortController()
+      const nowMs = Date.now()
+      const waits = Array.from({ length: 100 }, (_, n) =>
+        second.get(`/deployments/${madeUpId(ID, nowMs + n)}?wait=50`, { signal: stop.signal }),
+      )
+      // Until it waits, a request takes nothing but microtasks.
+      await pass()
+      equal(countCalls(first.swarm, `tasks ${ID}`) >= 100, true)
+      const refused = await second.get(`/deployments/${madeUpId(ID, nowMs - 1)}`)
+      equal([refused.status, refused.body.code], [503, 'overloaded'])
+      equal(refused.headers.get('Retry-After'), '5')
+      equal((await second.get(location)).body.verdict, 'pending')
+      stop.abort()
+      await Promise.all(waits)
+      const later = await second.get(`/deployments/${madeUpId(ID, nowMs - 1)}`)
+      equal([later.status, later.body.verdict], [200, 'pending'])
+    },
+  },
+  {
+    name: 'an engine whose clock is behind makes no good ID unknown',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').complete()
+      const behind = createHarness({ swarm: first.swarm })
+      const before = first.swarm.clock
+      first.swarm.clock = () => before() - 90_000
+      const { status, body } = await behind.get(location)
+      equal([status, body.verdict], [200, 'converged'])
+    },
+  },
+  {
+    name: 'HEAD never streams, and leaves no watch behind',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').begin()
+      const second = createHarness({ swarm: first.swarm })
+      for (const path of [location, '/service/blog', '/services']) {
+        const request = new Request(`http://deployer${path}`, {
+          method: 'HEAD',
+          headers: { Authorization: TOKEN, Accept: 'text/event-stream' },
+        })
+        const { status, headers, body } = await second.app.fetch(request)
+        equal(
+          [path, status, headers.get('Content-Type'), body],
+          [path, 200, 'application/json', null],
+        )
+      }
+      const calls = first.swarm.calls.length
+      await new Promise((resolve) => setTimeout(resolve, 2200))
+      equal(first.swarm.calls.length, calls)
+    },
+  },
+  {
+    name: 'a stream whose reader stops reading ends with its request',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      const rollout = first.swarm.rollout('blog')
+      rollout.begin()
+      const second = createHarness({ swarm: first.swarm })
+      const hangUp = new AbortController()
+      const request = new Request(`http://deployer${location}`, {
+        headers: { Authorization: TOKEN, Accept: 'text/event-stream' },
+        signal: hangUp.signal,
+      })
+      const response = await second.app.fetch(request)
+      equal(response.status, 200)
+      // Nobody reads: the stream's first write, or one soon after, waits for ever.
+      await until(() => countCalls(first.swarm, 'tasks') > 0)
+      for (let n = 0; n < 20; n += 1) {
+        rollout.fail()
+        await pass()
+      }
+      hangUp.abort()
+      await pass()
+      const calls = first.swarm.calls.length
+      await new Promise((resolve) => setTimeout(resolve, 2200))
+      equal(first.swarm.calls.length, calls)
+    },
+  },
+  {
     name: 'an ID that is only asked for costs nothing when nobody waits any more',
     async run() {
       const first = createHarness()
       const { ID } = first.swarm.addService('blog')
-      const parts = [1, 'blog', ID, 'me/app:v2', 'me/app:v2', 'me/app:v1', 0, 9e15]
-      const text = JSON.stringify([...parts, Date.now(), ''])
-      const id = btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+      const id = madeUpId(ID)
       for (let n = 0; n < 3; n += 1) {
         equal((await first.get(`/deployments/${id}`)).body.verdict, 'pending')
         equal((await first.get(`/deployments/${id}?wait=0`)).status, 504)

@@ -5,6 +5,7 @@ import { type Aim, isJob, wantedTasks } from './convergence/slots.ts'
 import { type Convergence, type Sight, wait } from './convergence/state.ts'
 import { isFailure, isMadeOf, madeAt, milliseconds, targetOf } from './convergence/tasks.ts'
 import { judgeTasks, judgeUnderWay } from './convergence/weigh.ts'
+import { isHigher } from './force-update.ts'
 import type { UpdateConfig } from './swarm-types.ts'
 
 const NANOSECONDS_PER_MILLISECOND = 1_000_000
@@ -98,7 +99,7 @@ function isBackWhereItWas(rollout: Rollout, { service, tasks }: Sight): boolean 
   const back = targetOf(Spec.TaskTemplate)
   return (
     back.image === rollout.previous &&
-    back.forceUpdate <= rollout.forceUpdate &&
+    !isHigher(back.forceUpdate, rollout.forceUpdate) &&
     PreviousSpec !== undefined &&
     PreviousSpec !== null &&
     isMadeOf(back, PreviousSpec.TaskTemplate) &&

@@ -1,6 +1,7 @@
 // A deployment: one accepted request, and the ID that tells all about it.
 
 import type { Rollout } from './convergence/rollout.ts'
+import { type ForceUpdate, forceUpdateValue, parseForceUpdate } from './force-update.ts'
 import { isServiceName } from './service-name.ts'
 
 /** One accepted request: enough to find out, in any process, what became of it. */
@@ -16,7 +17,7 @@ export interface Deployment {
   /** The image that the spec named before. */
   readonly previous: string
   /** `ForceUpdate` as it was written. */
-  readonly forceUpdate: number
+  readonly forceUpdate: ForceUpdate
   /** The version index that the write replaced. */
   readonly versionIndex: number
   /** When it was written, by the engine's clock; RFC 3339. */
@@ -40,7 +41,10 @@ const MAX_IMAGE_LENGTH = 1024
 export function deploymentId(deployment: Deployment): string {
   const { service, serviceId, image, resolved, previous } = deployment
   const { forceUpdate, versionIndex, startedAt, unwritten } = deployment
-  const parts = [FORMAT, service, serviceId, image, resolved, previous, forceUpdate, versionIndex]
+  const value = forceUpdateValue(forceUpdate)
+  // A number as long as JSON.parse reads it exactly.
+  const counter = typeof value === 'bigint' ? String(value) : value
+  const parts = [FORMAT, service, serviceId, image, resolved, previous, counter, versionIndex]
   const text = JSON.stringify([...parts, Date.parse(startedAt), unwritten ?? ''])
   return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
@@ -56,28 +60,19 @@ export function parseDeploymentId(id: string): Deployment | undefined {
   if (!Array.isArray(parts) || parts.length !== 10 || parts[0] !== FORMAT) {
     return undefined
   }
-  const [
-    ,
-    service,
-    serviceId,
-    image,
-    resolved,
-    previous,
-    forceUpdate,
-    versionIndex,
-    at,
-    unwritten,
-  ] = parts
+  const [, service, serviceId, image, resolved, previous, counter, versionIndex, at, unwritten] =
+    parts
+  const forceUpdate = parseForceUpdate(counter)
   const isValid =
     typeof service === 'string' &&
     isServiceName(service) &&
     typeof serviceId === 'string' &&
     SERVICE_ID.test(serviceId) &&
     [image, resolved, previous].every(isShortText) &&
-    [forceUpdate, versionIndex, at].every(Number.isSafeInteger) &&
+    [versionIndex, at].every(Number.isSafeInteger) &&
     Math.abs(at) < 8.64e15 &&
     ['', 'unchanged', 'superseded'].includes(unwritten)
-  if (!isValid) {
+  if (!isValid || forceUpdate === undefined) {
     return undefined
   }
   const startedAt = new Date(at).toISOString()

@@ -2,6 +2,7 @@
 
 import type { Deployment } from './deployment.ts'
 import { readRecord, writerOf } from './deployment-record.ts'
+import { forceUpdateOf, nextForceUpdate } from './force-update.ts'
 import { keyReused } from './idempotency.ts'
 import type { Service } from './ports.ts'
 import { type Change, currentImage } from './service-spec.ts'
@@ -30,7 +31,7 @@ export function deploymentOf(
     image,
     resolved: image,
     previous: previous ?? image,
-    forceUpdate: Spec.TaskTemplate.ForceUpdate ?? 0,
+    forceUpdate: forceUpdateOf(Spec.TaskTemplate),
     // Any index below the service's own will do where nobody wrote it down.
     versionIndex: entry?.versionIndex ?? Version.Index - 1,
     startedAt: new Date(startedAt).toISOString(),
@@ -64,7 +65,7 @@ export function markedDeployment({ mark, image }: Wish, service: Service): Deplo
     image: image?.given ?? current,
     resolved: isNewest || image === undefined ? current : image.given,
     previous: previous ?? current,
-    forceUpdate: service.Spec.TaskTemplate.ForceUpdate ?? 0,
+    forceUpdate: forceUpdateOf(service.Spec.TaskTemplate),
     versionIndex: entry.versionIndex,
     startedAt: entry.startedAt,
   }
@@ -90,14 +91,14 @@ export function newDeployment(
   { ID, Version, Spec }: Service,
   { wish, change, nowMs, unwritten }: DeploymentParts,
 ): Deployment {
-  const { ForceUpdate = 0 } = Spec.TaskTemplate
+  const forceUpdate = forceUpdateOf(Spec.TaskTemplate)
   return {
     service: Spec.Name,
     serviceId: ID,
     image: wish.image?.given ?? change.image,
     resolved: change.image,
     previous: currentImage(Spec) ?? '',
-    forceUpdate: ForceUpdate + (change.force ? 1 : 0),
+    forceUpdate: change.force ? nextForceUpdate(forceUpdate) : forceUpdate,
     versionIndex: Version.Index,
     startedAt: new Date(nowMs).toISOString(),
     ...(unwritten === undefined ? {} : { unwritten }),

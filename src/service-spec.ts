@@ -1,5 +1,6 @@
 // What a service's spec says about updates, and the spec that comes next.
 
+import { forceUpdateOf, forceUpdateValue, nextForceUpdate } from './force-update.ts'
 import { isSameImage, parseImageReference } from './image-reference.ts'
 import type { Service, ServiceSpec } from './ports.ts'
 import type { Platform } from './swarm-types.ts'
@@ -48,14 +49,16 @@ export interface Change {
  */
 export function nextSpec(spec: ServiceSpec, { image, platforms, force }: Change): ServiceSpec {
   const { TaskTemplate } = spec
-  const { ContainerSpec, Placement, ForceUpdate = 0 } = TaskTemplate
+  const { ContainerSpec, Placement } = TaskTemplate
   return {
     ...spec,
     TaskTemplate: {
       ...TaskTemplate,
       ContainerSpec: { ...ContainerSpec, Image: image },
       ...(platforms === undefined ? {} : { Placement: { ...Placement, Platforms: platforms } }),
-      ...(force ? { ForceUpdate: ForceUpdate + 1 } : {}),
+      ...(force
+        ? { ForceUpdate: forceUpdateValue(nextForceUpdate(forceUpdateOf(TaskTemplate))) }
+        : {}),
     },
   }
 }

@@ -43,8 +43,14 @@ export interface Placement {
 export interface TaskSpec {
   /** What runs in the task's container; absent for plugins and network attachments. */
   readonly ContainerSpec?: { readonly Image: string } | null
-  /** Counts the times that the tasks were replaced for no other reason; absent: 0. */
-  readonly ForceUpdate?: number
+  /**
+   * Counts the times that the tasks were replaced for no other reason; absent: 0. The engine keeps 64
+   * bits, and some clients write 17 digits. It must be exact, in services and tasks alike: a number
+   * up to `Number.MAX_SAFE_INTEGER`, a bigint above. `JSON.parse` rounds it and `JSON.stringify`
+   * throws at a bigint, so an implementation of the Swarm port needs a reader and a writer of JSON
+   * that do neither.
+   */
+  readonly ForceUpdate?: number | bigint
   readonly Placement?: Placement | null
 }
 

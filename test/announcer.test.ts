@@ -98,7 +98,7 @@ function createHarness(notify: Notifier, options: HarnessOptions = {}): Harness 
 function unwritten(service: string, why: 'unchanged' | 'superseded'): Deployment {
   return {
     ...{ service, serviceId: '4cdgfyky7ozwh3htjfw0d12qv', image: 'me/app:v2' },
-    ...{ resolved: 'me/app:v2', previous: 'me/app:v2', forceUpdate: 0, versionIndex: 10 },
+    ...{ resolved: 'me/app:v2', previous: 'me/app:v2', forceUpdate: '0', versionIndex: 10 },
     ...{ startedAt: new Date(Date.now()).toISOString(), unwritten: why },
   }
 }
@@ -441,7 +441,7 @@ describe('an announcer', () => {
 
   test.each<[differs: Partial<Deployment>, kept: number]>([
     [{}, 1],
-    [{ image: 'docker.io/me/app:v2', resolved: 'other', previous: 'other', forceUpdate: 1 }, 1],
+    [{ image: 'docker.io/me/app:v2', resolved: 'other', previous: 'other', forceUpdate: '1' }, 1],
     [{ versionIndex: 11 }, 2],
     [{ startedAt: '2026-01-01T00:00:00.000Z' }, 2],
     [{ serviceId: '5cdgfyky7ozwh3htjfw0d12qv' }, 2],

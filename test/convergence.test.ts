@@ -14,7 +14,7 @@ const WRITE = Date.parse('2026-01-01T00:00:00Z')
 const NEW_SPEC_VERSION = 11
 const rollout: Rollout = {
   image: 'new',
-  forceUpdate: 0,
+  forceUpdate: '0',
   previous: 'old',
   versionIndex: 10,
   writtenAt: at(0),

@@ -29,7 +29,7 @@ const deployment: Deployment = {
   image: 'me/app:v2',
   resolved: `me/app:v2@${DIGEST}`,
   previous: 'me/app:v1',
-  forceUpdate: 0,
+  forceUpdate: '0',
   versionIndex: 10,
   startedAt: '2026-11-24T14:00:00.000Z',
 }

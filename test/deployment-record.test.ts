@@ -110,6 +110,17 @@ describe('the record', () => {
     expect(writerOf(SPEC)).toBeUndefined()
   })
 
+  test('tells counters apart that are the same to a JavaScript number', () => {
+    const withForce = (ForceUpdate: bigint): ServiceSpec => ({
+      ...SPEC,
+      TaskTemplate: { ...SPEC.TaskTemplate, ForceUpdate },
+    })
+    const written = withRecord(withForce(17326312345678901n), entry(1), [])
+    expect(writerOf(written)).toMatchObject(entry(1))
+    const later = { ...written, TaskTemplate: withForce(17326312345678902n).TaskTemplate }
+    expect(writerOf(later)).toBeUndefined()
+  })
+
   test.each([
     [''],
     ['x'],

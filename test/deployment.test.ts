@@ -17,7 +17,7 @@ const deployments: fc.Arbitrary<Deployment> = fc
     image,
     resolved: image,
     previous: fc.oneof(image, fc.constant('')),
-    forceUpdate: fc.nat(),
+    forceUpdate: fc.oneof(fc.nat(), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })).map(String),
     versionIndex: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
     startedAt: fc
       .date({
@@ -36,13 +36,17 @@ const DEPLOYMENT: Deployment = {
   image: 'me/blog:v2',
   resolved: `me/blog:v2@sha256:${'a'.repeat(64)}`,
   previous: 'me/blog:v1',
-  forceUpdate: 0,
+  forceUpdate: '0',
   versionIndex: 42,
   startedAt: '2026-11-24T14:00:00.000Z',
 }
 
 function encoded(json: string): string {
   return btoa(json).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}
+
+function readable(deployment: Deployment): string {
+  return Buffer.from(deploymentId(deployment), 'base64url').toString()
 }
 
 /** Whatever a text is read as, that has no other ID. */
@@ -71,6 +75,36 @@ describe('a deployment ID', () => {
       ),
     )
   })
+
+  test.each([
+    ['3', '3'],
+    [String(Number.MAX_SAFE_INTEGER), String(Number.MAX_SAFE_INTEGER)],
+    ['9007199254740992', '"9007199254740992"'],
+    ['17326312345678901', '"17326312345678901"'],
+    ['18446744073709551615', '"18446744073709551615"'],
+  ])('holds a ForceUpdate of %s as %s', (forceUpdate, json) => {
+    const id = encoded(readable(DEPLOYMENT).replace(',0,42,', `,${json},42,`))
+    expect(deploymentId({ ...DEPLOYMENT, forceUpdate })).toBe(id)
+    expect(parseDeploymentId(id)).toEqual({ ...DEPLOYMENT, forceUpdate })
+  })
+
+  test.each(['"0"', '"3"', '-1', '1.5', '1e3', '17326312345678901', '"017326312345678901"'])(
+    'with a ForceUpdate of %s is none',
+    (json) => {
+      expect(
+        parseDeploymentId(encoded(readable(DEPLOYMENT).replace(',0,42,', `,${json},42,`))),
+      ).toBeUndefined()
+    },
+  )
+
+  test.each(['"18446744073709551616"', '"1e17"', '""', 'null', '["0"]', '{"toString":1}'])(
+    'with %s in place of a ForceUpdate is none, and never throws',
+    (json) => {
+      expect(
+        parseDeploymentId(encoded(readable(DEPLOYMENT).replace(',0,42,', `,${json},42,`))),
+      ).toBeUndefined()
+    },
+  )
 
   test('cut short is none', () => {
     fc.assert(
@@ -120,7 +154,7 @@ describe('a deployment ID', () => {
     ['another reason', (json: string) => json.replace(',""]', ',"converged"]')],
     ['one part more', (json: string) => json.replace(',""]', ',"",0]')],
   ])('with %s is none', (_, change) => {
-    const json = Buffer.from(deploymentId(DEPLOYMENT), 'base64url').toString()
+    const json = readable(DEPLOYMENT)
     expect(parseDeploymentId(encoded(json))).toEqual(DEPLOYMENT)
     expect(change(json)).not.toBe(json)
     expect(parseDeploymentId(encoded(change(json)))).toBeUndefined()

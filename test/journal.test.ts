@@ -15,7 +15,7 @@ const deployment: Deployment = {
   image: 'me/app:v2',
   resolved: `me/app:v2@sha256:${'2'.repeat(64)}`,
   previous: 'me/app:v1',
-  forceUpdate: 0,
+  forceUpdate: '0',
   versionIndex: 10,
   startedAt: '2026-11-24T14:00:00.000Z',
 }
@@ -32,7 +32,8 @@ const KINDS: readonly (readonly [name: string, entry: JournalEntry])[] = [
   ['that was told', entry('told')],
   ['that changed nothing', entry('accepted', { unwritten: 'unchanged' })],
   ['that was overtaken', entry('told', { unwritten: 'superseded' })],
-  ['that was forced', entry('accepted', { forceUpdate: 3 })],
+  ['that was forced', entry('accepted', { forceUpdate: '3' })],
+  ['that was forced beyond 2^53', entry('accepted', { forceUpdate: '17326312345678901' })],
   ['that was refused', { event: exampleEvent({ event: 'refused', metadata: { run: '1' } }) }],
   ['of which one word is told', { event: exampleEvent({ event: 'converged', error: '' }) }],
 ]

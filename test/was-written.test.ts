@@ -16,7 +16,7 @@ const deployment: Deployment = {
   image: 'me/app:v2',
   resolved: 'me/app:v2',
   previous: 'me/app:v1',
-  forceUpdate: 0,
+  forceUpdate: '0',
   versionIndex: 10,
   startedAt: at(0),
 }

@@ -1,5 +1,6 @@
 // What it takes to know a rollout, and its tasks, again.
 
+import type { ForceUpdate } from '../force-update.ts'
 import type { Task } from '../swarm-types.ts'
 import { isMadeOf, madeAt, milliseconds } from './tasks.ts'
 
@@ -7,8 +8,8 @@ import { isMadeOf, madeAt, milliseconds } from './tasks.ts'
 export interface Rollout {
   /** The image reference exactly as it was written into the spec. */
   readonly image: string
-  /** `ForceUpdate` as it was written; 0 where the spec has none. */
-  readonly forceUpdate: number
+  /** `ForceUpdate` as it was written; `0` where the spec has none. */
+  readonly forceUpdate: ForceUpdate
   /** The image that the spec named before, if it is known. */
   readonly previous?: string | undefined
   /**

@@ -1,12 +1,13 @@
 // What a single task says about a rollout.
 
+import { type ForceUpdate, forceUpdateOf } from '../force-update.ts'
 import type { Node, Task, TaskSpec } from '../swarm-types.ts'
 
 /** What the tasks of a rollout are to be made of. */
 export interface Target {
   /** The image, spelled as the spec spells it. */
   readonly image: string | undefined
-  readonly forceUpdate: number
+  readonly forceUpdate: ForceUpdate
 }
 
 // Docker CLI's order (cli/command/service/progress/progress.go, numberedStates). It passes over
@@ -44,7 +45,7 @@ export function milliseconds(time: string | null | undefined): number {
  * @returns The target that it stands for.
  */
 export function targetOf(spec: TaskSpec): Target {
-  return { image: spec.ContainerSpec?.Image, forceUpdate: spec.ForceUpdate ?? 0 }
+  return { image: spec.ContainerSpec?.Image, forceUpdate: forceUpdateOf(spec) }
 }
 
 /**

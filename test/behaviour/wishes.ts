@@ -1,5 +1,6 @@
 // Behaviour of what a body can ask for besides an image: expect, force; and of a dry run.
 
+import type { ServiceSpec } from '../../src/ports.ts'
 import { DeployerError } from '../../src/problem.ts'
 import { equal } from '../support/equal.ts'
 import { digestOf } from '../support/fake-registry.ts'
@@ -29,6 +30,14 @@ function short(image: string): string {
 
 function put(image: string, more: object): { body: string } {
   return { body: JSON.stringify({ image, ...more }) }
+}
+
+function forced(ForceUpdate: number | bigint): Readonly<Record<string, unknown>> {
+  return { TaskTemplate: { ContainerSpec: { Image: V1 }, ForceUpdate } }
+}
+
+function counterOf({ TaskTemplate: { ForceUpdate } }: ServiceSpec): string {
+  return `${typeof ForceUpdate} ${ForceUpdate}`
 }
 
 export const wishes: readonly Case[] = [
@@ -116,6 +125,55 @@ export const wishes: readonly Case[] = [
         const { body } = await send('blog', init)
         equal([body.verdict, imageOf(swarm, 'blog')], ['converged', pinned(image)])
         equal(swarm.spec('blog').TaskTemplate.ForceUpdate, count)
+      }
+    },
+  },
+  {
+    name: 'a ForceUpdate of 17 digits goes back exactly as it came',
+    async run() {
+      const { swarm, put: send, get } = createHarness()
+      swarm.addService('blog', { image: V1, spec: forced(17326312345678901n) })
+      const { status, body, headers } = await send('blog', { query: '?wait=50' })
+      equal([status, body.verdict], [200, 'converged'])
+      equal(counterOf(swarm.spec('blog')), 'bigint 17326312345678901')
+      equal((await get(headers.get('Location') ?? '')).body.verdict, 'converged')
+      const again = await send('blog', { query: '?wait=50' })
+      equal([again.status, again.body.verdict], [200, 'unchanged'])
+    },
+  },
+  {
+    name: 'force with a ForceUpdate of 17 digits adds one to it, and waits for the tasks of that',
+    async run() {
+      const { swarm, begin, get } = createHarness()
+      swarm.addService('blog', { image: V1, spec: forced(17326312345678901n) })
+      const { answer, rollout } = await begin('blog', { body: '{"force":true}', query: '?wait=50' })
+      equal(counterOf(swarm.spec('blog')), 'bigint 17326312345678902')
+      // The tasks of …901 run, and they are other ones.
+      rollout.fail()
+      rollout.pause()
+      const { status, body, headers } = await answer
+      equal([status, body.verdict], [424, 'paused'])
+      equal((body.tasks as unknown[]).length, 1)
+      const elsewhere = createHarness({ swarm })
+      const later = await elsewhere.get(headers.get('Location') ?? '')
+      equal([later.status, later.body.verdict], [424, 'paused'])
+      equal((await get(headers.get('Location') ?? '')).body.verdict, 'paused')
+    },
+  },
+  {
+    name: 'a ForceUpdate grows past the exact numbers, and from the last one of 64 bits to 0',
+    async run() {
+      const { swarm, put: send } = createHarness()
+      const steps = [
+        [Number.MAX_SAFE_INTEGER - 1, `number ${Number.MAX_SAFE_INTEGER}`],
+        [Number.MAX_SAFE_INTEGER, 'bigint 9007199254740992'],
+        [2n ** 64n - 1n, 'number 0'],
+      ] as const
+      for (const [index, [before, after]] of steps.entries()) {
+        swarm.addService(`blog${index}`, { image: V1, spec: forced(before) })
+        const init = { body: '{"force":true}', query: '?wait=50' }
+        const { body } = await send(`blog${index}`, init)
+        equal([body.verdict, counterOf(swarm.spec(`blog${index}`))], ['converged', after])
       }
     },
   },

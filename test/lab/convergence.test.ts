@@ -75,7 +75,12 @@ async function write(id: string, change: (spec: Spec) => void, query = ''): Prom
     const { status, text } = await lab.engine.request('POST', path, Spec)
     if (status !== 200 && !text.includes('out of sequence')) throw new Error(text)
     const { ContainerSpec, ForceUpdate } = Spec.TaskTemplate
-    const rollout = { image: ContainerSpec.Image, forceUpdate: ForceUpdate, previous, writtenAt }
+    const rollout = {
+      image: ContainerSpec.Image,
+      forceUpdate: String(ForceUpdate),
+      previous,
+      writtenAt,
+    }
     return status === 200 && { ...rollout, versionIndex: Version.Index }
   })
 }

@@ -32,9 +32,47 @@ describe('a text that was read and written again', () => {
   })
 })
 
-test('numbers that JavaScript holds are numbers', () => {
-  expect(parseJson('{"Index":42,"big":9007199254740993}')).toMatchObject({ Index: 42 })
+test('numbers that JavaScript holds are numbers, and a large ForceUpdate is a bigint', () => {
+  const text =
+    '{"Index":42,"ForceUpdate":17326312345678902,"a":[{"ForceUpdate":17326312345678901}],"__proto__":{"ForceUpdate":9007199254740992}}'
+  const value = parseJson(text)
+  expect(value).toMatchObject({
+    Index: 42,
+    ForceUpdate: 17326312345678902n,
+    a: [{ ForceUpdate: 17326312345678901n }],
+  })
+  expect(stringifyJson(value)).toBe(text)
 })
+
+test('a large number that is no ForceUpdate can be reckoned with, as far as numbers go', () => {
+  const { Monitor, Replicas } = parseJson(
+    '{"Monitor":9223372036854775807,"Replicas":18446744073709551615}',
+  ) as Readonly<Record<string, number>>
+  expect((Monitor ?? 0) / 1_000_000).toBe(9223372036854.775)
+  expect((Replicas ?? 0) > 5).toBe(true)
+})
+
+test('numbers within strings stay text, and a string may end with backslashes', () => {
+  const text = '{"a\\\\":"\\"17326312345678901\\\\","b":["\\\\",17326312345678901,":1e400"]}'
+  expect(stringifyJson(parseJson(text))).toBe(text)
+})
+
+test('a text of megabytes is read, whatever it is made of', () => {
+  const parts = ['\\\\', '\\"', 'x', '\\u2028', '1']
+  const strings = parts.map((part) => `"${part.repeat(1_000_000)}"`)
+  const value = parseJson(`{"ForceUpdate":17326312345678901,"strings":[${strings.join()}]}`)
+  expect(value).toMatchObject({ ForceUpdate: 17326312345678901n })
+  expect((value as { strings: string[] }).strings).toEqual(
+    strings.map((string) => JSON.parse(string)),
+  )
+})
+
+test.each(['{"a":01}', '{"a":12345678901234567890.}', '[9007199254740993-]', '{"a":1.}'])(
+  '%s is no JSON, and throws',
+  (text) => {
+    expect(() => parseJson(text)).toThrow(SyntaxError)
+  },
+)
 
 test('what is no JSON throws', () => {
   expect(() => parseJson('<html>')).toThrow(SyntaxError)

@@ -36,7 +36,7 @@ async function update(course: FakeCourse, image = 'me/app:v2'): Promise<Rollout>
   await swarm.updateService(service, withImage(service.Spec, image))
   const previous = service.Spec.TaskTemplate.ContainerSpec?.Image
   const { UpdatedAt: writtenAt } = swarm.service('blog')
-  return { image, forceUpdate: 0, previous, versionIndex: service.Version.Index, writtenAt }
+  return { image, forceUpdate: '0', previous, versionIndex: service.Version.Index, writtenAt }
 }
 
 async function judged(rollout: Rollout): Promise<Convergence> {

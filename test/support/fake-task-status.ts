@@ -51,9 +51,12 @@ export function container({ ID }: Task, ExitCode = 0): Pick<TaskStatus, 'Contain
 
 /** Where a task may run does not make it another one (swarmkit, orchestrator/task.go). */
 function print({ Placement: _, ...spec }: TaskSpec): string {
-  return JSON.stringify({ ForceUpdate: 0, ...spec }, (_key, part) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
+  return JSON.stringify({ ForceUpdate: 0, ...spec }, (_key, part) => {
+    if (typeof part === 'bigint') {
+      return `bigint ${part}`
+    }
+    return typeof part === 'object' && part !== null && !Array.isArray(part)
       ? Object.fromEntries(Object.entries(part).sort(([one], [other]) => (one < other ? -1 : 1)))
-      : part,
-  )
+      : part
+  })
 }

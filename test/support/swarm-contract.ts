@@ -1,6 +1,9 @@
 // What every Swarm must do: one suite for the fake and for the adapter on a real engine.
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { createDeployer } from '../../src/app.ts'
+import { parseDeploymentId } from '../../src/deployment.ts'
+import { writerOf } from '../../src/deployment-record.ts'
 import type { Service, ServiceEvent, Swarm } from '../../src/ports.ts'
 
 /** A swarm to hold to the contract, and the means to put services into it. */
@@ -24,7 +27,14 @@ interface Watch {
   readonly ended: Promise<void>
 }
 
+/** What Deployer answered. */
+interface Told {
+  readonly status: number
+  readonly body: { readonly deploymentId: string; readonly startedAt: string }
+}
+
 const PATIENCE = { timeout: 10_000, interval: 20 }
+const LONG = { timeout: 60_000, interval: 50 }
 
 export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>): void {
   describe(`the Swarm contract on ${name}`, () => {
@@ -161,6 +171,55 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
         expect(Date.parse(time ?? '')).toBeGreaterThan(0)
       }
       expect(await subject.swarm.readTaskLog(task?.ID ?? '', 20)).toBe('')
+      await subject.remove(name)
+    })
+
+    test('a ForceUpdate of 17 digits is exact in a service and its tasks, and goes back so', async () => {
+      const name = `${serviceName}_counter`
+      const counterId = await subject.create(name, { 'deployer.allowUpdates': 'true' }, 1)
+      const { swarm, images } = subject
+      const counter = 17326312345678901n
+      const counts = async (): Promise<unknown[]> => {
+        const { Spec } = await inspect(counterId)
+        const tasks = await swarm.listTasks(counterId)
+        const running = tasks.filter(
+          ({ Status, DesiredState }) => `${Status.State} ${DesiredState}` === 'running running',
+        )
+        return [Spec.TaskTemplate.ForceUpdate, ...running.map((task) => task.Spec.ForceUpdate)]
+      }
+      await vi.waitFor(async () => {
+        const before = await inspect(counterId)
+        const TaskTemplate = { ...before.Spec.TaskTemplate, ForceUpdate: counter }
+        const next = { ...before.Spec, TaskTemplate }
+        expect(await swarm.updateService(before, next)).toBe('updated')
+      }, PATIENCE)
+      await vi.waitFor(async () => expect(await counts()).toEqual([counter, counter]), LONG)
+
+      const stop = new AbortController()
+      const app = createDeployer({ token: 'x', swarm, signal: stop.signal })
+      const headers = { Authorization: 'Bearer x' }
+      const put = async (body: object): Promise<Told> => {
+        const init = { method: 'PUT', body: JSON.stringify(body), headers }
+        const response = await app.request(`/service/${name}?wait=50`, init)
+        return { status: response.status, body: (await response.json()) as Told['body'] }
+      }
+      const deployed = await put({ image: images[1] })
+      expect(deployed).toMatchObject({ status: 200, body: { verdict: 'converged' } })
+      expect(await counts()).toEqual([counter, counter])
+      const forced = await put({ force: true })
+      expect(forced).toMatchObject({ status: 200, body: { verdict: 'converged' } })
+      expect(await counts()).toEqual([counter + 1n, counter + 1n])
+
+      const { deploymentId } = forced.body
+      expect(parseDeploymentId(deploymentId)?.forceUpdate).toBe('17326312345678902')
+      const { Spec } = await inspect(counterId)
+      expect(writerOf(Spec)?.startedAt).toBe(forced.body.startedAt)
+      stop.abort()
+      const elsewhere = new AbortController()
+      const other = createDeployer({ token: 'x', swarm, signal: elsewhere.signal })
+      const later = await other.request(`/deployments/${deploymentId}?wait=50`, { headers })
+      expect(await later.json()).toMatchObject({ verdict: 'converged' })
+      elsewhere.abort()
       await subject.remove(name)
     })
 

@@ -6,15 +6,15 @@
  * @param act What is to be done; it is never done twice at a time.
  * @returns A function whose promise tells of an act that began after the call.
  */
-export function coalesce(act: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  let next: Promise<void> | undefined
+export function coalesce<T>(act: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
+  let next: Promise<T> | undefined
 
-  async function runAfter(earlier: Promise<void> | undefined): Promise<void> {
+  async function runAfter(earlier: Promise<T> | undefined): Promise<T> {
     await earlier?.catch(() => {})
     running = next
     next = undefined
-    await act()
+    return act()
   }
 
   return () => {

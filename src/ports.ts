@@ -118,8 +118,8 @@ export interface Swarm {
    * @param credentials What to show the registry.
    * @returns Digest and platforms.
    * @throws DeployerError `image-not-found`, `image-not-readable` when the registry refuses these
-   *   credentials or wants some, `registry-unavailable` after 12 s at most,
-   *   `invalid-image-reference`, and what every call may.
+   *   credentials or wants some, `registry-unavailable` or `overloaded` after
+   *   20 s at most, `invalid-image-reference`, and what every call may.
    */
   resolveImage(reference: string, credentials?: RegistryCredentials): Promise<ResolvedImage>
 

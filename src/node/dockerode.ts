@@ -5,7 +5,7 @@ import DockerodeService from 'dockerode/lib/service.js'
 import type { Service, Swarm } from '../ports.ts'
 import { DeployerError } from '../problem.ts'
 import { attemptFor } from './attempt.ts'
-import { resolveImage } from './distribution.ts'
+import { createImageResolver } from './distribution.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
 import { createEngineClock } from './engine-clock.ts'
 import { engineFault, isOutOfSequence } from './engine-fault.ts'
@@ -42,8 +42,6 @@ export interface DockerodeSwarm extends Swarm {
 }
 
 const MAX_REMEMBERED = 1000
-// An engine waits 25 to 40 s for a registry that is silent.
-const RESOLVE_TIMEOUT_MS = 12_000
 const OUTCOME_UNKNOWN = 'it may have been written all the same, so look at the service first'
 
 /**
@@ -65,6 +63,7 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
   }
   const clock = createEngineClock()
   const modem = createModem({ host, timeoutMs, clock, ...(tls === undefined ? {} : { tls }) })
+  const resolveImage = createImageResolver(modem, { timeoutMs })
   const dockerService = (nameOrId: string) => new DockerodeService(modem, nameOrId)
 
   // An engine finds a service by its ID in three quarters of the time that a name takes it.
@@ -124,12 +123,7 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
       }
     },
 
-    resolveImage: (reference, { registryAuth } = {}) =>
-      resolveImage(modem, {
-        reference,
-        registryAuth,
-        timeoutMs: Math.min(timeoutMs, RESOLVE_TIMEOUT_MS),
-      }),
+    resolveImage,
 
     listServices: (label) => listServices(modem, label),
     listTasks: (serviceId) => listTasks(modem, serviceId),

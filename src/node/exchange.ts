@@ -18,16 +18,22 @@ export class BrokenExchange extends Error {
 export class Overdue extends Error {
   override readonly name = 'Overdue'
 
-  /** @param timeoutMs How long it might have taken, in milliseconds. */
-  constructor(timeoutMs: number) {
-    super(`no answer within ${timeoutMs} ms`)
+  /**
+   * @param timeoutMs How long it might have taken, in milliseconds.
+   * @param missing What was not there in time. Default: the answer.
+   */
+  constructor(timeoutMs: number, missing = 'answer') {
+    super(`no ${missing} within ${timeoutMs} ms`)
   }
 }
 
 /** What to send, how long to wait, and how to read. */
 export interface ExchangeOptions<T> {
   readonly body?: string | undefined
-  /** The longest that all of it may take, in milliseconds, unless `read` stops the clock. */
+  /**
+   * The longest that all of it may take from the moment on when it has its connection, in
+   * milliseconds, unless `read` stops the clock. Waiting for a free connection takes as long at most.
+   */
   readonly timeoutMs: number
   /** Reads the answer. It rejects with what the exchange is to reject with. */
   readonly read: (response: IncomingMessage, stopClock: () => void) => Promise<T>
@@ -54,8 +60,10 @@ export function exchange<T>(outgoing: ClientRequest, options: ExchangeOptions<T>
       outgoing.destroy()
     }
     const fail = (error: Error): void => giveUp(mayBeSent ? new BrokenExchange(error) : error)
-    const timer = setTimeout(() => fail(new Overdue(timeoutMs)), timeoutMs)
+    let timer = setTimeout(() => fail(new Overdue(timeoutMs, 'free connection')), timeoutMs)
     outgoing.on('socket', (socket) => {
+      clearTimeout(timer)
+      timer = setTimeout(() => fail(new Overdue(timeoutMs)), timeoutMs)
       // A kept-alive socket stands already; of an ssh program nobody knows.
       mayBeSent = socket.connecting !== true
       if (!mayBeSent) {

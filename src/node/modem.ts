@@ -60,6 +60,8 @@ export interface Modem {
    *   the reader throws.
    */
   stream(call: Call, reader: StreamReader): Promise<void>
+  /** How many connections there are for the pool `registry`. */
+  readonly registryConnections: number
 }
 
 /** What to ask the engine. */
@@ -75,6 +77,8 @@ export interface Call {
   readonly registryAuth?: string | undefined
   /** The longest that this call may take, in milliseconds. Default: as every call. */
   readonly timeoutMs?: number
+  /** Which connections it may take. Calls that wait for registries have their own. Default: `calls`. */
+  readonly pool?: 'calls' | 'registry'
 }
 
 interface DockerodeCall {
@@ -129,6 +133,10 @@ const MAX_MESSAGE = 1000
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 // An engine has no use for more calls at once; the others wait for their turn.
 const MAX_CONNECTIONS = 64
+// An engine holds a call for up to 40 s while a registry is silent (20.10).
+const REGISTRY_CONNECTIONS = 16
+// Each is an ssh process of its own.
+const REGISTRY_CONNECTIONS_BY_SSH = 4
 // Go's servers, dockerd among them, send their own as often.
 const PROBE_IDLE_MS = 15_000
 
@@ -140,8 +148,13 @@ const PROBE_IDLE_MS = 15_000
  */
 export function createModem(options: ModemOptions): Modem {
   const { tls, timeoutMs, clock } = options
-  const forCalls = requestTarget(options, { keepAlive: true })
-  const forStreams = requestTarget(options, { keepAlive: false })
+  const registryConnections =
+    options.host.kind === 'ssh' ? REGISTRY_CONNECTIONS_BY_SSH : REGISTRY_CONNECTIONS
+  const targets = {
+    calls: requestTarget(options, { keepAlive: true, maxSockets: MAX_CONNECTIONS }),
+    registry: requestTarget(options, { keepAlive: true, maxSockets: registryConnections }),
+  }
+  const forStreams = requestTarget(options, { keepAlive: false, maxSockets: MAX_CONNECTIONS })
   const request = tls === undefined ? httpRequest : httpsRequest
 
   function start(target: RequestOptions, call: Call, body?: string): ClientRequest {
@@ -164,7 +177,7 @@ export function createModem(options: ModemOptions): Modem {
 
   async function ask(call: Call): Promise<unknown> {
     const body = call.body === undefined ? undefined : stringifyJson(call.body)
-    const answer = await exchange(start(forCalls, call, body), {
+    const answer = await exchange(start(targets[call.pool ?? 'calls'], call, body), {
       body,
       timeoutMs: call.timeoutMs ?? timeoutMs,
       read: readAnswer,
@@ -196,6 +209,7 @@ export function createModem(options: ModemOptions): Modem {
     Promise,
     ask,
     stream,
+    registryConnections,
     dial({ path, method, options: { _query, _body } = {}, authconfig }, callback) {
       const call = { path, method, query: _query, body: _body, registryAuth: authconfig }
       ask(call).then(
@@ -208,9 +222,8 @@ export function createModem(options: ModemOptions): Modem {
 
 function requestTarget(
   { host, tls }: ModemOptions,
-  { keepAlive }: { readonly keepAlive: boolean },
+  pool: { readonly keepAlive: boolean; readonly maxSockets: number },
 ): RequestOptions {
-  const pool = { keepAlive, maxSockets: MAX_CONNECTIONS }
   switch (host.kind) {
     case 'unix':
       return { socketPath: host.socketPath, agent: new Agent(pool) }
@@ -221,7 +234,7 @@ function requestTarget(
         agent: tls ? new HttpsAgent({ ...tls, ...pool }) : new Agent(pool),
       }
     case 'ssh':
-      return { host: 'docker', agent: createSshAgent(host) }
+      return { host: 'docker', agent: createSshAgent(host, pool) }
   }
 }
 

@@ -15,10 +15,14 @@ const MAX_PROCESSES = 8
  * `docker` program.
  *
  * @param host Where to go; user and port are ssh's own defaults when empty.
+ * @param limits How many connections may stand; at most 8 do.
  * @returns An agent whose connections fail with what `ssh` said on its standard error.
  */
-export function createSshAgent(host: Extract<DockerHost, { kind: 'ssh' }>): Agent {
-  const agent = new Agent({ maxSockets: MAX_PROCESSES })
+export function createSshAgent(
+  host: Extract<DockerHost, { kind: 'ssh' }>,
+  { maxSockets }: { readonly maxSockets: number },
+): Agent {
+  const agent = new Agent({ maxSockets: Math.min(maxSockets, MAX_PROCESSES) })
   agent.createConnection = () => dial(sshArguments(host))
   return agent
 }

@@ -10,6 +10,7 @@ import { measureNotifying } from './notifying.ts'
 import { measureRefusals } from './refusals.ts'
 import { describeMachine, formatPage, formatTable, type Section } from './report.ts'
 import { measureRollouts } from './rollouts.ts'
+import { measureSilentRegistry } from './silent-registry.ts'
 import { measureWaiting } from './waiting-callers.ts'
 
 const PAGE = join(import.meta.dirname, '../../docs/performance.md')
@@ -20,6 +21,7 @@ const MEASUREMENTS: Readonly<Record<string, (lab: SharedLab) => Promise<Section>
   rollouts: measureRollouts,
   waiting: measureWaiting,
   refusals: measureRefusals,
+  registry: measureSilentRegistry,
 }
 
 const { values } = parseArgs({

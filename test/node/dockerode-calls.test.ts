@@ -109,6 +109,79 @@ describe('resolveImage', () => {
     }
   })
 
+  test('who asks for the same with the same credentials shares an answer that began after the question', async () => {
+    const waiting: (() => void)[] = []
+    engine.answer = (request, response) => {
+      waiting.push(() => text(200, IMAGE)(request, response))
+    }
+    const ask = (auth?: string) =>
+      engine.swarm.resolveImage('r.io/a:b', auth === undefined ? {} : { registryAuth: auth })
+    const first = ask()
+    await vi.waitFor(() => expect(waiting).toHaveLength(1))
+    const later = [ask(), ask(), ask()]
+    const others = [ask('e30='), ask('e30='), ask('bnVsbA==')]
+    await vi.waitFor(() => expect(waiting).toHaveLength(3))
+    waiting[0]?.()
+    await first
+    await vi.waitFor(() => expect(waiting).toHaveLength(4))
+    for (const answer of waiting.slice(1)) {
+      answer()
+    }
+    await Promise.all([...later, ...others])
+    expect(lines()).toHaveLength(4)
+  })
+
+  test('of 200 questions to four silent registries 16 are asked, 8 of each; others wait for 5 s or are overloaded at once, and other calls go through', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const dockerHost = `tcp://127.0.0.1:${engine.port}`
+      const patient = createDockerodeSwarm({ dockerHost })
+      engine.answer = (request, response) => {
+        if (request.url?.startsWith('/services') === true) {
+          text(200, SERVICE)(request, response)
+        }
+      }
+      const codes: string[] = []
+      const questions = Array.from({ length: 200 }, (_, n) =>
+        patient
+          .resolveImage(`r${Math.floor(n / 50)}.io/a:${n}`)
+          .catch((error) => codes.push(error.code)),
+      )
+      await vi.waitUntil(() => lines().length === 16, { interval: 1 })
+      expect(new Set(lines().map((line) => line.slice(0, 24))).size).toBe(2)
+      expect(codes).toEqual(Array.from({ length: 104 }, () => 'overloaded'))
+      await Promise.all(Array.from({ length: 64 }, () => patient.inspectService('blog')))
+      await vi.advanceTimersByTimeAsync(5000)
+      expect(codes).toEqual(Array.from({ length: 184 }, () => 'overloaded'))
+      await vi.advanceTimersByTimeAsync(7000)
+      await Promise.all(questions)
+      expect(codes.slice(184)).toEqual(Array.from({ length: 16 }, () => 'registry-unavailable'))
+      // Nothing is left behind: the next one is asked at once.
+      void patient.resolveImage('r.io/next:1').catch(() => {})
+      await vi.waitUntil(() => lines().some((line) => line.includes('next')), { interval: 1 })
+      await vi.advanceTimersByTimeAsync(20_000)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('a caller waits 20 s at most, for a shared answer too', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const patient = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${engine.port}` })
+      const first = patient.resolveImage('r.io/a:b').catch((error: unknown) => error)
+      await vi.waitUntil(() => lines().length === 1, { interval: 1 })
+      const second = patient.resolveImage('r.io/a:b').catch((error: unknown) => error)
+      await vi.advanceTimersByTimeAsync(12_000)
+      expect(await first).toMatchObject({ code: 'registry-unavailable' })
+      await vi.waitUntil(() => lines().length === 2, { interval: 1 })
+      await vi.advanceTimersByTimeAsync(8000)
+      expect(await second).toMatchObject({ code: 'overloaded', retryAfterSeconds: 5 })
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   test('an engine that is not there is engine-unreachable', async () => {
     await engine.close()
     await expect(engine.swarm.resolveImage('r.io/a:b')).rejects.toMatchObject({

@@ -17,6 +17,7 @@ import type { Logger } from './ports.ts'
 import { DeployerError, httpProblemResponse, problemResponse } from './problem.ts'
 import { streamDeployment } from './progress-stream.ts'
 import {
+  checkQueryNames,
   readDryRun,
   readIdempotencyKey,
   readRegistryAuth,
@@ -67,6 +68,7 @@ export function createDeployer(options: DeployerOptions): Hono {
   const authorized = bearer(token, unauthorizedLog(logger, serviceName))
 
   app.put(SERVICE_PATH, authorized, requestLog(logger, serviceName), async (c) => {
+    checkQueryNames(c)
     const waitMs = readWait(c)
     const isDryRun = readDryRun(c)
     const registryAuth = readRegistryAuth(c)
@@ -106,6 +108,7 @@ export function createDeployer(options: DeployerOptions): Hono {
   })
 
   app.get(DEPLOYMENT_PATH, authorized, async (c) => {
+    checkQueryNames(c)
     const waitMs = readWait(c)
     const opened = await openDeployment(c.req.param(DEPLOYMENT_PARAMETER))
     return told(c, opened, { waitMs, warnings: [], underWay: 'pending' })

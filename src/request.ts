@@ -4,6 +4,8 @@ import type { Context } from 'hono'
 import { bodyText, malformedBody } from './body.ts'
 import { parseDuration } from './duration.ts'
 import { type ImageReference, parseImageReference } from './image-reference.ts'
+import { checkNames, isBodyImage } from './known-names.ts'
+import { memberNames } from './member-names.ts'
 import { readMetadata } from './metadata.ts'
 import { DeployerError } from './problem.ts'
 import type { Wish } from './wish.ts'
@@ -21,7 +23,7 @@ const AUTH_MEMBERS = ['username', 'password', 'identitytoken', 'registrytoken']
 const BASE64URL = /^[A-Za-z0-9_-]+={0,2}$/
 
 /**
- * Reads the body of a deployment. The content type is not looked at: curl's `-d` says
+ * Reads the body of a deployment. A member that is null counts as absent. The content type is not looked at: curl's `-d` says
  * `application/x-www-form-urlencoded`.
  *
  * @param c The request's context.
@@ -29,8 +31,13 @@ const BASE64URL = /^[A-Za-z0-9_-]+={0,2}$/
  * @throws DeployerError `malformed-request`, `invalid-image-reference`, `body-too-large`.
  */
 export async function readWishBody(c: Context): Promise<WishBody> {
-  const body = parseObject(await bodyText(c))
-  const { image, expect, force = false, metadata } = body
+  const text = await bodyText(c)
+  const body = parseObject(text)
+  checkNames('body', memberNames(text))
+  const image = givenMember(body, Object.keys(body).find(isBodyImage))
+  const expect = givenMember(body, 'expect')
+  const force = givenMember(body, 'force') ?? false
+  const metadata = givenMember(body, 'metadata')
   if (typeof force !== 'boolean') {
     throw malformedBody('"force" is neither true nor false')
   }
@@ -42,6 +49,22 @@ export async function readWishBody(c: Context): Promise<WishBody> {
     expect: readReference('expect', expect),
     force,
     metadata: readMetadata(metadata),
+  }
+}
+
+/**
+ * Checks the names of the query's parameters. One that is spelled a little differently would
+ * otherwise be ignored, and `?dryrun=true` would deploy.
+ *
+ * @param c The request's context.
+ * @throws DeployerError `malformed-request` for a known name in another spelling, one that belongs in
+ *   the body, or a known name that comes more than once.
+ */
+export function checkQueryNames(c: Context): void {
+  const { url } = c.req
+  const start = url.indexOf('?')
+  if (start !== -1) {
+    checkNames('query', [...new URLSearchParams(url.slice(start)).keys()])
   }
 }
 
@@ -144,6 +167,11 @@ export function wantsEvents(c: Context): boolean {
   }
   const accept = c.req.header('Accept') ?? ''
   return accept.split(',').some((range) => range.split(';')[0]?.trim() === 'text/event-stream')
+}
+
+/** A member that is null counts as absent. */
+function givenMember(body: Readonly<Record<string, unknown>>, name: string | undefined): unknown {
+  return name === undefined || !Object.hasOwn(body, name) ? undefined : (body[name] ?? undefined)
 }
 
 function readReference(member: string, value: unknown): ImageReference | undefined {

@@ -164,7 +164,7 @@ describe('readWishBody', () => {
 
   test('gives image, expectation and force, and passes over what it does not know', async () => {
     const { value } = await readBody(
-      '{"image": "nginx", "expect": "me/app:v1", "force": true, "Image": 1, "__proto__": {"force": 1}}',
+      '{"image": "nginx", "expect": "me/app:v1", "force": true, "tag": 1, "__proto__": {"force": 1}}',
     )
     expect(value).toMatchObject({
       image: { given: 'nginx', path: 'library/nginx' },
@@ -177,6 +177,13 @@ describe('readWishBody', () => {
     ['{"force": true}', { image: undefined, expect: undefined, force: true }],
     ['{"force": true, "image": "a"}', { image: { given: 'a' }, force: true }],
     ['{"image": "a"}', { image: { given: 'a' }, expect: undefined, force: false, metadata: {} }],
+    ['{"Image": "a"}', { image: { given: 'a' } }],
+    ['{"IMAGE": "a", "force": true}', { image: { given: 'a' }, force: true }],
+    ['{"force": true, "image": null}', { image: undefined, force: true }],
+    [
+      '{"image": "a", "expect": null, "force": null, "metadata": null}',
+      { image: { given: 'a' }, expect: undefined, force: false, metadata: {} },
+    ],
     ['{"image": "a", "metadata": {"commit": "1f2e3d"}}', { metadata: { commit: '1f2e3d' } }],
   ])('%s', async (body, value) => {
     expect((await readBody(body)).value).toMatchObject(value)
@@ -187,10 +194,15 @@ describe('readWishBody', () => {
     ['{"expect": "a"}', 'malformed-request'],
     ['{"force": false}', 'malformed-request'],
     ['{"force": "true"}', 'malformed-request'],
-    ['{"force": null, "image": "a"}', 'malformed-request'],
-    ['{"image": "a", "metadata": null}', 'malformed-request'],
+    ['{"force": null}', 'malformed-request'],
+    ['{"image": null}', 'malformed-request'],
+    ['{"image": null, "Image": "a"}', 'malformed-request'],
+    ['{"image": "a", "image": "b"}', 'malformed-request'],
+    ['{"image": "a", "Force": true}', 'malformed-request'],
+    ['{"image": "a", "dryRun": true}', 'malformed-request'],
+    ['{"image": "a"} {"image": "b"}', 'malformed-request'],
+    ['{"image": "a"}x', 'malformed-request'],
     ['{"image": "a", "metadata": {"build": 42}}', 'malformed-request'],
-    ['{"force": true, "image": null}', 'malformed-request'],
     ['{"image": "a", "expect": ["a"]}', 'malformed-request'],
     ['{"image": "a", "expect": ""}', 'invalid-image-reference'],
     ['{"__proto__": {"image": "a"}}', 'malformed-request'],

@@ -372,7 +372,6 @@ export const notifications: readonly Case[] = [
       [{ commit: 1 }, 'commit'],
       [['a'], 'metadata'],
       ['text', 'metadata'],
-      [null, 'metadata'],
       [{ commit: 'x'.repeat(1025) }, 'commit'],
     ] as const
   ).map(([metadata, named]) => ({

@@ -84,11 +84,9 @@ export const wishes: readonly Case[] = [
       swarm.addService('blog')
       const wrong: readonly (readonly [object, string])[] = [
         [{ expect: 1 }, 'malformed-request'],
-        [{ expect: null }, 'malformed-request'],
         [{ expect: 'Not An Image' }, 'invalid-image-reference'],
         [{ force: 'true' }, 'malformed-request'],
         [{ force: 1 }, 'malformed-request'],
-        [{ force: null }, 'malformed-request'],
       ]
       for (const [more, code] of wrong) {
         const { status, body } = await send('blog', put('me/app:v2', more))
@@ -234,6 +232,48 @@ export const wishes: readonly Case[] = [
       equal((await send('blog', { image: 'me/app:v5', query })).body.code, 'no-suitable-node')
       equal((await send('nosuch', { query })).status, 404)
       equal(countCalls(swarm, 'update'), 0)
+    },
+  },
+  {
+    name: 'a name in another spelling, in the wrong place, or sent twice is 400, and nothing is deployed',
+    async run() {
+      const { swarm, put: send, get } = createHarness()
+      swarm.addService('blog')
+      const queries = [
+        ...['?dryrun=true', '?dry-run=true', '?dry_run=true', '?dry%52%75n=true&DRYRUN=true'],
+        ...['?dryRun=true&dryRun=false', '?wait=5&wait=50', '?Wait=50', '?force=true', '?image=a'],
+      ]
+      const bodies = [
+        ...[{ dryRun: true }, { dry_run: true }, { wait: 50 }, { Force: true }, { Expect: 'a' }],
+        ...[{ Image: 'me/app:v3' }, { 'meta-data': {} }],
+      ]
+      for (const query of queries) {
+        const { status, body } = await send('blog', { query })
+        equal([query, status, body.code], [query, 400, 'malformed-request'])
+      }
+      for (const more of bodies) {
+        const { status, body } = await send('blog', put('me/app:v2', more))
+        equal([more, status, body.code], [more, 400, 'malformed-request'])
+      }
+      equal((await get('/deployments/x?Wait=50')).body.code, 'malformed-request')
+      equal(swarm.calls, [])
+    },
+  },
+  {
+    name: 'other names are ignored, null counts as absent, and image may have any case, as in Go',
+    async run() {
+      const bodies = [
+        { Image: 'me/app:v2' },
+        { IMAGE: 'me/app:v2', tag: 'v3', dry: true },
+        { image: 'me/app:v2', expect: null, force: null, metadata: null },
+      ]
+      for (const body of bodies) {
+        const { swarm, put: send } = createHarness()
+        swarm.addService('blog')
+        const init = { body: JSON.stringify(body), query: '?x=1&x=2&dry=true' }
+        equal([body, (await send('blog', init)).status], [body, 200])
+        equal(imageOf(swarm, 'blog'), pinned('me/app:v2'))
+      }
     },
   },
   {

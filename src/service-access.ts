@@ -4,7 +4,8 @@ import { isExpectedImage } from './image-reference.ts'
 import type { Service, Swarm } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import { isServiceName } from './service-name.ts'
-import { ALLOW_UPDATES_LABEL, allowsUpdates, currentImage } from './service-spec.ts'
+import { currentImage } from './service-spec.ts'
+import { findUpdateObstacle } from './update-permission.ts'
 import type { Wish } from './wish.ts'
 
 /**
@@ -52,21 +53,12 @@ export async function findService(nameOrId: string, swarm: Swarm): Promise<Servi
  * @throws DeployerError `updates-not-allowed`, `unsupported-service`.
  */
 export function updatableImage({ Spec }: Service): string {
-  const name = Spec.Name
-  if (!allowsUpdates(Spec)) {
-    throw new DeployerError(
-      'updates-not-allowed',
-      `Cannot update service "${name}": its owner has not allowed it; run: docker service update --label-add ${ALLOW_UPDATES_LABEL}=true ${name}`,
-    )
+  const obstacle = findUpdateObstacle(Spec)
+  if (obstacle !== undefined) {
+    const { code, reason, remedy } = obstacle
+    throw new DeployerError(code, `Cannot update service "${Spec.Name}": ${reason}; ${remedy}`)
   }
-  const image = currentImage(Spec)
-  if (image === undefined) {
-    throw new DeployerError(
-      'unsupported-service',
-      `Cannot update service "${name}": it runs a plugin or a network attachment, not a container image; choose another service`,
-    )
-  }
-  return image
+  return currentImage(Spec) ?? ''
 }
 
 /**

@@ -3,9 +3,10 @@
 import { wantedTasks } from './convergence/slots.ts'
 import { digestOf } from './image-reference.ts'
 import type { Service } from './ports.ts'
-import { ALLOW_UPDATES_LABEL, allowsUpdates, currentImage } from './service-spec.ts'
+import { currentImage } from './service-spec.ts'
 import type { ServiceMode, Task, UpdateStatus } from './swarm-types.ts'
 import { countTasks } from './task-states.ts'
+import { findUpdateObstacle, type UpdateObstacle } from './update-permission.ts'
 
 /** A service as callers see it. */
 export interface ServiceStatus {
@@ -48,7 +49,7 @@ export function serviceStatus(
 ): ServiceStatus {
   const mode = Spec.Mode ?? {}
   const image = currentImage(Spec)
-  const reason = whyNot(Spec.Name, { isAllowed: allowsUpdates(Spec), image })
+  const obstacle = findUpdateObstacle(Spec)
   return {
     service: Spec.Name,
     serviceId: ID,
@@ -62,21 +63,13 @@ export function serviceStatus(
           desired: wantedTasks(mode) ?? wantedByNodes(tasks),
         }),
     updateStatus: updateStatusOf(UpdateStatus),
-    allowsUpdates: reason === undefined,
-    ...(reason === undefined ? {} : { reason }),
+    allowsUpdates: obstacle === undefined,
+    ...(obstacle === undefined ? {} : { reason: sentence(obstacle) }),
   }
 }
 
-function whyNot(
-  name: string,
-  { isAllowed, image }: { readonly isAllowed: boolean; readonly image: string | undefined },
-): string | undefined {
-  if (!isAllowed) {
-    return `Its owner has not allowed it; run: docker service update --label-add ${ALLOW_UPDATES_LABEL}=true ${name}`
-  }
-  return image === undefined
-    ? 'It runs a plugin or a network attachment, not a container image'
-    : undefined
+function sentence({ reason, remedy }: UpdateObstacle): string {
+  return `${reason.slice(0, 1).toUpperCase()}${reason.slice(1)}; ${remedy}`
 }
 
 function modeName(mode: ServiceMode): string {

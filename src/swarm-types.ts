@@ -42,7 +42,11 @@ export interface Placement {
 /** What the tasks of a service are made of. */
 export interface TaskSpec {
   /** What runs in the task's container; absent for plugins and network attachments. */
-  readonly ContainerSpec?: { readonly Image: string } | null
+  readonly ContainerSpec?: {
+    readonly Image: string
+    /** Labels of the task's container; those of the service are elsewhere. */
+    readonly Labels?: Readonly<Record<string, string>> | null
+  } | null
   /**
    * Counts the times that the tasks were replaced for no other reason; absent: 0. The engine keeps 64
    * bits, and some clients write 17 digits. It must be exact, in services and tasks alike: a number

@@ -94,6 +94,65 @@ const ENGINE_FAULTS: readonly [ProblemCode, number][] = [
   ['no-quorum', 503],
 ]
 
+interface Labels {
+  readonly labels?: Readonly<Record<string, string>>
+  readonly ofContainer?: Readonly<Record<string, string>>
+}
+
+const LABEL = 'deployer.allowUpdates'
+const ONLY = 'and only the value "true" allows updates'
+const QUOTES =
+  '(the quotation marks are part of the value; in a YAML list write the label without them)'
+
+const LABELS: readonly (readonly [name: string, labels: Labels, text: string])[] = [
+  ['that is missing', {}, 'its owner has not allowed it'],
+  [
+    'with the value yes',
+    { labels: { [LABEL]: 'yes' } },
+    `its label ${LABEL} has the value "yes", ${ONLY}`,
+  ],
+  [
+    'with the value 1',
+    { labels: { [LABEL]: '1' } },
+    `its label ${LABEL} has the value "1", ${ONLY}`,
+  ],
+  [
+    'with no value',
+    { labels: { [LABEL]: '' }, ofContainer: { [LABEL]: 'true' } },
+    `its label ${LABEL} has the value "", ${ONLY}`,
+  ],
+  [
+    'with white space',
+    { labels: { [LABEL]: ' true' } },
+    `its label ${LABEL} has the value " true", ${ONLY}`,
+  ],
+  [
+    'with an invisible character',
+    { labels: { [LABEL]: 'true\u200b\n' } },
+    `its label ${LABEL} has the value "true\\u200b\\n", ${ONLY}`,
+  ],
+  [
+    'in single quotes',
+    { labels: { [LABEL]: "'true'" } },
+    `its label ${LABEL} has the value "'true'" ${QUOTES}, ${ONLY}`,
+  ],
+  [
+    'in double quotes',
+    { labels: { [LABEL]: '"true"' } },
+    `its label ${LABEL} has the value "\\"true\\"" ${QUOTES}, ${ONLY}`,
+  ],
+  [
+    'with a long value',
+    { labels: { [LABEL]: 'x'.repeat(5000) } },
+    `its label ${LABEL} has the value "${'x'.repeat(100)}"…, ${ONLY}`,
+  ],
+  [
+    'of the container',
+    { ofContainer: { [LABEL]: 'true' } },
+    `the label ${LABEL} ("true") is on its containers, and only a label of the service with the value "true" allows updates; in a stack file it belongs under deploy.labels`,
+  ],
+]
+
 export const refusals: readonly Case[] = [
   ...REFUSALS.map(({ name, code, status, ...request }) => ({
     name: `${name} is ${status} ${code}, and the swarm is not asked`,
@@ -178,15 +237,20 @@ export const refusals: readonly Case[] = [
       }
     },
   },
-  {
-    name: 'a label of the container allows nothing',
+  ...LABELS.map(([name, { labels = {}, ofContainer }, text]) => ({
+    name: `the label ${name} is 403, and both the PUT and the GET say what is wrong with it`,
     async run() {
-      const { swarm, put } = createHarness()
-      const ContainerSpec = { Image: 'a:1', Labels: { 'deployer.allowUpdates': 'true' } }
-      swarm.addService('blog', { labels: {}, spec: { TaskTemplate: { ContainerSpec } } })
-      equal((await put('blog')).body.code, 'updates-not-allowed')
+      const { swarm, put, get } = createHarness()
+      const ContainerSpec = { Image: 'a:1', Labels: ofContainer }
+      swarm.addService('blog', { labels, spec: { TaskTemplate: { ContainerSpec } } })
+      const { status, body } = await put('blog')
+      equal([status, body.code], [403, 'updates-not-allowed'])
+      const end = '; run: docker service update --label-add deployer.allowUpdates=true blog'
+      equal(body.detail, `Cannot update service "blog": ${text}${end}`)
+      const { reason } = (await get('/service/blog')).body
+      equal(reason, `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${end}`)
     },
-  },
+  })),
   {
     name: 'a service that runs no container is 422 unsupported-service',
     async run() {

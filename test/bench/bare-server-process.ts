@@ -1,11 +1,11 @@
 // The servers that Deployer is compared with, each in a process of its own, as plain JavaScript.
 
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { freePorts, isListening } from '../lab/ports.ts'
 import { waitFor } from '../lab/wait.ts'
+import { spawnOwned } from '../support/owned-process.ts'
 
 /** A bare server that runs. */
 export interface BareServerProcess {
@@ -38,7 +38,7 @@ export async function startBareServer(
     logLevel: 'warning',
   })
   const [port = 0] = await freePorts(1)
-  const child = spawn(process.execPath, [script, String(port), ...args], {
+  const child = spawnOwned(process.execPath, [script, String(port), ...args], {
     env: {},
     stdio: ['ignore', 'inherit', 'inherit'],
   })

@@ -1,6 +1,5 @@
 // Deployer as it is shipped: `dist/node/main.js` in a process of its own, with its log in a file.
 
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -9,6 +8,7 @@ import type { SharedLab } from '../lab/lab.ts'
 import { freePorts, isListening } from '../lab/ports.ts'
 import { labEnvironment } from '../lab/processes.ts'
 import { waitFor } from '../lab/wait.ts'
+import { spawnOwned } from '../support/owned-process.ts'
 import type { Side } from './bare-engine.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
 
@@ -62,7 +62,7 @@ export async function startDeployer(
 ): Promise<DeployerProcess> {
   const [port = 0] = await freePorts(1)
   const log = openSync(join(lab.directory, 'deployer.log'), 'a')
-  const child = spawn(process.execPath, [...flags(), MAIN], {
+  const child = spawnOwned(process.execPath, [...flags(), MAIN], {
     cwd: lab.directory,
     env: {
       ...labEnvironment(lab.directory),

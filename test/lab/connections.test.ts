@@ -1,12 +1,13 @@
 // The ways to a daemon other than its socket: TCP, TCP with TLS, ssh; each for real.
 
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type CurlAnswer, curl } from '../support/curl.ts'
 import { startDeployer } from '../support/deployer-process.ts'
+import { spawnOwned } from '../support/owned-process.ts'
 import { type Lab, raiseLab } from './lab.ts'
 import { freePorts, isListening } from './ports.ts'
 import { waitFor } from './wait.ts'
@@ -91,7 +92,7 @@ describe('tcp:// with TLS', () => {
 
 test('tcp:// without TLS', async () => {
   // The lab's daemon speaks TLS on TCP alone; socat's part is played by a few lines of Node.
-  const relay = spawn(
+  const relay = spawnOwned(
     process.execPath,
     [
       '-e',
@@ -201,7 +202,9 @@ async function startSshd(port: number): Promise<string> {
   writeFileSync(file('bin/ssh'), `#!/bin/sh\nexec /usr/bin/ssh -F ${file('ssh_config')} "$@"\n`)
   chmodSync(file('bin/ssh'), 0o755)
   mkdirSync('/run/sshd', { recursive: true })
-  const sshd = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', file('sshd_config')], { stdio: 'ignore' })
+  const sshd = spawnOwned('/usr/sbin/sshd', ['-D', '-e', '-f', file('sshd_config')], {
+    stdio: 'ignore',
+  })
   processes.push(sshd)
   await waitFor('sshd', () => isListening(port))
   return `${file('bin')}:${process.env.PATH}`

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { spawnOwned } from '../support/owned-process.ts'
 import { type Lab, raiseLab } from './lab.ts'
 import { freePorts } from './ports.ts'
 import { listTasks } from './services.ts'
@@ -28,11 +29,12 @@ async function startDeployer(env: Readonly<Record<string, string>>): Promise<() 
     console.log(`  ${name}=${value}`)
   }
   show(['node', 'dist/node/main.js'])
-  const child = spawn(process.execPath, [MAIN], {
+  const child = spawnOwned(process.execPath, [MAIN], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let isListening = false
+  if (child.stdout === null) throw new Error('Deployer has no output')
   createInterface(child.stdout).on('line', (line) => {
     const { level, msg, verdict = '' } = JSON.parse(line)
     isListening ||= msg === 'listening'

@@ -73,8 +73,8 @@ export function controlGroup(directory: string): string {
 }
 
 /**
- * Finds the processes that belong to a lab: those that carry its mark in their environment, and
- * those in its containers.
+ * Finds the processes that belong to a lab: those that carry its mark, or a directory in it, in
+ * their environment, and those in its containers.
  *
  * @param directory The lab's directory.
  * @returns Their process IDs, with their command lines.
@@ -90,7 +90,8 @@ export async function labProcesses(
     if (!Number.isInteger(pid) || pid === process.pid) continue
     const environment = (await contents(`/proc/${pid}/environ`)).split('\0')
     const isOurs =
-      environment.includes(mark) || (await contents(`/proc/${pid}/cgroup`)).includes(group)
+      environment.some((entry) => entry === mark || entry.startsWith(`${mark}/`)) ||
+      (await contents(`/proc/${pid}/cgroup`)).includes(group)
     if (!isOurs) continue
     // A zombie has no command line; nothing is left of it to be ended.
     const command = (await contents(`/proc/${pid}/cmdline`)).replaceAll('\0', ' ').trim()

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   closeSync,
@@ -27,6 +27,7 @@ import {
 } from '../../src/node/spool.ts'
 import { checkSpoolDirectory } from '../../src/node/spool-directory.ts'
 import type { Spool } from '../../src/ports.ts'
+import { spawnOwned } from '../support/owned-process.ts'
 import { createRecordingLogger, type RecordingLogger } from '../support/recorders.ts'
 
 const BEGAN = 'SPOOL_DIR cannot be used: messages are kept in memory alone'
@@ -297,7 +298,7 @@ describe('a process that is killed while it writes', () => {
   test.each([1, 2, 3, 4, 5])(
     'leaves every record whole that it was told is kept (%i)',
     async (round) => {
-      const child: ChildProcess = spawn(
+      const child = spawnOwned(
         process.execPath,
         ['--import', 'tsx', '--input-type=module', '--eval', program, folder],
         { stdio: ['ignore', 'pipe', 'pipe'] },

@@ -1,13 +1,14 @@
 // `npm run test:runtimes`: the behaviour suite of the core on Node 20 and 24, Bun, Deno and workerd.
 // Their binaries come from npm, into .cache/runtimes, not into everybody's `npm install`.
 
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
+import { spawnOwned } from '../support/owned-process.ts'
 import type { SuiteResult } from './entry.ts'
 
 const run = promisify(execFile)
@@ -83,7 +84,7 @@ const config :Workerd.Config = (
 );
 `,
   )
-  const server = spawn(program, ['serve', config], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const server = spawnOwned(program, ['serve', config], { stdio: ['ignore', 'ignore', 'inherit'] })
   try {
     const response = await fetchWhenUp(`http://127.0.0.1:${port}/`)
     return (await response.json()) as SuiteResult

@@ -1,18 +1,22 @@
 // Deployer as a process of its own, as its users run it.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { spawnOwned } from './owned-process.ts'
 
 /** How to start it. */
 export interface DeployerProcessOptions {
   /** Variables beside PATH; `BIND` is a free port of 127.0.0.1 unless told. */
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
+  /** A file descriptor for standard output, which is then not read here; a pipe unless told. */
+  readonly stdout?: number
 }
 
 /** A process that was started. */
 export interface DeployerProcess {
+  readonly pid: number
   /** What it wrote to standard output and standard error, so far. */
   readonly output: { stdout: string; stderr: string }
   /** The structured log lines, so far. */
@@ -28,16 +32,16 @@ export interface DeployerProcess {
 const ENTRY = fileURLToPath(new URL('../../src/node/main.ts', import.meta.url))
 
 export function startDeployer(options: DeployerProcessOptions = {}): DeployerProcess {
-  const { env = {}, args = [] } = options
-  const child = spawn(process.execPath, ['--import', 'tsx', ENTRY, ...args], {
+  const { env = {}, args = [], stdout = 'pipe' } = options
+  const child = spawnOwned(process.execPath, ['--import', 'tsx', ENTRY, ...args], {
     env: { PATH: process.env.PATH, BIND: '127.0.0.1:0', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdout, 'pipe'],
   })
   const output = { stdout: '', stderr: '' }
-  child.stdout.on('data', (data) => {
+  child.stdout?.on('data', (data) => {
     output.stdout += data
   })
-  child.stderr.on('data', (data) => {
+  child.stderr?.on('data', (data) => {
     output.stderr += data
   })
   const exit = once(child, 'close')
@@ -48,6 +52,7 @@ export function startDeployer(options: DeployerProcessOptions = {}): DeployerPro
       .map((line) => JSON.parse(line))
 
   return {
+    pid: child.pid ?? Number.NaN,
     output,
     log,
     url: () => listening(child, { log, output }),

@@ -10,6 +10,7 @@ import { createOpenedDeployments } from './opened-deployments.ts'
 import type { DeployerOptions } from './options.ts'
 import type { Logger } from './ports.ts'
 import { createServiceEvents } from './service-events.ts'
+import { createServiceReadings } from './service-readings.ts'
 import type { Written } from './write.ts'
 import { createWriteQueue } from './write-queue.ts'
 
@@ -32,7 +33,8 @@ export function createTools(
   const { rolloutTimeoutMs = THIRTY_MINUTES_MS, evidenceLogs = true } = options
   const events = createServiceEvents(swarm, signal)
   const nodes = createNodeList(swarm)
-  const watch = { swarm, events, nodes, evidenceLogs, rolloutTimeoutMs, logger, signal }
+  const readings = createServiceReadings(swarm, nodes)
+  const watch = { swarm, events, readings, evidenceLogs, rolloutTimeoutMs, logger, signal }
   const deployments = createDeployments(watch)
   const openedDeployments = createOpenedDeployments(watch)
   const announcer = createAnnouncer({

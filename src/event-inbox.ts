@@ -3,16 +3,20 @@
 import { createBell } from './bell.ts'
 import type { ServiceEvent } from './ports.ts'
 
-/** Why to look at the service again. */
-export type Reason =
+/** Why to look at the service again, and from which moment of `performance.now()` on a look counts. */
+export type Reason = Cause & { readonly since: number }
+
+type Cause =
   /** The engine has begun with the update: no need to look, it will tell of the end. */
   | { readonly kind: 'begun'; readonly event: ServiceEvent }
   /** The update has come to some end, of which the tasks tell more. */
   | { readonly kind: 'ended' }
   /** Events may have been lost. */
   | { readonly kind: 'missed' }
-  /** The service changed, or the time is up. */
+  /** The service changed. */
   | { readonly kind: 'other' }
+  /** Nothing happened: the time is up, or somebody wants to know more. */
+  | { readonly kind: 'none' }
 
 /** The inbox of one watch. */
 export interface EventInbox {
@@ -40,36 +44,44 @@ export function createInbox(image: string): EventInbox {
   const bell = createBell()
   let events: ServiceEvent[] = []
   let hasMissed = false
+  let newsAt = 0
 
   return {
     add(event) {
       const isOwnWrite = event.action === 'update' && event.image === image
       if (!isOwnWrite) {
         events.push(event)
+        newsAt = performance.now()
         bell.ring()
       }
     },
 
     missed() {
       hasMissed = true
+      newsAt = performance.now()
       bell.ring()
     },
 
     wake: bell.ring,
 
     async next(timeoutMs) {
+      const waitsSince = performance.now()
       await bell.heard(timeoutMs)
       const [seen, isIncomplete] = [events, hasMissed]
       events = []
       hasMissed = false
-      return isIncomplete ? { kind: 'missed' } : reasonOf(seen)
+      const cause: Cause = isIncomplete ? { kind: 'missed' } : causeOf(seen)
+      return { ...cause, since: cause.kind === 'none' ? waitsSince : newsAt }
     },
   }
 }
 
-function reasonOf(events: readonly ServiceEvent[]): Reason {
+function causeOf(events: readonly ServiceEvent[]): Cause {
   const [first] = events
-  if (first !== undefined && events.every(({ updateState }) => updateState === 'updating')) {
+  if (first === undefined) {
+    return { kind: 'none' }
+  }
+  if (events.every(({ updateState }) => updateState === 'updating')) {
     return { kind: 'begun', event: first }
   }
   const isEnd = events.some(

@@ -5,9 +5,9 @@ import type { Pending } from './convergence/state.ts'
 import type { Deployment } from './deployment.ts'
 import { createInbox } from './event-inbox.ts'
 import { type End, judgeDeployment } from './judgement.ts'
-import type { NodeList } from './node-list.ts'
 import type { Logger, Service, Swarm } from './ports.ts'
 import type { ServiceEvents } from './service-events.ts'
+import type { ServiceReadings } from './service-readings.ts'
 import { createServiceSight, type Seen } from './service-sight.ts'
 import { allowsUpdates } from './service-spec.ts'
 import { readLogs } from './task-logs.ts'
@@ -17,7 +17,7 @@ import type { EndVerdict, Outcome, TaskEvidence } from './verdict.ts'
 export interface WatchTools {
   readonly swarm: Swarm
   readonly events: ServiceEvents
-  readonly nodes: NodeList
+  readonly readings: ServiceReadings
   /** Whether the evidence has the failed tasks' last lines. */
   readonly evidenceLogs: boolean
   /** How long a rollout may take, in milliseconds. */
@@ -110,6 +110,7 @@ export function watchRollout(
     isStopped = true
     forgetSignal()
     stopListening()
+    sight.close()
     inbox.wake()
     hasLooked()
   }
@@ -140,7 +141,7 @@ export function watchRollout(
     }
     while (!isStopped) {
       const seen = sight.seen()
-      const nowMs = swarm.now()
+      const nowMs = seen.atMs ?? swarm.now()
       const judgement = judgeDeployment(deployment, seen, { nowMs, startedMs, timeoutMs, isBlind })
       switch (judgement.kind) {
         case 'end':
@@ -176,14 +177,16 @@ export function watchRollout(
     if (reason.kind === 'begun' && isSilent) {
       sight.begun(reason.event)
     } else {
-      await sight.look(needsTasks || followers.size > 0 || reason.kind === 'ended')
+      const withTasks = needsTasks || followers.size > 0 || reason.kind === 'ended'
+      await sight.look(withTasks, reason.since)
     }
   }
 
-  function pauseMs({ lookAgainInMs = LONGEST_WAIT_MS }: Pending, { fault }: Seen): number {
+  function pauseMs({ lookAgainInMs = LONGEST_WAIT_MS }: Pending, { fault, atMs }: Seen): number {
+    const ageMs = atMs === undefined ? 0 : swarm.now() - atMs
     const retryMs = Math.min(FIRST_RETRY_MS * 2 ** sight.faultsInARow(), LONGEST_RETRY_MS)
     return Math.min(
-      fault === undefined ? lookAgainInMs : retryMs,
+      fault === undefined ? Math.max(0, lookAgainInMs - ageMs) : retryMs,
       followers.size > 0 ? FOLLOW_MS : LONGEST_WAIT_MS,
       Math.max(0, startedMs + timeoutMs - swarm.now()),
     )

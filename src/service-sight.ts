@@ -1,8 +1,8 @@
 // What this process knows of a service: the service as it was read last, its tasks, or why not.
 
-import type { NodeList } from './node-list.ts'
-import type { Logger, Service, ServiceEvent, Swarm } from './ports.ts'
+import type { Logger, Service, ServiceEvent } from './ports.ts'
 import { DeployerError } from './problem.ts'
+import type { ServiceReadings } from './service-readings.ts'
 import type { Node, Task } from './swarm-types.ts'
 
 /** What was seen in one look. */
@@ -15,6 +15,11 @@ export interface Seen {
   readonly nodes: readonly Node[] | undefined
   /** Why the last look failed; what is there besides is from before. */
   readonly fault: DeployerError | undefined
+  /**
+   * When the reading was complete, by the engine's clock: another watch may have made it up to a second
+   * ago. Undefined: no reading, so that the present counts.
+   */
+  readonly atMs?: number
 }
 
 /** The eyes on one service. */
@@ -26,31 +31,31 @@ export interface ServiceSight {
    * Reads the service.
    *
    * @param withTasks Whether to read its tasks, and the nodes, too.
+   * @param since From which moment of `performance.now()` on the reading must have begun. Default: now.
    * @returns Nothing, once what was seen is there; a failure is part of that.
    */
-  look(withTasks: boolean): Promise<void>
+  look(withTasks: boolean, since?: number): Promise<void>
   /**
    * Takes an event's word for it that the engine has begun its update.
    *
    * @param event The event.
    */
   begun(event: ServiceEvent): void
+  /** Ends the use of readings that are shared with other watches. */
+  close(): void
 }
 
 /** What a look takes. */
 export interface SightTools {
-  readonly swarm: Swarm
-  readonly nodes: NodeList
+  readonly readings: ServiceReadings
   readonly logger: Logger
 }
-
-const NODES_MAX_AGE_MS = 2000
 
 /**
  * Opens the eyes on a service.
  *
  * @param serviceId The service's full ID.
- * @param tools The swarm, its nodes, and who is told of faults of Deployer's own.
+ * @param tools The readings of services, and who is told of faults of Deployer's own.
  * @param known The service, when it has just been read or written.
  * @returns The sight; nothing is read yet.
  */
@@ -59,21 +64,18 @@ export function createServiceSight(
   tools: SightTools,
   known: Service | undefined,
 ): ServiceSight {
-  const { swarm, nodes: nodeList, logger } = tools
+  const { readings, logger } = tools
+  const reader = readings.open(serviceId)
   let seen: Seen = { service: known, tasks: undefined, nodes: undefined, fault: undefined }
   let faultsInARow = 0
 
-  async function look(withTasks: boolean): Promise<void> {
+  async function look(withTasks: boolean, since = performance.now()): Promise<void> {
     try {
-      const [service, tasks, nodes] = await Promise.all([
-        swarm.inspectService(serviceId),
-        withTasks ? swarm.listTasks(serviceId) : undefined,
-        withTasks ? nodeList.read(NODES_MAX_AGE_MS) : undefined,
-      ])
-      seen = { service, tasks, nodes, fault: undefined }
+      seen = { ...(await reader.read({ withTasks, since })), fault: undefined }
       faultsInARow = 0
     } catch (error) {
-      seen = { ...seen, fault: faultOf(error) }
+      const { atMs: _, ...before } = seen
+      seen = { ...before, fault: faultOf(error) }
       faultsInARow += 1
     }
   }
@@ -92,6 +94,7 @@ export function createServiceSight(
     seen: () => seen,
     faultsInARow: () => faultsInARow,
     look,
+    close: reader.close,
     begun({ timeMs, updateState = 'updating' }) {
       const UpdateStatus = { State: updateState, StartedAt: new Date(timeMs).toISOString() }
       const service = seen.service && { ...seen.service, UpdateStatus }

@@ -16,6 +16,7 @@ import { createNodeList } from '../src/node-list.ts'
 import type { Notifier } from '../src/ports.ts'
 import { DeployerError } from '../src/problem.ts'
 import { createServiceEvents } from '../src/service-events.ts'
+import { createServiceReadings } from '../src/service-readings.ts'
 import { exampleEvent } from './support/example-event.ts'
 import { createFakeSpool, type FakeSpool } from './support/fake-spool.ts'
 import { createFakeSwarm, type FakeSwarm } from './support/fake-swarm.ts'
@@ -74,7 +75,7 @@ function createHarness(notify: Notifier, options: HarnessOptions = {}): Harness 
   const all = createDeployments({
     ...{ swarm, logger, signal, evidenceLogs: true, rolloutTimeoutMs: 1_800_000 },
     events: createServiceEvents(swarm, signal),
-    nodes: createNodeList(swarm),
+    readings: createServiceReadings(swarm, createNodeList(swarm)),
   })
   const deployments = { ...all, ...known }
   const announcer = createAnnouncer({

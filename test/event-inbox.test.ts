@@ -40,7 +40,7 @@ describe('the inbox', () => {
   test('gives the first event of a start along', async () => {
     const inbox = createInbox(IMAGE)
     inbox.add(event({ updateState: 'updating', timeMs: 7 }))
-    expect(await inbox.next(60_000)).toEqual({
+    expect(await inbox.next(60_000)).toMatchObject({
       kind: 'begun',
       event: event({ updateState: 'updating', timeMs: 7 }),
     })
@@ -50,7 +50,7 @@ describe('the inbox', () => {
     const inbox = createInbox(IMAGE)
     inbox.add(event({ updateState: 'completed' }))
     inbox.missed()
-    expect(await inbox.next(60_000)).toEqual({ kind: 'missed' })
+    expect(await inbox.next(60_000)).toMatchObject({ kind: 'missed' })
   })
 
   test('forgets what it has told', async () => {
@@ -60,7 +60,7 @@ describe('the inbox', () => {
     inbox.add(event({ updateState: 'completed' }))
     await inbox.next(60_000)
     inbox.wake()
-    expect(await inbox.next(60_000)).toEqual({ kind: 'other' })
+    expect(await inbox.next(60_000)).toMatchObject({ kind: 'none' })
   })
 
   test('wakes who waits already, and does not wake for its own write', async () => {
@@ -76,11 +76,28 @@ describe('the inbox', () => {
       expect(reason).toBeUndefined()
       inbox.add(event({ updateState: 'completed' }))
       await waits
-      expect(reason).toEqual({ kind: 'ended' })
+      expect(reason).toMatchObject({ kind: 'ended' })
       const late = inbox.next(1000)
       await vi.advanceTimersByTimeAsync(1000)
-      expect(await late).toEqual({ kind: 'other' })
+      expect(await late).toMatchObject({ kind: 'none' })
       expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('tells from which moment on a look counts: that of the news, or that of the wait', async () => {
+    vi.useFakeTimers()
+    try {
+      const inbox = createInbox(IMAGE)
+      const waitsSince = performance.now()
+      const first = inbox.next(1000)
+      await vi.advanceTimersByTimeAsync(1000)
+      expect(await first).toEqual({ kind: 'none', since: waitsSince })
+      const newsAt = performance.now()
+      inbox.add(event())
+      await vi.advanceTimersByTimeAsync(50)
+      expect(await inbox.next(1000)).toEqual({ kind: 'other', since: newsAt })
     } finally {
       vi.useRealTimers()
     }

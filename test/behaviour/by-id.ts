@@ -494,7 +494,6 @@ export const byId: readonly Case[] = [
       )
       // Until it waits, a request takes nothing but microtasks.
       await pass()
-      equal(countCalls(first.swarm, `tasks ${ID}`) >= 100, true)
       const refused = await second.get(`/deployments/${madeUpId(ID, nowMs - 1)}`)
       equal([refused.status, refused.body.code], [503, 'overloaded'])
       equal(refused.headers.get('Retry-After'), '5')
@@ -503,6 +502,31 @@ export const byId: readonly Case[] = [
       await Promise.all(waits)
       const later = await second.get(`/deployments/${madeUpId(ID, nowMs - 1)}`)
       equal([later.status, later.body.verdict], [200, 'pending'])
+    },
+  },
+  {
+    name: '40 callers who follow one service share the readings of its tasks',
+    async run() {
+      const { app, swarm } = createHarness()
+      const { ID } = swarm.addService('blog')
+      const nowMs = Date.now()
+      const hangUp = new AbortController()
+      const headers = { Authorization: TOKEN, Accept: 'text/event-stream' }
+      const streams = Array.from({ length: 40 }, async (_, n) => {
+        const url = `http://deployer/deployments/${madeUpId(ID, nowMs + n)}`
+        const { body } = await app.fetch(new Request(url, { headers, signal: hangUp.signal }))
+        await body?.pipeTo(new WritableStream()).catch(() => {})
+      })
+      const readsTasks = (): number => countCalls(swarm, 'tasks')
+      await until(() => readsTasks() >= 40)
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      const before = readsTasks()
+      // Each of them looks once a second.
+      await new Promise((resolve) => setTimeout(resolve, 2500))
+      const came = readsTasks() - before
+      equal([came >= 1, came < 20], [true, true])
+      hangUp.abort()
+      await Promise.all(streams)
     },
   },
   {

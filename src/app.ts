@@ -3,7 +3,7 @@
 import { type Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { answer } from './answer.ts'
-import { bearer } from './auth.ts'
+import { type AuthEnv, bearer } from './auth.ts'
 import { deploy, plan } from './deploy.ts'
 import { createTools } from './deploy-tools.ts'
 import { newMessageId } from './deployment-event.ts'
@@ -25,11 +25,18 @@ import {
   readWishBody,
   wantsEvents,
 } from './request.ts'
-import { type LogFields, requestLog, shortened, unauthorizedLog } from './request-log.ts'
+import {
+  type LogEnv,
+  type LogFields,
+  requestLog,
+  shortened,
+  unauthorizedLog,
+} from './request-log.ts'
 import { findService } from './service-access.ts'
 import { ALLOW_UPDATES_LABEL } from './service-spec.ts'
 import { serviceStatus } from './service-status.ts'
 import { waitFor } from './waiting.ts'
+import { createWaitingCallers, NO_PLACE, type WaitingPlace } from './waiting-callers.ts'
 
 // A gateway may have parameters `:name` and `:id` of its own before it, and Hono would give those.
 const SERVICE_PARAMETER = 'deployer_service'
@@ -64,10 +71,15 @@ export function createDeployer(options: DeployerOptions): Hono {
   const signal = options.signal ?? new AbortController().signal
   const tools = createTools(options, { logger, signal })
   const keys = createIdempotencyKeys<Begun>()
+  const callers = createWaitingCallers()
   const app = new Hono()
   const authorized = bearer(token, unauthorizedLog(logger, serviceName))
 
-  app.put(SERVICE_PATH, authorized, requestLog(logger, serviceName), async (c) => {
+  app.put(SERVICE_PATH, authorized, requestLog(logger, serviceName), (c) =>
+    waiting(c, (place) => putService(c, place)),
+  )
+
+  async function putService(c: PutContext, place: WaitingPlace): Promise<Response> {
     checkQueryNames(c)
     const waitMs = readWait(c)
     const isDryRun = readDryRun(c)
@@ -94,8 +106,8 @@ export function createDeployer(options: DeployerOptions): Hono {
     const { id, warnings } = await begun.finally(() => keepAlive(c, tools.announcer.idle()))
     const opened = await openDeployment(id)
     c.var.logAccepted(logFields(opened.known))
-    return told(c, opened, { waitMs, warnings, underWay: 'accepted' })
-  })
+    return told(c, opened, { waitMs, warnings, underWay: 'accepted', place })
+  }
 
   app.get(SERVICE_PATH, authorized, async (c) => {
     const service = await findService(serviceName(c), swarm).catch(rethrow)
@@ -107,12 +119,32 @@ export function createDeployer(options: DeployerOptions): Hono {
     return c.json(services.map((service) => serviceStatus(service)))
   })
 
-  app.get(DEPLOYMENT_PATH, authorized, async (c) => {
-    checkQueryNames(c)
-    const waitMs = readWait(c)
-    const opened = await openDeployment(c.req.param(DEPLOYMENT_PARAMETER))
-    return told(c, opened, { waitMs, warnings: [], underWay: 'pending' })
-  })
+  app.get(DEPLOYMENT_PATH, authorized, (c) =>
+    waiting(c, async (place) => {
+      checkQueryNames(c)
+      const waitMs = readWait(c)
+      const opened = await openDeployment(c.req.param(DEPLOYMENT_PARAMETER))
+      return told(c, opened, { waitMs, warnings: [], underWay: 'pending', place })
+    }),
+  )
+
+  /** Who waits takes a place before anything is deployed. A stream gives it back at its end. */
+  async function waiting(
+    c: Context,
+    handle: (place: WaitingPlace) => Promise<Response>,
+  ): Promise<Response> {
+    const isWaiting = c.req.query('wait') !== undefined || wantsEvents(c)
+    const place = isWaiting ? callers.enter() : NO_PLACE
+    let response: Response | undefined
+    try {
+      response = await handle(place)
+      return response
+    } finally {
+      if (!isEventStream(response)) {
+        place.release()
+      }
+    }
+  }
 
   async function openDeployment(id: string): Promise<OpenedDeployment> {
     const known = tools.deployments.find(id)
@@ -123,11 +155,15 @@ export function createDeployer(options: DeployerOptions): Hono {
   async function told(
     c: Context,
     { known, close }: OpenedDeployment,
-    { waitMs, warnings, underWay }: Telling,
+    { waitMs, warnings, underWay, place }: Telling,
   ): Promise<Response> {
     if (wantsEvents(c)) {
       const location = locationOf(c, known)
-      return streamDeployment(c, known, { waitMs, warnings, signal, location, ended: close })
+      const ended = (): void => {
+        close()
+        place.release()
+      }
+      return streamDeployment(c, known, { waitMs, warnings, signal, location, ended })
     }
     try {
       if (waitMs !== undefined) {
@@ -198,6 +234,13 @@ interface Telling {
   readonly waitMs: number | undefined
   readonly warnings: readonly string[]
   readonly underWay: 'accepted' | 'pending'
+  readonly place: WaitingPlace
+}
+
+type PutContext = Context<AuthEnv & LogEnv>
+
+function isEventStream(response: Response | undefined): boolean {
+  return response?.headers.get('Content-Type')?.startsWith('text/event-stream') === true
 }
 
 const METHODS = [

@@ -55,6 +55,55 @@ export const waiting: readonly Case[] = [
     },
   },
   {
+    name: '2,000 callers wait or follow at a time; one more is 503 overloaded, and nothing is deployed for it',
+    async run() {
+      const { app, swarm, put, get } = createHarness()
+      swarm.addService('blog')
+      swarm.addService('other')
+      swarm.onUpdate = 'none'
+      const { headers } = await put('blog')
+      const location = String(headers.get('Location'))
+      const events = { Authorization: TOKEN, Accept: 'text/event-stream' }
+      const hangUp = new AbortController()
+      const { signal } = hangUp
+      const stream = await app.fetch(
+        new Request(`http://deployer${location}`, { headers: events, signal }),
+      )
+      const waits = Array.from({ length: 1999 }, () => get(`${location}?wait=50`))
+      const updates = countCalls(swarm, 'update')
+      for (const query of ['?wait=50', '?wait=0']) {
+        const refused = await put('other', { query })
+        equal([refused.status, refused.body.code], [503, 'overloaded'])
+        equal(refused.headers.get('Retry-After'), '5')
+      }
+      equal((await put('other', { headers: events })).status, 503)
+      equal((await get(`${location}?wait=50`)).status, 503)
+      equal(countCalls(swarm, 'update'), updates)
+      equal([(await put('other')).status, (await get(location)).status], [200, 200])
+      hangUp.abort()
+      await stream.text().catch(() => {})
+      swarm.rollout('blog').complete()
+      const ends = await Promise.all(waits)
+      equal([...new Set(ends.map(({ status }) => status))], [200])
+      const again = Array.from({ length: 2000 }, () => get(`${location}?wait=50`))
+      const statuses = (await Promise.all(again)).map(({ status }) => status)
+      equal([...new Set(statuses)], [200])
+    },
+  },
+  {
+    name: 'dry runs, refusals and wrong requests give their places back',
+    async run() {
+      const { swarm, put, get } = createHarness()
+      swarm.addService('blog', { replicas: 0 })
+      for (let n = 0; n < 700; n += 1) {
+        await put('blog', { query: '?wait=50&dryRun=true' })
+        await put('nosuch', { query: '?wait=50' })
+        await get('/deployments/x?wait=abc')
+      }
+      equal((await put('blog', { query: '?wait=50' })).body.verdict, 'converged')
+    },
+  },
+  {
     name: 'a wait that is over before the rollout is 504 rollout-pending, with where and when to ask',
     async run() {
       const { swarm, put, get } = createHarness()

@@ -8,6 +8,7 @@ import { createDeployer } from '../app.ts'
 import type { Outbox } from '../outbox.ts'
 import type { Logger } from '../ports.ts'
 import { formatAddress } from './address.ts'
+import { limitConnections } from './connections.ts'
 import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
 import { type Flags, readSettings, type Settings } from './env.ts'
 import { createNotifications } from './notifications.ts'
@@ -127,6 +128,7 @@ function run(settings: Settings, log: ProcessLog): void {
     )
     process.exit(1)
   })
+  limitConnections(server as Server)
   const close = closable(server as Server, handler)
   let isEnding = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

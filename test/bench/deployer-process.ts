@@ -45,7 +45,7 @@ export interface PutOptions {
   readonly waitSeconds?: number
 }
 
-const TOKEN = 'the-token-of-the-benchmark'
+export const TOKEN = 'the-token-of-the-benchmark'
 // `BENCH_MAIN` measures another build.
 const MAIN = process.env.BENCH_MAIN ?? join(import.meta.dirname, '../../dist/node/main.js')
 

@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { raiseLab, type SharedLab } from '../lab/lab.ts'
+import { measureAbandoned } from './abandoned.ts'
 import { measureAccepting } from './accepting.ts'
 import { measureNotifying } from './notifying.ts'
 import { measureRefusals } from './refusals.ts'
@@ -22,6 +23,7 @@ const MEASUREMENTS: Readonly<Record<string, (lab: SharedLab) => Promise<Section>
   waiting: measureWaiting,
   refusals: measureRefusals,
   registry: measureSilentRegistry,
+  abandoned: measureAbandoned,
 }
 
 const { values } = parseArgs({

@@ -8,6 +8,7 @@ import {
   startScriptedRegistry,
 } from './scripted-registry.ts'
 import { sharedLab } from './shared-lab.ts'
+import { waitFor } from './wait.ts'
 
 const lab = sharedLab()
 // It stands for whatever a server of the manager's network answers.
@@ -24,8 +25,15 @@ const ANSWERS: Readonly<Record<string, ScriptedAnswer & { readonly code: string 
     [400, 402, 410, 451].flatMap((status) => [
       [`s${status}-html`, { status, body: HTML, code: 'image-not-readable' }],
       [`s${status}-empty`, { status, body: '{}', code: 'image-not-readable' }],
+      // Two codes of the registry API, and one that the engine does not know.
+      ...['NAME_INVALID', 'UNSUPPORTED', 'GONE'].map((name) => [
+        `s${status}-${name.toLowerCase().replace('_', '-')}`,
+        { status, body: jsonOf(name), code: 'image-not-readable' },
+      ]),
     ]),
   ),
+  // Quoted by the engine, with its quotes escaped: the words in it are the registry's.
+  quotes: { status: 410, body: 'a"b dial tcp "c', code: 'image-not-readable' },
   redirect: {
     status: 307,
     headers: { Location: `http://127.0.0.1:1/${MARK}` },
@@ -77,7 +85,10 @@ test.each(['UPPER/case:v1', '[::1]:5000/x:v1'])(
 test.each(Object.entries(ANSWERS))('%s', async (repository, { code }) => {
   const image = `${registry.address}/${repository}:v1`
   const { body } = await deployer.put('strange', image)
-  const line = deployer.process.log().findLast((one) => one.image === image)
+  // The answer and the log line come by different ways; either may be first.
+  const line = await waitFor(`the log line of ${repository}`, () =>
+    deployer.process.log().findLast((one) => one.image === image),
+  )
   expect(body.code).toBe(code)
   expect(JSON.stringify(body)).not.toContain(MARK)
   expect(line).toMatchObject({ code, cause: expect.stringMatching(/./) })

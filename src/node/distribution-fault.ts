@@ -24,6 +24,7 @@ interface Meaning {
 
 const RETRY_SECONDS = 5
 const ABSENT = 'the registry does not have it; push it first, or check name and tag'
+const REFUSED = 'its registry refuses to serve it, and will again; check name and tag'
 const UNAVAILABLE =
   'its registry cannot be reached from the engine, or does not answer as a registry does; try again later'
 
@@ -78,13 +79,21 @@ const MEANINGS: readonly Meaning[] = [
   {
     words: /HTTP (?:400|402|410|451) response|unexpected HTTP status: (?:400|402|410|451)\b/,
     code: 'image-not-readable',
-    remedy: 'its registry refuses to serve it, and will again; check name and tag',
+    remedy: REFUSED,
   },
   { statuses: /^40[13]$/, code: 'image-not-readable' },
   {
     words:
       /no basic auth credentials|unauthorized|authentication required|(?<!permission )denied|insufficient_scope|authorization failed|HTTP 40[13] response/i,
     code: 'image-not-readable',
+  },
+  // The engine derives these statuses from the registry's error code, such as NAME_INVALID.
+  { statuses: /^40[05]$/, code: 'image-not-readable', remedy: REFUSED },
+  {
+    // A 4xx of the registry whose error code the engine does not know; a 5xx has another text.
+    words: /^(?:errors:\s+)?unknown: /,
+    code: 'image-not-readable',
+    remedy: REFUSED,
   },
   {
     statuses: /^5\d\d$/,
@@ -124,8 +133,8 @@ function refusalFault(
   { hasCredentials }: DistributionRequest,
 ): DeployerError {
   const { statusCode, message } = refusal
-  // A URL may hold any word.
-  const unquoted = message.replace(/"[^"]*"/g, '""')
+  // URLs and bodies may hold any word. The engine quotes them as Go's %q does.
+  const unquoted = message.replace(/"(?:[^"\\]|\\.)*"/g, '""')
   const meaning = MEANINGS.find(
     ({ statuses, words }) =>
       (statuses?.test(String(statusCode)) ?? true) && (words?.test(unquoted) ?? true),

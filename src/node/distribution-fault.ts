@@ -132,7 +132,11 @@ function refusalFault(
   action: string,
   { hasCredentials }: DistributionRequest,
 ): DeployerError {
-  const { statusCode, message } = refusal
+  const { statusCode, message, isEngineMessage } = refusal
+  if (!isEngineMessage) {
+    // A proxy that forbids the call says nothing about the image, which `auto` would deploy unpinned.
+    return engineFault(refusal, action)
+  }
   // URLs and bodies may hold any word. The engine quotes them as Go's %q does.
   const unquoted = message.replace(/"(?:[^"\\]|\\.)*"/g, '""')
   const meaning = MEANINGS.find(

@@ -95,9 +95,10 @@ function refusalText({ statusCode, message, isEngineMessage }: EngineRefusal): s
 }
 
 function refusalFault(refusal: EngineRefusal, action: string): DeployerError {
-  const { statusCode, message } = refusal
+  const { statusCode, message, isEngineMessage } = refusal
   const meaning = MEANINGS.find(
-    (candidate) => candidate.statusCode === statusCode && candidate.words.test(message),
+    (candidate) =>
+      isEngineMessage && candidate.statusCode === statusCode && candidate.words.test(message),
   )
   if (meaning === undefined) {
     return new DeployerError('engine-error', `Cannot ${action}: ${refusalText(refusal)}`, {

@@ -173,6 +173,19 @@ test('who may not read an image is told that it may be absent, and of the creden
   )
 })
 
+test.each([
+  [401, 'Unauthorized'],
+  [403, 'Forbidden'],
+  [404, 'Not Found'],
+  [503, 'secret.internal: not a swarm manager'],
+])('a proxy before the engine that answers %i %s says nothing about the image', (status, words) => {
+  const refusal = new EngineRefusal(status, words, { isEngineMessage: false })
+  const fault = faultOf(refusal)
+  expect(fault).toMatchObject({ code: 'engine-error', cause: refusal })
+  expect(fault.message).toContain(`answered ${status}, but not as a Docker Engine does`)
+  expect(fault.message).not.toContain(words)
+})
+
 test('an image that is not there is to be pushed', () => {
   expect(faultOf(new EngineRefusal(404, 'manifest unknown: manifest unknown')).message).toBe(
     `Cannot resolve image "${REFERENCE}": the registry does not have it; push it first, or check name and tag`,

@@ -52,13 +52,20 @@ test.each([
   expect(fault.message).toContain(message)
 })
 
-test('what a proxy or another server answered is not repeated, and stays the cause', () => {
-  const refusal = new EngineRefusal(403, '<html>secret.internal</html>', { isEngineMessage: false })
-  const fault = engineFault(refusal, 'list services')
-  expect(fault).toMatchObject({ code: 'engine-error', cause: refusal })
-  expect(fault.message).toContain('answered 403, but not as a Docker Engine does')
-  expect(fault.message).not.toContain('secret.internal')
-})
+test.each([
+  [403, '<html>secret.internal</html>'],
+  [400, 'secret.internal: invalid reference format'],
+  [503, '<p>secret.internal is not a swarm manager</p>'],
+])(
+  'what a proxy or another server answered is not repeated, and stays the cause: %i %s',
+  (...answer) => {
+    const refusal = new EngineRefusal(...answer, { isEngineMessage: false })
+    const fault = engineFault(refusal, 'list services')
+    expect(fault).toMatchObject({ code: 'engine-error', cause: refusal })
+    expect(fault.message).toContain(`answered ${answer[0]}, but not as a Docker Engine does`)
+    expect(fault.message).not.toContain('secret.internal')
+  },
+)
 
 test('an update out of sequence is told from the other 500s', () => {
   const words = 'rpc error: code = Unknown desc = update out of sequence'

@@ -47,7 +47,7 @@ export function updateCredentials(
   { from, to, registryAuth }: ImageChange,
   foreignRegistry: ForeignRegistry,
 ): UpdateCredentials {
-  if (registryAuth !== undefined || isSameRegistry(from, to)) {
+  if (registryAuth !== undefined || from === to || isSameRegistry(from, to)) {
     return { registryAuth, warnings: [] }
   }
   const change = `The image comes from ${registryOf(to)}, the one before from ${registryOf(from)}, and no credentials were given for ${registryOf(to)}`

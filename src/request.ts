@@ -127,7 +127,8 @@ export function readRegistryAuth(c: Context): string | undefined {
     )
   }
   // What `docker login` writes into config.json; only Docker's command line decodes it.
-  if ('auth' in credentials && !AUTH_MEMBERS.some((name) => name in credentials)) {
+  const values = new Map<string, unknown>(Object.entries(credentials))
+  if (values.has('auth') && !AUTH_MEMBERS.some((name) => Boolean(values.get(name)))) {
     throw new DeployerError(
       'malformed-request',
       'Cannot use the header X-Registry-Auth: it has only the member "auth", which the Docker Engine does not read; send {"username": "…", "password": "…"}, as base64url',

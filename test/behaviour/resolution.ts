@@ -233,10 +233,15 @@ export const resolution: readonly Case[] = [
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
-      const header = btoa('{"auth":"aHVudGVyMg=="}')
-      const { status, body } = await put('blog', { headers: { 'X-Registry-Auth': header } })
-      equal([status, body.code, swarm.calls], [400, 'malformed-request', []])
-      equal(String(body.detail).includes('send {"username"'), true)
+      for (const json of [
+        '{"auth":"aHVudGVyMg=="}',
+        '{"auth":"aHVudGVyMg==","username":"","password":""}',
+      ]) {
+        const headers = { 'X-Registry-Auth': btoa(json) }
+        const { status, body } = await put('blog', { headers })
+        equal([status, body.code, swarm.calls], [400, 'malformed-request', []])
+        equal(String(body.detail).includes('send {"username"'), true)
+      }
       const whole = btoa('{"auth":"x","username":"me","password":"p"}')
       equal((await put('blog', { headers: { 'X-Registry-Auth': whole } })).status, 200)
     },
@@ -288,6 +293,21 @@ export const resolution: readonly Case[] = [
           equal([from, to, isWarned], [from, to, sent === empty])
           equal(dryRun.body.warnings, body.warnings)
         }
+      }
+    },
+  },
+  {
+    name: 'a force of the image that is there leaves the stored credentials, however it is spelled',
+    async run() {
+      for (const image of ['me/app:v1', `sha256:${'a'.repeat(64)}`]) {
+        const { swarm, put } = createHarness()
+        swarm.addService('blog', { image })
+        const { status, body } = await put('blog', { body: '{"force":true}' })
+        equal([image, status, body.warnings], [image, 200, undefined])
+        equal(
+          swarm.credentials.map(({ call, registryAuth }) => [call, registryAuth]),
+          [['update blog', undefined]],
+        )
       }
     },
   },

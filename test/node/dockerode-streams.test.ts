@@ -12,10 +12,13 @@ import type { ServiceEvent } from '../../src/ports.ts'
 import { type Loopback, tcpLoopback } from '../support/loopback.ts'
 import { type ScriptedEngine, scriptedEngine, text } from './scripted-engine.ts'
 
+// A loaded machine takes its time; where a test waits for the deadline, it has its own.
+const TIMEOUT_MS = 10_000
+
 let engine: ScriptedEngine
 
 beforeEach(async () => {
-  engine = await scriptedEngine()
+  engine = await scriptedEngine(TIMEOUT_MS)
 })
 
 afterEach(() => engine.close())
@@ -229,9 +232,10 @@ describe('watchServices', () => {
 
   test('is silent as long as nothing happens, far beyond the time that a call may take', async () => {
     const stream = openStream()
-    const { told, ended, controller } = watch()
+    const { told, ended, controller } = watch({ swarm: swarmAt(engine, 1500) })
     const response = await stream
-    await sleep(500)
+    await vi.waitFor(() => expect(told).toEqual(['opened']))
+    await sleep(2000)
     response.write(eventLine('a'))
     await vi.waitFor(() => expect(told).toEqual(['opened', 'a']))
     controller.abort()
@@ -255,7 +259,7 @@ describe('watchServices', () => {
   })
 
   test('rejects when nobody answers in time, and leaves no connection', async () => {
-    const { told, ended } = watch()
+    const { told, ended } = watch({ swarm: swarmAt(engine, 300) })
     expect(await ended).toMatchObject({
       code: 'engine-unreachable',
       message: expect.stringContaining('no answer within 300 ms'),
@@ -266,7 +270,8 @@ describe('watchServices', () => {
 
   test('rejects when a refusal never ends', async () => {
     engine.answer = (_, response) => response.writeHead(500).write('{"mess')
-    expect(await watch().ended).toMatchObject({ code: 'engine-unreachable' })
+    const { ended } = watch({ swarm: swarmAt(engine, 300) })
+    expect(await ended).toMatchObject({ code: 'engine-unreachable' })
   })
 
   test('rejects when the engine is not there', async () => {
@@ -418,7 +423,10 @@ describe('watchServices', () => {
       }
     }
     const watches = Array.from({ length: 64 }, () => watch())
-    await vi.waitFor(() => expect(watches.every(({ told }) => told.length === 1)).toBe(true))
+    await vi.waitFor(
+      () => expect(watches.every(({ told }) => told.length === 1)).toBe(true),
+      10_000,
+    )
     expect(await engine.swarm.listNodes()).toEqual([])
     for (const { controller } of watches) {
       controller.abort()
@@ -427,8 +435,8 @@ describe('watchServices', () => {
   })
 })
 
-function swarmAt({ port }: Loopback): ScriptedEngine['swarm'] {
-  return createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${port}`, timeoutMs: 300 })
+function swarmAt({ port }: Loopback, timeoutMs = TIMEOUT_MS): ScriptedEngine['swarm'] {
+  return createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${port}`, timeoutMs })
 }
 
 function fail(): void {

@@ -10,6 +10,7 @@ import type { Logger } from '../ports.ts'
 import { formatAddress } from './address.ts'
 import { limitConnections } from './connections.ts'
 import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
+import { endProcess } from './end-process.ts'
 import { type Flags, readSettings, type Settings } from './env.ts'
 import { createNotifications } from './notifications.ts'
 import { createProcessLog, type ProcessLog } from './process-log.ts'
@@ -17,8 +18,10 @@ import { createRegistryAuthFile } from './registry-auth-file.ts'
 import { closable, counted } from './shutdown.ts'
 
 // Docker kills ten seconds after SIGTERM.
+const PROCESS_ENDS_WITHIN_MS = 9000
 const REQUESTS_END_WITHIN_MS = 6500
 const MESSAGES_END_WITHIN_MS = 2000
+const SIGNALS_THAT_END = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
@@ -131,7 +134,7 @@ function run(settings: Settings, log: ProcessLog): void {
   limitConnections(server as Server)
   const close = closable(server as Server, handler)
   let isEnding = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of SIGNALS_THAT_END) {
     // Not `once`: the second of a terminal's and npm's SIGINT would kill.
     process.on(signal, () => {
       if (!isEnding) {
@@ -164,10 +167,11 @@ interface Running {
 }
 
 async function shutDown({ signal, close, outbox, log }: Running): Promise<void> {
+  const deadline = performance.now() + PROCESS_ENDS_WITHIN_MS
   log.logger.info({ signal }, 'shutting down')
   const allAnswered = await close(REQUESTS_END_WITHIN_MS)
   const messages = await outbox?.close(MESSAGES_END_WITHIN_MS)
   const { kept: messagesKept = 0, givenUp: messagesGivenUp = 0 } = messages ?? {}
   await log.close({ allAnswered, messagesKept, messagesGivenUp }, 'stopped')
-  process.exit(0)
+  await endProcess(0, { deadline })
 }

@@ -12,4 +12,4 @@ COPY --from=build /app/package.json /app/
 COPY --from=build /app/node_modules /app/node_modules
 COPY --from=build /app/dist /app/dist
 EXPOSE 9999
-ENTRYPOINT ["node", "/app/dist/node/main.js"]
+ENTRYPOINT ["node", "--disable-sigusr1", "/app/dist/node/main.js"]

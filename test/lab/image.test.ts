@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { curl } from '../support/curl.ts'
+import { listeningPorts } from '../support/listening-ports.ts'
 import { ensureNodeBase } from './node-base.ts'
 import { freePorts } from './ports.ts'
 import { listTasks } from './services.ts'
@@ -88,6 +89,18 @@ describe('the image', () => {
     await lab.waitRunning('neighbour', v2)
     const job = await lab.beanstalkd.reserve('from-the-image')
     expect(job.body.toString()).toBe(`neighbour ${v2}`)
+  })
+
+  test('SIGUSR1 opens no inspector, by a flag of its Node too', async () => {
+    const filter = 'label=com.docker.swarm.service.name=deployer'
+    const container = await lab.engine.docker('ps', '--quiet', '--filter', filter)
+    const command = await lab.engine.docker('inspect', '--format', '{{json .Args}}', container)
+    expect(JSON.parse(command)).toContain('--disable-sigusr1')
+    await lab.engine.docker('kill', '--signal', 'SIGUSR1', container)
+    expect((await curl(url)).status).toBe(404)
+    expect(await lab.engine.docker('ps', '--quiet', '--filter', filter)).toBe(container)
+    const pid = await lab.engine.docker('inspect', '--format', '{{.State.Pid}}', container)
+    expect(listeningPorts(Number(pid))).toEqual([Number(new URL(url).port)])
   })
 
   test('updates itself: whoever waits is told where to ask on, the message gets out, the old process ends with 0, the new one tells the verdict', async () => {

@@ -193,8 +193,8 @@ test('a body above 64 KiB is 413, and the connection goes on or ends cleanly', a
   expect((await curl(...put, ...chunked, `${url}/service/blog`)).body.code).toBe('body-too-large')
 })
 
-describe('SIGTERM and SIGINT', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)(
+describe('SIGTERM, SIGINT, SIGHUP and SIGQUIT', () => {
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)(
     '%s: what is in flight is answered, its message is put, then status 0',
     async (signal) => {
       const engine = await slowEngine(700)

@@ -1,8 +1,10 @@
-// No notification is lost: beanstalkd and Deployer are killed again and again while CI deploys.
+// No notification is lost: beanstalkd and Deployer are killed again and again while CI deploys. What
+// Deployer delivered is what beanstalkd acknowledged to it, as a recorder between the two saw it.
 
-import { mkdtemp, readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type BeanstalkdRecorder, startBeanstalkdRecorder } from '../support/beanstalkd-recorder.ts'
 import { type Beanstalkd, createBeanstalkd } from './beanstalkd.ts'
 import { ALLOWED, type LabDeployer, removeServices, startLabDeployer } from './lab-deployer.ts'
 import { freePorts } from './ports.ts'
@@ -13,6 +15,10 @@ const DEPLOYMENTS = 2000
 const CALLERS = 8
 const DEPLOYER_KILLS = 10
 const TUBE = 'storm'
+// What a wait in vain shows.
+const LOG_LINES = 40
+const SPOOL_FILES = 20
+const SPOOL_FILE_LENGTH = 1000
 const EVENTS = [
   ...['accepted', 'unchanged', 'converged', 'rolled-back', 'paused', 'failed', 'timed-out'],
   ...['superseded', 'removed', 'unknown'],
@@ -29,6 +35,7 @@ interface Message {
 
 const lab = sharedLab()
 let beanstalkd: Beanstalkd
+let recorder: BeanstalkdRecorder
 let directory: string
 
 beforeAll(async () => {
@@ -36,6 +43,7 @@ beforeAll(async () => {
   const [port = 0] = await freePorts(1)
   beanstalkd = await createBeanstalkd(directory, port)
   await beanstalkd.start()
+  recorder = await startBeanstalkdRecorder(port)
   // Without tasks a rollout ends at once, and the storm is Deployer's alone.
   for (let i = 0; i < CALLERS; i += 1) {
     const image = lab.image('lab/app:v1')
@@ -44,6 +52,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
+  await recorder.close()
   await beanstalkd.stop()
   await removeServices(lab.engine)
 })
@@ -75,7 +84,7 @@ test('2,000 deployments, and every accepted one has its message, and its verdict
     BIND: `127.0.0.1:${port}`,
     SPOOL_DIR: join(directory, 'spool'),
     NOTIFY_FLAGS: JSON.stringify({
-      addr: beanstalkd.address,
+      addr: recorder.address,
       tube: TUBE,
       template,
       events: EVENTS,
@@ -112,41 +121,61 @@ test('2,000 deployments, and every accepted one has its message, and its verdict
     }
   }
 
-  let deployer: LabDeployer = await startLabDeployer(lab.engine, env)
+  const deployers: LabDeployer[] = [await startLabDeployer(lab.engine, env)]
+
+  /** The state of things, for a wait in vain. */
+  async function describe(): Promise<string> {
+    const missing = missingOf([...accepted.keys()], delivered())
+    const logs = deployers
+      .slice(-2)
+      .map(({ process }) => process.output.stdout.split('\n').slice(-LOG_LINES).join('\n'))
+    return [
+      `${accepted.size} deployments are accepted, ${recorder.acknowledged.length} messages are acknowledged`,
+      `missing: ${missing.length === 0 ? 'nothing' : missing.join(', ')}`,
+      `the spool:\n${await spoolContent(env.SPOOL_DIR)}`,
+      `the ends of the last two logs of Deployer:\n${logs.join('\n')}`,
+    ].join('\n')
+  }
+
   const endBadness = beBadTo(beanstalkd)
   const calling = Promise.all(Array.from({ length: CALLERS }, (_, caller) => call(caller)))
   for (let kill = 1; kill <= DEPLOYER_KILLS; kill += 1) {
     const until = (DEPLOYMENTS * (kill - Math.random() / 2)) / (DEPLOYER_KILLS + 1)
-    await waitFor(`${until} deployments`, async () => accepted.size > until, { timeoutMs: 240_000 })
-    await deployer.kill()
-    deployer = await startLabDeployer(lab.engine, env)
+    await waitFor(`${until} deployments`, async () => accepted.size > until, {
+      timeoutMs: 240_000,
+      describe,
+    })
+    await deployers.at(-1)?.kill()
+    deployers.push(await startLabDeployer(lab.engine, env))
   }
   await calling
   const beanstalkdKills = await endBadness()
 
-  const messages: Message[] = []
-  const isComplete = (): boolean => {
-    const has = (wanted: (event: string) => boolean): Set<string> =>
-      new Set(messages.filter(({ event }) => wanted(event)).map(({ n }) => n))
-    const begun = has((event) => event === 'accepted')
-    const ended = has((event) => event !== 'accepted')
-    return [...accepted.keys()].every((n) => begun.has(n) && ended.has(n))
-  }
-  while (!isComplete()) {
-    messages.push(JSON.parse((await beanstalkd.reserve(TUBE, 30)).body.toString()))
-  }
-  // What is told twice may come later.
-  await waitFor('the spool to be empty', async () => (await spooled(env.SPOOL_DIR)) === 0)
+  await waitFor(
+    'an acknowledged "accepted" and an acknowledged verdict of every accepted deployment',
+    () => missingOf([...accepted.keys()], delivered()).length === 0,
+    { timeoutMs: 240_000, intervalMs: 250, describe },
+  )
+  // What is delivered twice may come later.
+  await waitFor(
+    'the spool to be empty',
+    async () => (await spoolFiles(env.SPOOL_DIR)).length === 0,
+    { timeoutMs: 120_000, intervalMs: 250, describe },
+  )
+  await deployers.at(-1)?.kill()
+  const messages = delivered()
+  const kept = new Set<string>()
   while ((await beanstalkd.countJobs(TUBE)) > 0) {
-    messages.push(JSON.parse((await beanstalkd.reserve(TUBE)).body.toString()))
+    kept.add((await beanstalkd.reserve(TUBE)).body.toString())
   }
-  await deployer.kill()
 
   const ids = new Set(messages.map(({ id }) => id))
+  const lost = recorder.acknowledged.filter(({ body }) => !kept.has(body.toString()))
   console.log(
     `${accepted.size} deployments accepted after ${retries} requests without an answer; ` +
       `beanstalkd was killed ${beanstalkdKills} times, Deployer ${DEPLOYER_KILLS} times; ` +
-      `${messages.length} messages, of which ${messages.length - ids.size} are doubles`,
+      `${messages.length} messages, of which ${messages.length - ids.size} are doubles; ` +
+      `beanstalkd itself lost ${lost.length} of those that it had acknowledged`,
   )
   expect(accepted.size).toBe(DEPLOYMENTS)
   expect(beanstalkdKills).toBeGreaterThan(5)
@@ -159,11 +188,39 @@ test('2,000 deployments, and every accepted one has its message, and its verdict
   }
   expect([...ends.values()].filter(({ size }) => size > 1)).toEqual([])
   expect([...ends.values()].filter(({ size }) => size === 0)).toEqual([])
-}, 420_000)
+}, 900_000)
 
-async function spooled(directory: string): Promise<number> {
+/** The messages that beanstalkd acknowledged to Deployer. */
+function delivered(): readonly Message[] {
+  return recorder.acknowledged.map(({ body }) => JSON.parse(body.toString()))
+}
+
+/** Names what is not delivered yet, by the numbers of the accepted deployments. */
+function missingOf(numbers: readonly string[], messages: readonly Message[]): readonly string[] {
+  const accepted = new Set(messages.filter(isAccepted).map(({ n }) => n))
+  const ended = new Set(messages.filter((message) => !isAccepted(message)).map(({ n }) => n))
+  return [
+    ...numbers.filter((n) => !accepted.has(n)).map((n) => `"accepted" of ${n}`),
+    ...numbers.filter((n) => !ended.has(n)).map((n) => `the verdict of ${n}`),
+  ]
+}
+
+function isAccepted({ event }: Message): boolean {
+  return event === 'accepted'
+}
+
+async function spoolFiles(directory: string): Promise<readonly string[]> {
   const names = await readdir(directory, { recursive: true })
-  return names.filter((name) => name.endsWith('.json')).length
+  return names.filter((name) => name.endsWith('.json'))
+}
+
+async function spoolContent(directory: string): Promise<string> {
+  const names = await spoolFiles(directory)
+  const shown = names.slice(0, SPOOL_FILES).map(async (name) => {
+    const content = await readFile(join(directory, name), 'utf8').catch(() => 'gone by now')
+    return `${name}: ${content.trim().slice(0, SPOOL_FILE_LENGTH)}`
+  })
+  return [`${names.length} records`, ...(await Promise.all(shown))].join('\n')
 }
 
 function pause(ms: number): Promise<void> {

@@ -91,7 +91,8 @@ const FAILURES: Readonly<Record<Verdict, Failure | undefined>> = {
   paused: {
     code: 'rollout-failed',
     reason: 'the engine paused it',
-    remedy: `${SEE_TASKS}, or the same one again to resume`,
+    remedy:
+      'see "tasks" for what failed; deploy an image that runs, go back with "docker service rollback", or send the same image with "resume": true to go on',
   },
   failed: { code: 'rollout-failed', reason: 'it failed', remedy: SEE_TASKS },
   'timed-out': {

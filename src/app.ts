@@ -99,8 +99,9 @@ export function createDeployer(options: DeployerOptions): Hono {
       const { deployment, warnings } = await deploy({ ...wish, mark }, tools).catch(rethrow)
       return { id: deployment.id, warnings }
     }
-    const { image, expect, force } = body
-    const request = [image?.given, expect?.given, force]
+    const { image, expect, force, resume } = body
+    // As before there was "resume", where there is none: keys outlive an upgrade.
+    const request = [image?.given, expect?.given, force, ...(resume ? [resume] : [])]
     const mark = key === undefined ? undefined : await requestMark(key, request)
     const begun = mark === undefined ? begin() : keys.once(service, mark, () => begin(mark))
     const { id, warnings } = await begun.finally(() => keepAlive(c, tools.announcer.idle()))

@@ -95,7 +95,12 @@ async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
   const { change, registryAuth, warnings } = await planFor(service, wish, tools)
   const turn = await tools.queue.enter(service.ID, {
     order,
-    key: JSON.stringify([wish.image && change.image, change.force, wish.expect?.given]),
+    key: JSON.stringify([
+      wish.image && change.image,
+      change.force,
+      wish.expect?.given,
+      wish.resume,
+    ]),
     write: async (hasWaited) => {
       const read = hasWaited ? undefined : service
       const written = await write({ wish, change, registryAuth }, read, tools)
@@ -147,7 +152,7 @@ export async function plan(wish: Wish, tools: DeployTools): Promise<Plan> {
 async function planFor(service: Service, wish: Wish, tools: DeployTools): Promise<Plan> {
   checkExpected(service, wish)
   const current = updatableImage(service)
-  const { image, registryAuth, force } = wish
+  const { image, registryAuth, force, resume } = wish
   const resolution: Resolution =
     image === undefined
       ? { image: current, warnings: [] }
@@ -160,6 +165,7 @@ async function planFor(service: Service, wish: Wish, tools: DeployTools): Promis
     image: resolution.image,
     ...(platforms === undefined ? {} : { platforms }),
     force,
+    resume,
   }
   return { service, change, registryAuth: resolution.registryAuth, warnings: resolution.warnings }
 }

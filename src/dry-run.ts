@@ -2,7 +2,9 @@
 
 import type { Plan } from './deploy.ts'
 import { digestOf } from './image-reference.ts'
-import { currentImage, isWritten } from './service-spec.ts'
+import { pausedNotice, resumeWarnings } from './paused-update.ts'
+import type { Service } from './ports.ts'
+import { type Change, currentImage, isPaused, isWritten } from './service-spec.ts'
 import type { Platform } from './swarm-types.ts'
 import type { Wish } from './wish.ts'
 
@@ -35,9 +37,11 @@ export interface DryRunReport {
  * @param plan What would be written.
  * @returns The report.
  */
-export function dryRunReport(wish: Wish, { service, change, warnings }: Plan): DryRunReport {
+export function dryRunReport(wish: Wish, plan: Plan): DryRunReport {
+  const { service, change } = plan
   const { ID, Spec } = service
   const isUnchanged = isWritten(service, change)
+  const warnings = [...plan.warnings, ...(isUnchanged ? [] : resumeWarnings(service, change))]
   return {
     dryRun: true,
     service: Spec.Name,
@@ -48,9 +52,13 @@ export function dryRunReport(wish: Wish, { service, change, warnings }: Plan): D
     digest: digestOf(change.image),
     platforms: change.platforms ?? [],
     wouldUpdate: !isUnchanged,
-    ...(isUnchanged
-      ? { reason: `The spec of service "${Spec.Name}" names ${change.image} already` }
-      : {}),
+    ...(isUnchanged ? { reason: whyNot(service, change) } : {}),
     ...(warnings.length === 0 ? {} : { warnings }),
   }
+}
+
+function whyNot(service: Service, { image }: Change): string {
+  return isPaused(service)
+    ? pausedNotice(service)
+    : `The spec of service "${service.Spec.Name}" names ${image} already`
 }

@@ -8,7 +8,7 @@ export type NamePlace = 'query' | 'body'
 
 const KNOWN_NAMES: Readonly<Record<NamePlace, readonly string[]>> = {
   query: ['wait', 'dryRun'],
-  body: ['image', 'expect', 'force', 'metadata'],
+  body: ['image', 'expect', 'force', 'metadata', 'resume'],
 }
 const PLACES: readonly NamePlace[] = ['query', 'body']
 const WHAT: Readonly<Record<NamePlace, string>> = {

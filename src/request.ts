@@ -11,7 +11,7 @@ import { DeployerError } from './problem.ts'
 import type { Wish } from './wish.ts'
 
 /** The body of a deployment, checked. */
-export type WishBody = Pick<Wish, 'image' | 'expect' | 'force'> & {
+export type WishBody = Pick<Wish, 'image' | 'expect' | 'force' | 'resume'> & {
   /** What the caller sent along. */
   readonly metadata: Readonly<Record<string, string>>
 }
@@ -36,11 +36,9 @@ export async function readWishBody(c: Context): Promise<WishBody> {
   checkNames('body', memberNames(text))
   const image = givenMember(body, Object.keys(body).find(isBodyImage))
   const expect = givenMember(body, 'expect')
-  const force = givenMember(body, 'force') ?? false
+  const force = readBoolean(body, 'force')
+  const resume = readBoolean(body, 'resume')
   const metadata = givenMember(body, 'metadata')
-  if (typeof force !== 'boolean') {
-    throw malformedBody('"force" is neither true nor false')
-  }
   if (image === undefined && !force) {
     throw malformedBody('it is no JSON object with the member "image"')
   }
@@ -48,6 +46,7 @@ export async function readWishBody(c: Context): Promise<WishBody> {
     image: readReference('image', image),
     expect: readReference('expect', expect),
     force,
+    resume,
     metadata: readMetadata(metadata),
   }
 }
@@ -173,6 +172,14 @@ export function wantsEvents(c: Context): boolean {
 /** A member that is null counts as absent. */
 function givenMember(body: Readonly<Record<string, unknown>>, name: string | undefined): unknown {
   return name === undefined || !Object.hasOwn(body, name) ? undefined : (body[name] ?? undefined)
+}
+
+function readBoolean(body: Readonly<Record<string, unknown>>, name: string): boolean {
+  const value = givenMember(body, name) ?? false
+  if (typeof value !== 'boolean') {
+    throw malformedBody(`"${name}" is neither true nor false`)
+  }
+  return value
 }
 
 function readReference(member: string, value: unknown): ImageReference | undefined {

@@ -37,6 +37,8 @@ export interface Change {
   readonly platforms?: readonly Platform[]
   /** Whether to replace the tasks even where the image stays. */
   readonly force: boolean
+  /** Whether to go on with a paused update to the same image. */
+  readonly resume: boolean
 }
 
 /**
@@ -69,13 +71,29 @@ export function nextSpec(spec: ServiceSpec, { image, platforms, force }: Change)
  *
  * @param service The service.
  * @param change What is wanted.
- * @returns True when the spec names that very image, and its rollout is not paused: writing it again
- *   resumes that.
+ * @returns True when the spec names that very image. A paused update to it is written again only to
+ *   resume it; a paused rollback to it is written again always, since the caller asks for the image
+ *   that the engine could not go back to.
  */
-export function isWritten({ Spec, UpdateStatus }: Service, { image, force }: Change): boolean {
+export function isWritten({ Spec, UpdateStatus }: Service, change: Change): boolean {
+  const { image, force, resume } = change
   const current = currentImage(Spec)
-  const isPaused = UpdateStatus?.State === 'paused' || UpdateStatus?.State === 'rollback_paused'
+  const state = UpdateStatus?.State
+  const isResumed = state === 'rollback_paused' || (state === 'paused' && resume)
   return (
-    !force && !isPaused && current !== undefined && isSameImage(parseImageReference(image), current)
+    !force &&
+    !isResumed &&
+    current !== undefined &&
+    isSameImage(parseImageReference(image), current)
   )
+}
+
+/**
+ * Whether the engine has paused the update that wrote the spec.
+ *
+ * @param service The service.
+ * @returns True for an update; false for a rollback that is paused.
+ */
+export function isPaused({ UpdateStatus }: Service): boolean {
+  return UpdateStatus?.State === 'paused'
 }

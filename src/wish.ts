@@ -13,6 +13,8 @@ export interface Wish {
   readonly expect?: ImageReference | undefined
   /** Whether to replace the tasks even when the image stays. */
   readonly force: boolean
+  /** Whether to go on with a paused update to the same image. */
+  readonly resume: boolean
   /** Credentials for the image's registry. Secret. */
   readonly registryAuth?: string | undefined
   /** A hash of the idempotency key, a dot, and one of the request. */

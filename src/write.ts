@@ -4,12 +4,13 @@ import type { Announcer, Intention } from './announcer.ts'
 import { type RecordEntry, withRecord, writerOf } from './deployment-record.ts'
 import type { Deployments } from './deployments.ts'
 import type { KnownDeployment } from './known-deployment.ts'
+import { pausedNotice, resumeWarnings } from './paused-update.ts'
 import type { Service, ServiceSpec, Swarm, UpdateOutcome } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import { type ForeignRegistry, updateCredentials } from './registry-credentials.ts'
 import { checkExpected, findUpdatable } from './service-access.ts'
 import { deploymentOf, newDeployment } from './service-deployment.ts'
-import { type Change, currentImage, isWritten, nextSpec } from './service-spec.ts'
+import { type Change, currentImage, isPaused, isWritten, nextSpec } from './service-spec.ts'
 import type { Wish } from './wish.ts'
 
 // Swarm's orchestrator bumps a service's version while it rolls out, a few times a second at most.
@@ -113,7 +114,8 @@ async function writeOver(
   const written = { ...rest, Version, Spec, PreviousSpec: current.Spec }
   const known = tools.deployments.begin(deployment, written)
   await intention.written(known)
-  return { deployment: known, warnings: credentials.warnings }
+  const warnings = [...credentials.warnings, ...resumeWarnings(current, change)]
+  return { deployment: known, warnings }
 }
 
 interface Update {
@@ -182,9 +184,12 @@ async function joinWritten(
   { wish, change }: WritePlan,
   { deployments, announcer, swarm }: WriteTools,
 ): Promise<Written | undefined> {
-  const told = async (known: KnownDeployment): Promise<Written> => {
+  const told = async (
+    known: KnownDeployment,
+    warnings: readonly string[] = [],
+  ): Promise<Written> => {
     await announcer.accept(known, wish.origin)
-    return { deployment: known, warnings: [] }
+    return { deployment: known, warnings }
   }
   const nowMs = swarm.now()
   const newest = writerOf(current.Spec)
@@ -194,11 +199,13 @@ async function joinWritten(
   }
   const image = wish.image?.given ?? change.image
   const shown = { ...deploymentOf(current, nowMs), image }
-  const watch = deployments.look(shown)
+  // A paused update is judged by the service as it is, whoever began it.
+  const watch = deployments.look(shown, isPaused(current) ? { known: current } : {})
   await watch.looked
   const verdict = watch.outcome()?.verdict
   if (verdict === undefined || verdict === 'paused' || verdict === 'rolled-back') {
-    return told(deployments.adopt(watch))
+    const notices = verdict === 'paused' ? [pausedNotice(current)] : []
+    return told(deployments.adopt(watch), notices)
   }
   if (verdict !== 'converged') {
     const now = await findUpdatable(wish, swarm)

@@ -227,21 +227,6 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'the same image is written again when its rollout is paused, which resumes it',
-    async run() {
-      const { swarm, begin } = createHarness()
-      swarm.addService('blog', { spec: { UpdateConfig: { Monitor: 1_000_000 } } })
-      const first = await begin('blog')
-      first.rollout.pause()
-      equal((await first.answer).body.verdict, 'paused')
-      const second = await begin('blog')
-      second.rollout.run()
-      const { body } = await second.answer
-      equal([body.verdict, countCalls(swarm, 'update')], ['converged', 2])
-      equal(body.deploymentId === (await first.answer).body.deploymentId, false)
-    },
-  },
-  {
     name: 'another tag with the same digest is written',
     async run() {
       const { swarm, put } = createHarness()

@@ -7,6 +7,7 @@ import { events } from './events.ts'
 import { type Case, stopHarnesses } from './harness.ts'
 import { idempotency } from './idempotency.ts'
 import { notifications } from './notifications.ts'
+import { paused } from './paused.ts'
 import { progress } from './progress.ts'
 import { queue } from './queue.ts'
 import { refusals } from './refusals.ts'
@@ -26,6 +27,7 @@ const cases: readonly Case[] = [
   ...byId,
   ...queue,
   ...idempotency,
+  ...paused,
   ...resolution,
   ...wishes,
   ...events,

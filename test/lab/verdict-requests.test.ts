@@ -202,17 +202,42 @@ describe.concurrent('the same again', () => {
     expect([one.body.verdict, two.body]).toEqual(['converged', one.body])
   })
 
-  test('after its rollout was paused: it is resumed, and judged anew', async () => {
+  test('after its rollout was paused: nothing is written, and a rollback by hand still goes back', async () => {
     // The second slot's turn comes after the pause.
     await create('paused', [...SLOW, '--update-delay=10s'])
     const first = await deployer.put('paused?wait=50', `${bad}`)
-    const { Version } = await inspectService(lab.engine, 'paused')
-    const again = await deployer.put('paused?wait=50', `${bad}`)
+    const { PreviousSpec, UpdateStatus } = await inspectService(lab.engine, 'paused')
+    const again = await deployer.put('paused', `${bad}`)
+    const after = await inspectService(lab.engine, 'paused')
+    expect([first.body.verdict, again.status, again.body.verdict]).toEqual([
+      'paused',
+      424,
+      'paused',
+    ])
+    expect(again.body).toMatchObject({
+      deploymentId: first.body.deploymentId,
+      tasks: [{ exitCode: 1, log: expect.stringContaining('database') }],
+      warnings: [expect.stringContaining('"resume": true')],
+    })
+    expect([after.PreviousSpec, after.UpdateStatus]).toEqual([PreviousSpec, UpdateStatus])
+    await lab.engine.docker('service', 'rollback', '--detach', 'paused')
+    await lab.waitRunning('paused', `${v1}`, 2)
+    expect((await deployer.get('/service/paused')).body.image).toBe(await pinned('lab/app:v1'))
+  })
+
+  test('after its rollout was paused, with resume: it goes on, is judged anew, and the cost is said', async () => {
+    await create('resumed', [...SLOW, '--update-delay=10s'])
+    const first = await deployer.put('resumed?wait=50', `${bad}`)
+    const { Version } = await inspectService(lab.engine, 'resumed')
+    const again = await deployer.put('resumed?wait=50', { image: bad, resume: true })
     expect([first.body.verdict, again.body.verdict]).toEqual(['paused', 'paused'])
     expect(again.body.deploymentId).not.toBe(first.body.deploymentId)
-    expect((await inspectService(lab.engine, 'paused')).Version.Index).toBeGreaterThan(
-      Version.Index,
-    )
+    expect(again.body.warnings).toEqual([
+      expect.stringContaining(`cannot return to ${await pinned('lab/app:v1')} any more`),
+    ])
+    const after = await inspectService(lab.engine, 'resumed')
+    expect(after.Version.Index).toBeGreaterThan(Version.Index)
+    expect(JSON.stringify(after.PreviousSpec)).toContain(await pinned('lab/app:bad'))
   })
 
   test('with an Idempotency-Key: a retry after a rollback deploys nothing', async () => {

@@ -14,7 +14,12 @@ import {
   refusedEvent,
 } from './deployment-event.ts'
 import type { Deployments } from './deployments.ts'
-import { createJournal, type DeploymentEntry, type EventEntry } from './journal.ts'
+import {
+  createJournal,
+  type DeploymentEntry,
+  type EventEntry,
+  type JournalEntry,
+} from './journal.ts'
 import type { KnownDeployment } from './known-deployment.ts'
 import type { Logger, Notifier, Spool, Swarm } from './ports.ts'
 import { DeployerError } from './problem.ts'
@@ -82,6 +87,8 @@ const NOW = Promise.resolve()
 // A write may come through after its call failed: a leader lost its quorum, a connection broke.
 const SETTLE_MS = 10_000
 const NOTIFIER_ENDS_WITHIN_MS = 60_000
+// What an earlier process left is read at once, or when that process ends.
+const RECOVER_WITHIN_MS = 60_000
 
 const LOST: Omit<Outcome, 'endedAt'> = {
   verdict: 'unknown',
@@ -101,11 +108,14 @@ function createLoudAnnouncer(
   /** What was told last of each service. */
   const latest = new Map<string, Promise<void>>()
   const tellings = new Set<Promise<void>>()
+  let isRecovered = false
   const recovered = spool === undefined ? NOW : recover()
+  /** What comes in now follows what an earlier process left, unless that cannot be read for long. */
+  const begun = waitFor(recovered, { timeoutMs: RECOVER_WITHIN_MS, signals: [signal] })
 
   /** Tells of a service one thing after the other, and what an earlier process left first. */
   function inTurn(service: string, act: () => Promise<void>): void {
-    const telling = recovered.then(() => follow(service, act))
+    const telling = begun.then(() => follow(service, act))
     tellings.add(telling)
     void telling.then(() => tellings.delete(telling))
   }
@@ -128,14 +138,39 @@ function createLoudAnnouncer(
   }
 
   async function tellAccepted(entry: DeploymentEntry): Promise<void> {
+    if (!(await isOurs(entry))) {
+      return
+    }
+    const told: DeploymentEntry = { ...entry, stage: 'told' }
     if (entry.stage !== 'told') {
+      hold(told)
       await tell(acceptedEvent(entry))
     }
     if (!isEndWanted) {
       release(entry)
     } else if (entry.stage !== 'told') {
-      void journal.put({ ...entry, stage: 'told' })
+      void journal.put(told)
     }
+  }
+
+  /** Another entry may be told in its place, or another process may tell it. */
+  async function isOurs(entry: DeploymentEntry): Promise<boolean> {
+    if (!isHeld(entry)) {
+      return false
+    }
+    if (!(await journal.owns(entry))) {
+      inHand.delete(nameOf(entry))
+    }
+    return isHeld(entry) && !isForLater(entry)
+  }
+
+  /** The next process tells what is kept, behind what this one could not read any more. */
+  function isForLater(entry: JournalEntry): boolean {
+    return signal.aborted && !isRecovered && journal.isSafe(entry)
+  }
+
+  function isHeld(entry: DeploymentEntry): boolean {
+    return inHand.get(nameOf(entry))?.origin.messageId === entry.origin.messageId
   }
 
   function awaitEnd(known: KnownDeployment, entry: DeploymentEntry): void {
@@ -147,13 +182,17 @@ function createLoudAnnouncer(
   }
 
   async function tellEnd(outcome: Outcome, entry: DeploymentEntry): Promise<void> {
-    await tell(endedEvent(entry, outcome))
-    release(entry)
+    if (await isOurs(entry)) {
+      await tell(endedEvent(entry, outcome))
+      release(entry)
+    }
   }
 
   async function tellRefusal(entry: EventEntry): Promise<void> {
-    await tell(entry.event)
-    journal.remove(entry)
+    if ((await journal.owns(entry)) && !isForLater(entry)) {
+      await tell(entry.event)
+      journal.remove(entry)
+    }
   }
 
   /** A message that fails is logged and changes nothing for the deployment. */
@@ -184,21 +223,49 @@ function createLoudAnnouncer(
   }
 
   async function recover(): Promise<void> {
-    for (const entry of await journal.read()) {
+    journal.onLeft(resume)
+    resume(await journal.read())
+    isRecovered = true
+  }
+
+  function resume(entries: readonly JournalEntry[]): void {
+    for (const entry of entries) {
       if ('event' in entry) {
         void follow(entry.event.service, () => tellRefusal(entry))
       } else {
-        hold(entry)
-        void follow(entry.deployment.service, () => goOn(entry))
+        resumeDeployment(entry)
       }
     }
+  }
+
+  /**
+   * A request can have joined the deployment before it was known that an earlier process began it; one
+   * of the two entries is told. It is that of the earlier process, unless the other one was told.
+   */
+  function resumeDeployment(entry: DeploymentEntry): void {
+    const joined = inHand.get(nameOf(entry))
+    if (joined?.origin.messageId === entry.origin.messageId) {
+      return
+    }
+    if (joined?.stage === 'told') {
+      journal.remove(entry)
+      return
+    }
+    if (joined !== undefined) {
+      journal.remove(joined)
+    }
+    // Whoever joined it had seen that it was written.
+    const stage = entry.stage === 'intended' ? (joined?.stage ?? 'intended') : entry.stage
+    const resumed: DeploymentEntry = { ...entry, stage }
+    hold(resumed)
+    void follow(entry.deployment.service, () => goOn(resumed))
   }
 
   /** Finds out what became of a deployment whose course nobody in this process knows. */
   async function goOn(entry: DeploymentEntry): Promise<void> {
     const { deployment, stage } = entry
     const written = stage === 'intended' ? await findOut(deployment) : 'written'
-    if (signal.aborted) {
+    if (signal.aborted || !isHeld(entry)) {
       return
     }
     switch (written) {
@@ -297,12 +364,14 @@ function createLoudAnnouncer(
       const { deployment } = known
       const stage = deployment.unwritten === 'superseded' ? 'told' : 'accepted'
       const entry = entryOf(deployment, origin, stage)
-      await recovered
-      // One that was joined is told as whoever began it has it.
+      // One that was joined is told as whoever began it has it. Should an earlier process have begun
+      // it, its entry takes the place of this one once it is read; no request waits for that.
       if (!inHand.has(nameOf(entry))) {
         hold(entry)
         await journal.put(entry)
-        announce(known, entry)
+        if (isHeld(entry)) {
+          announce(known, entry)
+        }
       }
     },
 

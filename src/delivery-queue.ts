@@ -30,6 +30,11 @@ export interface DeliveryTools {
   readonly logger: Logger
   /** Is told of each message that was delivered or dropped. */
   readonly settled: (message: Message) => void
+  /**
+   * Whether a message is still this process's to deliver, and not one that another process has taken
+   * over. Default: always.
+   */
+  readonly owns?: (message: Message) => Promise<boolean>
 }
 
 /** The queue of one destination. */
@@ -70,7 +75,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
  */
 export function createDeliveryQueue(
   destination: Destination,
-  { logger, settled }: DeliveryTools,
+  { logger, settled, owns }: DeliveryTools,
   { maxAgeMs = DAY_MS, ...limits }: DeliveryLimits = {},
 ): DeliveryQueue {
   const { name } = destination
@@ -152,9 +157,12 @@ export function createDeliveryQueue(
     work()
   }
 
-  async function faultOf({ event }: Message): Promise<{ readonly error: unknown } | undefined> {
+  async function faultOf(message: Message): Promise<{ readonly error: unknown } | undefined> {
     try {
-      await destination.deliver(event, stopping.signal)
+      if (owns !== undefined && !(await owns(message))) {
+        throw new DeliveryFault('another process took it over, and delivers it', { isFinal: true })
+      }
+      await destination.deliver(message.event, stopping.signal)
       return undefined
     } catch (error) {
       return { error }

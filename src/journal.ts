@@ -40,6 +40,10 @@ export interface Journal {
   remove(entry: JournalEntry): void
   /** What an earlier process left, oldest first. */
   read(): Promise<readonly JournalEntry[]>
+  /** Calls a function with what other processes leave later, oldest first. */
+  onLeft(listener: (entries: readonly JournalEntry[]) => void): void
+  /** Whether an entry is still this process's, and not one that another has taken over. */
+  owns(entry: JournalEntry): Promise<boolean>
   /** Whether an entry would outlive the process. */
   isSafe(entry: JournalEntry): boolean
 }
@@ -65,6 +69,19 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
     }
   }
 
+  function readEntries(records: readonly SpooledRecord[]): readonly JournalEntry[] {
+    return records.flatMap((record) => {
+      const entry = readEntry(record)
+      // One under another key could never be removed.
+      if (entry === undefined || keyOf(entry) !== record.key) {
+        logger.error({ key: record.key }, 'spooled deployment cannot be read')
+        void attempt(() => spool?.remove(record.key))
+        return []
+      }
+      return entry
+    })
+  }
+
   return {
     async put(entry) {
       const key = keyOf(entry)
@@ -82,17 +99,14 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
       const records = (await attempt(() => spool?.read())) ?? []
       const left = records.filter(({ key }) => own?.has(key) !== true)
       own = undefined
-      return left.flatMap((record) => {
-        const entry = readEntry(record)
-        // One under another key could never be removed.
-        if (entry === undefined || keyOf(entry) !== record.key) {
-          logger.error({ key: record.key }, 'spooled deployment cannot be read')
-          void attempt(() => spool?.remove(record.key))
-          return []
-        }
-        return entry
-      })
+      return readEntries(left)
     },
+
+    onLeft(listener) {
+      spool?.onLeft?.((records) => listener(readEntries(records)))
+    },
+
+    owns: async (entry) => (await attempt(async () => spool?.owns?.(keyOf(entry)))) !== false,
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type DeliveryCounts,
   type DeliveryLimits,
   type DeliveryQueue,
+  type DeliveryTools,
 } from './delivery-queue.ts'
 import { isDeploymentEvent } from './deployment-event.ts'
 import type { Destination, Logger, Notifier, Spool, SpooledRecord } from './ports.ts'
@@ -38,6 +39,9 @@ export interface Outbox {
   close(timeoutMs: number): Promise<{ readonly kept: number; readonly givenUp: number }>
 }
 
+// What an earlier process left is read at once, or when that process ends.
+const RESUME_WITHIN_MS = 60_000
+
 interface OpenDestination {
   readonly destination: Destination
   readonly queue: DeliveryQueue
@@ -64,9 +68,15 @@ interface SpooledMessage {
  */
 export function createOutbox(options: OutboxOptions): Outbox {
   const { destinations, logger, spool, ...limits } = options
+  const tools: DeliveryTools = {
+    ...{ logger, settled: forget },
+    ...(spool?.owns === undefined
+      ? {}
+      : { owns: async ({ key }) => (await spool.owns?.(key)) !== false }),
+  }
   const queues = new Map(
     destinations.map((destination) => {
-      const queue = createDeliveryQueue(destination, { logger, settled: forget }, limits)
+      const queue = createDeliveryQueue(destination, tools, limits)
       return [destination.name, { destination, queue }] as const
     }),
   )
@@ -75,13 +85,25 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
   const keys = createKeys()
   const removals = new Set<Promise<void>>()
+  /** The keys of all messages in the queues. */
+  const waiting = new Set<string>()
+  const closingSoon = new AbortController()
   const resumed = spool === undefined ? Promise.resolve() : resume(spool)
+  /** What comes in now follows what an earlier process left, unless that cannot be read for long. */
+  const begun = waitFor(resumed, { timeoutMs: RESUME_WITHIN_MS, signals: [closingSoon.signal] })
   let closing: ReturnType<Outbox['close']> | undefined
   let isClosed = false
 
   async function resume(spool: Spool): Promise<void> {
+    spool.onLeft?.((records) => addAll(records.filter(({ key }) => !waiting.has(key))))
+    const records = await spool.read()
+    // Others were put while the spool was being read.
+    addAll(records.filter(({ key }) => !keys.isOwn(key)))
+  }
+
+  function addAll(records: readonly SpooledRecord[]): void {
     const strays = new Map<string, number>()
-    for (const record of await spool.read()) {
+    for (const record of records) {
       keys.passOver(record.key)
       const message = readMessage(record)
       const queue = message && queues.get(message.destination)?.queue
@@ -90,6 +112,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       } else if (queue === undefined) {
         strays.set(message.destination, (strays.get(message.destination) ?? 0) + 1)
       } else {
+        waiting.add(record.key)
         queue.add({ key: record.key, event: message.event, queuedAtMs: message.queuedAtMs })
       }
     }
@@ -99,6 +122,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   function forget({ key }: Message): void {
+    waiting.delete(key)
     const removal = spool?.remove(key)
     if (removal !== undefined) {
       removals.add(removal)
@@ -115,6 +139,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
     // Before it is queued: a removal must not come before the put.
     const put = spool?.put(message.key, record)
+    waiting.add(message.key)
     to.queue.add(message)
     await put
     if (isClosed) {
@@ -146,7 +171,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   async function end(timeoutMs: number): ReturnType<Outbox['close']> {
-    await waitFor(resumed.then(drain), { timeoutMs, signals: [] })
+    const startedAt = performance.now()
+    await waitFor(resumed, { timeoutMs: timeoutMs / 4, signals: [] })
+    closingSoon.abort()
+    await begun
+    const leftMs = Math.max(0, timeoutMs - (performance.now() - startedAt))
+    await waitFor(drain(), { timeoutMs: leftMs, signals: [] })
     isClosed = true
     const left = [...queues.values()].flatMap(({ queue }) =>
       queue.stop().map((message) => leaveBehind(message, queue)),
@@ -157,7 +187,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   return {
     async notify(event) {
-      await resumed
+      await begun
       const wanting = [...queues.values()].filter(({ destination }) =>
         destination.events.includes(event.event),
       )
@@ -176,6 +206,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
 interface Keys {
   /** Grows with every message, over restarts too. */
   next(): string
+  /** Whether `next` gave it. */
+  isOwn(key: string): boolean
   passOver(key: string): void
 }
 
@@ -188,6 +220,7 @@ function createKeys(): Keys {
       latest += 1
       return `${String(latest).padStart(12, '0')}-${own}`
     },
+    isOwn: (key) => key.endsWith(`-${own}`),
     passOver(key) {
       const [, number = '0'] = /^(\d{12})-/.exec(key) ?? []
       latest = Math.max(latest, Number(number))

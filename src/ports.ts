@@ -224,6 +224,21 @@ export interface Spool {
    * @param key The key of one that was put and not removed.
    */
   isSafe(key: string): boolean
+  /**
+   * Calls a function with records that other processes leave after {@link Spool.read} was called.
+   * Default: there are none.
+   *
+   * @param listener The function. A second one takes its place.
+   */
+  onLeft?(listener: (records: readonly SpooledRecord[]) => void): void
+  /**
+   * Tells whether this process is still the one to act on a record. Another one is once it took the
+   * record over, because this process was stopped for so long that it seemed to be gone. It never
+   * rejects. Default: always.
+   *
+   * @param key The key of one that was put or read, and not removed.
+   */
+  owns?(key: string): Promise<boolean>
 }
 
 /** Where messages go. */

@@ -213,6 +213,8 @@ describe('a notifier that never ends', () => {
 
   test('leaves no timer behind when it ends in time', async () => {
     const { refuse, announcer } = createHarness(() => Promise.resolve())
+    // It waited for what an earlier process left.
+    await vi.advanceTimersByTimeAsync(0)
     const before = vi.getTimerCount()
     await refuse('shop', 1)
     await announcer.idle()
@@ -484,10 +486,124 @@ describe('an announcer', () => {
     }
     const { announcer, deployments, told } = createHarness(() => {}, { swarm, spool })
     const known = deployments.adopt(deployments.look(deployment))
-    const accepted = announcer.accept(known, originOf(2))
+    const kept = [...spool.records.keys()]
+    await announcer.accept(known, originOf(2))
     await vi.advanceTimersByTimeAsync(5000)
-    await accepted
     expect(told.filter((line) => line.endsWith(' 2') || line.startsWith('accepted'))).toEqual([])
+    expect([...spool.records.keys()]).toEqual(kept)
+  })
+
+  test('that never learns what an earlier process left holds up no request, and tells after a minute', async () => {
+    const spool = createFakeSpool()
+    spool.read = () => never() as Promise<never>
+    const { announcer, deployments, refuse, told } = createHarness(() => {}, { spool })
+    await announcer.accept(deployments.keep(unwritten('blog', 'unchanged')), originOf(1))
+    await refuse('shop', 2)
+    expect(spool.records.size).toBe(2)
+    await vi.advanceTimersByTimeAsync(59_999)
+    expect(told).toEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(told.toSorted()).toEqual(['accepted blog 1', 'refused shop 2', 'unchanged blog 1'])
+    expect(spool.records.size).toBe(0)
+  })
+
+  test('tells a deployment that was joined, and told, before its entry could be read no second time', async () => {
+    const swarm = createFakeSwarm()
+    swarm.addService('blog')
+    swarm.onUpdate = 'none'
+    const deployment = intendedOf(swarm, 'blog')
+    const spool = await leave(entryOf(deployment, 'accepted', 1))
+    const { read } = spool
+    spool.read = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 90_000))
+      return read()
+    }
+    const ended: (() => void)[] = []
+    const known = {
+      ...createHarness(() => {}).deployments.keep(unwritten('blog', 'unchanged')),
+      ...{ deployment, id: deploymentId(deployment), outcome: () => undefined },
+      ended: new Promise<{ verdict: 'converged'; endedAt: string }>((resolve) => {
+        ended.push(() => resolve({ verdict: 'converged', endedAt: deployment.startedAt }))
+      }),
+    }
+    const { announcer, told } = createHarness(() => {}, { swarm, spool })
+    await announcer.accept(known, originOf(2))
+    await vi.advanceTimersByTimeAsync(89_999)
+    expect(told).toEqual(['accepted blog 2'])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(spool.records.size).toBe(1)
+    ended[0]?.()
+    await vi.advanceTimersByTimeAsync(0)
+    expect([told, spool.records.size]).toEqual([['accepted blog 2', 'converged blog 2'], 0])
+  })
+
+  test.each<[stages: readonly Stage[], accepted: readonly string[]]>([
+    [['accepted', 'told'], []],
+    [['told', 'accepted'], []],
+    [['intended', 'accepted'], ['accepted blog 2']],
+    [['accepted', 'intended'], ['accepted blog 2']],
+  ])('of two entries of a deployment, %j, tells one', async (stages, accepted) => {
+    const swarm = createFakeSwarm()
+    swarm.addService('blog')
+    const deployment = intendedOf(swarm, 'blog')
+    const { versionIndex, startedAt } = deployment
+    swarm.change('blog', (spec) => withRecord(spec, { versionIndex, startedAt }, []))
+    const spool = await leave(...stages.map((stage, at) => entryOf(deployment, stage, at + 1)))
+    const { told } = createHarness(() => {}, { swarm, spool })
+    await vi.advanceTimersByTimeAsync(0)
+    expect(told.filter((line) => line.startsWith('accepted'))).toEqual(accepted)
+    expect(told).toHaveLength(accepted.length + 1)
+    expect(spool.records.size).toBe(0)
+  })
+
+  test('tells what another process leaves while this one runs', async () => {
+    const { spool, told } = createHarness(() => {})
+    await vi.advanceTimersByTimeAsync(0)
+    const event = exampleEvent({ id: 'msg_7_refused', event: 'refused', service: 'shop' })
+    const [[key = '', text = ''] = []] = (await leave({ event })).records
+    spool.leave(key, JSON.parse(text))
+    await vi.advanceTimersByTimeAsync(0)
+    expect([told, spool.records.size]).toEqual([['refused shop 7'], 0])
+  })
+
+  test('tells nothing of what another process has taken over, and leaves it there', async () => {
+    const takes: (() => void)[] = []
+    const { announcer, deployments, refuse, spool, told, stop, logger } = createHarness(
+      () =>
+        new Promise<void>((resolve) => {
+          takes.push(resolve)
+        }),
+    )
+    await refuse('blog', 1)
+    await announcer.accept(deployments.keep(unwritten('blog', 'unchanged')), originOf(2))
+    await refuse('blog', 3)
+    await vi.advanceTimersByTimeAsync(0)
+    const kept = [...spool.records.keys()]
+    for (const key of kept) {
+      spool.foreign.add(key)
+    }
+    for (const take of takes) {
+      take()
+    }
+    await vi.advanceTimersByTimeAsync(0)
+    expect(told).toEqual(['refused blog 1'])
+    expect([...spool.records.keys()]).toEqual(kept.slice(1))
+    stop.abort()
+    expect(logger.lines).toEqual([])
+  })
+
+  test('that ends before it learns what an earlier process left leaves what is kept to the next', async () => {
+    for (const isGood of [true, false]) {
+      const spool = createFakeSpool()
+      spool.read = () => never() as Promise<never>
+      spool.isGood = isGood
+      const { refuse, stop, told } = createHarness(() => {}, { spool })
+      await refuse('shop', 1)
+      stop.abort()
+      await vi.advanceTimersByTimeAsync(0)
+      expect([told, spool.records.size]).toEqual(isGood ? [[], 1] : [['refused shop 1'], 0])
+      expect(vi.getTimerCount()).toBe(0)
+    }
   })
 
   test.each<[what: string, act: (harness: Harness) => Promise<unknown>]>([

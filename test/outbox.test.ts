@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { DeploymentEvent } from '../src/deployment-event.ts'
 import { createOutbox, type OutboxOptions } from '../src/outbox.ts'
+import type { SpooledRecord } from '../src/ports.ts'
 import { exampleEvent } from './support/example-event.ts'
 import {
   type Answer,
@@ -295,6 +296,17 @@ describe('the end of the outbox', () => {
     expect(await closed).toEqual({ kept: 0, givenUp: 0 })
   })
 
+  test('delivers what was notified while an earlier outbox still has the spool', async () => {
+    const spool = createFakeSpool()
+    spool.read = () => new Promise(() => {})
+    const { outbox, destination } = setUp({ spool })
+    void outbox.notify(event('blog-1'))
+    const closed = outbox.close(2000)
+    await vi.advanceTimersByTimeAsync(2000)
+    expect(await closed).toEqual({ kept: 0, givenUp: 0 })
+    expect([destination.taken, spool.records.size]).toEqual([['blog-1'], 0])
+  })
+
   test('delivers what comes while it waits', async () => {
     const one = held<Answer>()
     const slow = createFakeDestination({ name: 'slow', answer: () => one.promise })
@@ -412,3 +424,69 @@ test('every event is told at least once and in order, whatever happens', async (
     { numRuns: 150 },
   )
 })
+
+describe('an outbox that shares its spool with other processes', () => {
+  test('holds messages back for what an earlier one leaves, for a minute at most', async () => {
+    const spool = createFakeSpool()
+    const earlier = held<readonly SpooledRecord[]>()
+    spool.read = () => earlier.promise
+    const { outbox, destination } = setUp({ spool })
+    const notified = watch(outbox.notify(event('blog-2')))
+    await vi.advanceTimersByTimeAsync(59_999)
+    expect([notified.isDone, destination.taken]).toEqual([false, []])
+    await vi.advanceTimersByTimeAsync(1)
+    expect([notified.isDone, destination.taken]).toEqual([true, ['blog-2']])
+    destination.answer = () => 'hang'
+    await outbox.notify(event('blog-3'))
+    const value = { destination: 'chat', event: event('shop-1'), queuedAtMs: Date.now() }
+    const own = [...spool.records].map(([key, json]) => ({ key, value: JSON.parse(json) }))
+    earlier.give([{ key: '000000000009-earlier', value }, ...own])
+    await settle()
+    expect(destination.tried).toEqual(['blog-2', 'blog-3', 'shop-1'])
+  })
+
+  test('delivers what another one leaves while it runs', async () => {
+    const spool = createFakeSpool()
+    const { destination } = setUp({ spool })
+    await settle()
+    const value = { destination: 'chat', event: event('shop-1'), queuedAtMs: Date.now() }
+    spool.leave('000000000009-other', value)
+    await settle()
+    expect([destination.taken, spool.records.size]).toEqual([['shop-1'], 0])
+  })
+
+  test('does not deliver what another one has taken over, and says so', async () => {
+    const spool = createFakeSpool()
+    const first = held<Answer>()
+    const destination = createFakeDestination({ answer: () => first.promise })
+    const { outbox, logger } = setUp({ spool, destination })
+    await outbox.notify(event('blog-1'))
+    await outbox.notify(event('blog-2'))
+    await settle()
+    for (const key of spool.records.keys()) {
+      spool.foreign.add(key)
+    }
+    first.give('take')
+    await settle()
+    expect(destination.tried).toEqual(['blog-1'])
+    expect(logger.lines).toEqual([
+      expect.objectContaining({
+        ...{ level: 'error', message: 'message not delivered', id: 'blog-2' },
+        reason: 'another process took it over, and delivers it',
+      }),
+    ])
+    // It comes back when that one has ended before it delivered it.
+    const [[key = '', json = '{}'] = []] = (await leftOf('blog-2')).records
+    spool.foreign.clear()
+    spool.leave(key, JSON.parse(json))
+    await settle()
+    expect(destination.taken).toEqual(['blog-1', 'blog-2'])
+  })
+})
+
+async function leftOf(id: string): Promise<FakeSpool> {
+  const spool = createFakeSpool()
+  const { outbox } = setUp({ spool, destination: createFakeDestination({ answer: () => 'hang' }) })
+  await outbox.notify(event(id))
+  return spool.copy()
+}

@@ -380,6 +380,32 @@ export const restarts: readonly Case[] = [
     },
   },
   {
+    name: 'a spool that is not read yet holds up no answer; one that joined a deployment has nothing told twice',
+    async run() {
+      const { swarm, spool } = await killedAt('before-the-verdict')
+      const { read } = spool
+      let go = (): void => {}
+      const gone = new Promise<void>((resolve) => {
+        go = resolve
+      })
+      spool.read = async () => {
+        await gone
+        return read()
+      }
+      swarm.addService('shop', { image: pinned('me/app:v2') })
+      const second = createHarness({ swarm, spool })
+      equal((await second.put('shop')).body.verdict, 'unchanged')
+      equal((await second.put('blog', { image: 'me/app:v2' })).status, 200)
+      go()
+      await until(() => second.notifier.told('shop').length === 2)
+      await pass()
+      swarm.rollout('blog').complete()
+      await until(() => spool.records.size === 0)
+      equal(second.notifier.told('blog'), ['converged'])
+      equal(second.notifier.told('shop'), ['accepted', 'unchanged'])
+    },
+  },
+  {
     name: 'of several deployments that an earlier process left, each is told in the order of time',
     async run() {
       const own = createFakeSpool()

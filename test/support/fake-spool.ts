@@ -1,6 +1,6 @@
 // A spool in memory: what a restart finds is what was put so far.
 
-import type { Spool } from '../../src/ports.ts'
+import type { Spool, SpooledRecord } from '../../src/ports.ts'
 
 /** The fake, and what a test may ask and do. */
 export interface FakeSpool extends Spool {
@@ -14,6 +14,10 @@ export interface FakeSpool extends Spool {
   beforePut: (key: string, value: unknown) => void | Promise<void>
   /** Whether what is put would outlive the process. Default: true. */
   isGood: boolean
+  /** Has another process leave a record while this one runs. */
+  leave(key: string, value: unknown): void
+  /** The keys of records that another process has taken over. */
+  readonly foreign: Set<string>
   /** Another spool with the same records: what a process that is killed now leaves behind. */
   copy(): FakeSpool
 }
@@ -22,6 +26,7 @@ export function createFakeSpool(records: Map<string, string> = new Map()): FakeS
   const calls: string[] = []
   const entries = (): (readonly [string, string])[] =>
     [...records].sort(([a], [b]) => (a < b ? -1 : 1))
+  let tell: (records: readonly SpooledRecord[]) => void = () => {}
   const fake: FakeSpool = {
     calls,
     records,
@@ -43,6 +48,17 @@ export function createFakeSpool(records: Map<string, string> = new Map()): FakeS
 
     read: async () => entries().map(([key, json]) => ({ key, value: JSON.parse(json) })),
     isSafe: (key) => fake.isGood && records.has(key),
+    foreign: new Set(),
+    owns: async (key) => !fake.foreign.has(key),
+
+    onLeft(listener) {
+      tell = listener
+    },
+
+    leave(key, value) {
+      records.set(key, JSON.stringify(value))
+      tell([{ key, value }])
+    },
   }
   return fake
 }

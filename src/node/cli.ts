@@ -2,25 +2,27 @@
 
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { isAbsolute } from 'node:path'
 import { serve } from '@hono/node-server'
 import { Command } from 'commander'
 import { createDeployer } from '../app.ts'
-import type { Outbox } from '../outbox.ts'
 import type { Logger } from '../ports.ts'
 import { formatAddress } from './address.ts'
 import { limitConnections } from './connections.ts'
 import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
 import { endProcess } from './end-process.ts'
 import { type Flags, readSettings, type Settings } from './env.ts'
-import { createNotifications } from './notifications.ts'
+import { createNotifications, type Notifications } from './notifications.ts'
 import { createProcessLog, type ProcessLog } from './process-log.ts'
 import { createRegistryAuthFile } from './registry-auth-file.ts'
 import { closable, counted } from './shutdown.ts'
+import { checkSpoolDirectory } from './spool-directory.ts'
 
 // Docker kills ten seconds after SIGTERM.
 const PROCESS_ENDS_WITHIN_MS = 9000
 const REQUESTS_END_WITHIN_MS = 6500
 const MESSAGES_END_WITHIN_MS = 2000
+const SPOOL_ENDS_WITHIN_MS = 300
 const SIGNALS_THAT_END = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -61,7 +63,7 @@ export function runCommand({ argv, env }: CommandSources): void {
         ...(options.notifyFlags === undefined ? {} : { NOTIFY_FLAGS: options.notifyFlags }),
         ...(options.bind === undefined ? {} : { BIND: options.bind }),
       }
-      start(flags, env)
+      void start(flags, env)
     })
     .parse(argv.map(withTwoDashes))
 }
@@ -73,16 +75,23 @@ function withTwoDashes(argument: string): string {
     : argument
 }
 
-function start(flags: Flags, env: CommandSources['env']): void {
+async function start(flags: Flags, env: CommandSources['env']): Promise<void> {
   const readFile = (path: string): string => readFileSync(path, 'utf8')
   const result = readSettings(flags, { env, readFile })
-  if (!result.ok) {
-    const list = result.faults.map((fault) => `  ${fault}\n`).join('')
+  const faults = [...(result.ok ? [] : result.faults), ...(await faultsOfSpool(env.SPOOL_DIR))]
+  if (!result.ok || faults.length > 0) {
+    const list = faults.map((fault) => `  ${fault}\n`).join('')
     process.stderr.write(`deployer: cannot start with these settings:\n${list}`)
     process.exitCode = 1
     return
   }
   run(result.settings, createProcessLog())
+}
+
+/** Apart from the other settings, because a disk may hang. */
+async function faultsOfSpool(path: string = ''): Promise<readonly string[]> {
+  const fault = isAbsolute(path) ? await checkSpoolDirectory(path) : undefined
+  return fault === undefined ? [] : [`SPOOL_DIR ${fault}`]
 }
 
 function run(settings: Settings, log: ProcessLog): void {
@@ -141,7 +150,7 @@ function run(settings: Settings, log: ProcessLog): void {
         isEnding = true
         // Whoever waits for a verdict is told where to ask on.
         ending.abort()
-        shutDown({ signal, close, outbox: notifications?.outbox, log })
+        shutDown({ signal, close, notifications, log })
       }
     })
   }
@@ -162,15 +171,16 @@ function tellEngine(swarm: DockerodeSwarm, logger: Logger): void {
 interface Running {
   readonly signal: string
   readonly close: (timeoutMs: number) => Promise<boolean>
-  readonly outbox: Outbox | undefined
+  readonly notifications: Notifications | undefined
   readonly log: ProcessLog
 }
 
-async function shutDown({ signal, close, outbox, log }: Running): Promise<void> {
+async function shutDown({ signal, close, notifications, log }: Running): Promise<void> {
   const deadline = performance.now() + PROCESS_ENDS_WITHIN_MS
   log.logger.info({ signal }, 'shutting down')
   const allAnswered = await close(REQUESTS_END_WITHIN_MS)
-  const messages = await outbox?.close(MESSAGES_END_WITHIN_MS)
+  const messages = await notifications?.outbox.close(MESSAGES_END_WITHIN_MS)
+  await notifications?.release(SPOOL_ENDS_WITHIN_MS)
   const { kept: messagesKept = 0, givenUp: messagesGivenUp = 0 } = messages ?? {}
   await log.close({ allAnswered, messagesKept, messagesGivenUp }, 'stopped')
   await endProcess(0, { deadline })

@@ -3,11 +3,9 @@
 import type { DeploymentEventName } from '../deployment-event.ts'
 import { createOutbox, type Outbox } from '../outbox.ts'
 import type { Logger, Spool } from '../ports.ts'
-import { reasonOf } from '../reason.ts'
 import { createDestinations } from './destinations.ts'
 import type { Settings } from './env.ts'
-import { createDirectorySpool } from './spool.ts'
-import { checkSpoolDirectory } from './spool-directory.ts'
+import { createSpoolStore } from './spool-store.ts'
 
 /** What tells of deployments. */
 export interface Notifications {
@@ -16,6 +14,12 @@ export interface Notifications {
   readonly events: readonly DeploymentEventName[]
   /** Keeps what is still to be told of deployments; undefined: a restart forgets it. */
   readonly spool: Spool | undefined
+  /**
+   * Gives SPOOL_DIR up for the next process, once the outbox is closed.
+   *
+   * @param timeoutMs The longest that it may take, in milliseconds.
+   */
+  release(timeoutMs: number): Promise<void>
 }
 
 /**
@@ -34,21 +38,14 @@ export function createNotifications(
     return undefined
   }
   const destinations = createDestinations(notify)
-  const spool = spoolDir === undefined ? undefined : openSpool(spoolDir, logger)
+  // A directory that cannot be used now may be usable later, and must not keep anybody from deploying.
+  const parts = ['messages', 'deployments'] as const
+  const store = spoolDir === undefined ? undefined : createSpoolStore(spoolDir, { logger, parts })
   const outbox = createOutbox({
     ...{ destinations, logger },
-    ...(spool === undefined ? {} : { spool: spool('messages') }),
+    ...(store === undefined ? {} : { spool: store.spools.messages }),
   })
   const events = [...new Set(destinations.flatMap((destination) => destination.events))]
-  return { outbox, events, spool: spool?.('deployments') }
-}
-
-/** A directory that cannot be used now may be usable later, and must not keep anybody from deploying. */
-function openSpool(directory: string, logger: Logger): (part: string) => Spool {
-  try {
-    checkSpoolDirectory(directory)
-  } catch (error) {
-    logger.error({ directory, reason: reasonOf(error) }, 'SPOOL_DIR cannot be used for now')
-  }
-  return (part) => createDirectorySpool(`${directory}/${part}`, { logger })
+  const release = async (timeoutMs: number): Promise<void> => store?.close(timeoutMs)
+  return { outbox, events, spool: store?.spools.deployments, release }
 }

@@ -1,82 +1,152 @@
-// The directory of a spool: made where it is missing, synced, and tried at start.
+// The directory of a spool: created where it is missing, synced, and checked at the start.
 
-import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { mkdir, open } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import type { Stats } from 'node:fs'
+import { access, constants, mkdir, open, realpath, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { reasonOf } from '../reason.ts'
-import { unless } from './error-code.ts'
+import { codeOf, unless } from './error-code.ts'
 import { shown } from './faults.ts'
+import { isOwn } from './regular-file.ts'
 
 /** Records hold what callers sent: they are the owner's alone. */
 export const FILE_MODE = 0o600
-const DIRECTORY_MODE = 0o700
+export const DIRECTORY_MODE = 0o700
+const CHECK_WITHIN_MS = 2000
 
-const PROBE_FILE = '.probe'
-const PROBE_BYTES = 16_384
+/** Rights of the group or of others to write. */
+const OTHERS_WRITE = 0o022
+const STICKY = 0o1000
+
+/** Faults that do not go away by waiting: somebody has to change the setting or the rights. */
+const LASTING_FAULTS: ReadonlySet<string> = new Set([
+  ...['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG'],
+])
 
 /** Some network file systems cannot sync a directory, and need not. */
 const unlessUnsupported = unless('EINVAL', 'ENOTSUP')
 
+/** A directory that Deployer must not, or can never, keep records in. */
+export class UnusableDirectoryError extends Error {
+  override readonly name = 'UnusableDirectoryError'
+}
+
 /**
- * Makes sure, at start, that a directory can keep records: it is created where it is missing, and a
- * probe is written, synced and removed. It blocks while it does.
+ * Checks at the start whether a directory can be a spool. It is created where it is missing.
  *
- * @param path The directory.
- * @throws Error that tells why the directory cannot be used.
+ * @param path The directory, from the root.
+ * @param timeoutMs The longest to wait for the disk, in milliseconds. Default: 2 s.
+ * @returns What is wrong with the setting, as text behind its name; undefined when it is right, or
+ *   when the disk fails in a way that may pass: it is full, it hangs, it is read-only.
  */
-export function checkSpoolDirectory(path: string): void {
+export async function checkSpoolDirectory(
+  path: string,
+  timeoutMs: number = CHECK_WITHIN_MS,
+): Promise<string | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), timeoutMs)
+  })
+  const fault = prepareSpoolDirectory(path).then(
+    () => undefined,
+    (error: unknown) =>
+      error instanceof UnusableDirectoryError ? `is ${shown(path)}: ${error.message}` : undefined,
+  )
+  return await Promise.race([fault, late]).finally(() => clearTimeout(timer))
+}
+
+/**
+ * Creates the directory of a spool where it is missing, and checks that nobody but the user of this
+ * process can change what is in it, or put another directory in its place.
+ *
+ * @param path The directory, from the root.
+ * @returns The same directory by a path without links.
+ * @throws UnusableDirectoryError that says what is wrong and what to do, or the error of the system
+ *   call that failed for a reason that may pass.
+ */
+export async function prepareSpoolDirectory(path: string): Promise<string> {
   try {
-    const root = resolve(path)
-    const first = mkdirSync(root, { recursive: true, mode: DIRECTORY_MODE })
-    for (const changed of directoriesAbove(root, first)) {
-      syncSync(changed, 'r')
+    await createDirectory(path)
+    const real = await realpath(path)
+    checkDirectory(await stat(real))
+    for (let parent = dirname(real); ; parent = dirname(parent)) {
+      checkParent(parent, await stat(parent))
+      if (parent === dirname(parent)) {
+        break
+      }
     }
-    const probe = join(root, PROBE_FILE)
-    try {
-      writeFileSync(probe, 'x'.repeat(PROBE_BYTES), { mode: FILE_MODE })
-      syncSync(probe, 'r+')
-    } finally {
-      rmSync(probe, { force: true })
-    }
+    await access(real, constants.R_OK | constants.W_OK | constants.X_OK)
+    return real
   } catch (error) {
-    throw new Error(
-      `Cannot keep messages in ${shown(path)}: ${reasonOf(error)}; name a directory that can be written`,
-      { cause: error },
+    if (LASTING_FAULTS.has(codeOf(error) ?? '')) {
+      throw new UnusableDirectoryError(
+        `it cannot be used (${reasonOf(error)}); name a directory that Deployer can create or write`,
+        { cause: error },
+      )
+    }
+    throw error
+  }
+}
+
+function checkDirectory(stats: Stats): void {
+  if (!stats.isDirectory()) {
+    throw new UnusableDirectoryError('it is not a directory; name one')
+  }
+  if (!isOwn(stats)) {
+    throw new UnusableDirectoryError(
+      `it belongs to user ${stats.uid}, and Deployer runs as user ${process.geteuid?.()}; give it to that user (chown -R)`,
+    )
+  }
+  if ((stats.mode & OTHERS_WRITE) !== 0) {
+    throw new UnusableDirectoryError(
+      `other users can write to it (mode ${octal(stats)}), and could take messages away or add some; set its mode to 0700`,
     )
   }
 }
 
-function syncSync(path: string, flags: 'r' | 'r+'): void {
-  const descriptor = openSync(path, flags)
-  try {
-    fsyncSync(descriptor)
-  } catch (error) {
-    unlessUnsupported(error)
-  } finally {
-    closeSync(descriptor)
+/** Who can write to a parent can rename what is in it, unless the sticky bit is set, as for /tmp. */
+function checkParent(path: string, stats: Stats): void {
+  if ((stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0) {
+    throw new UnusableDirectoryError(
+      `other users can write to ${shown(path)} above it (mode ${octal(stats)}), and could put another directory in its place; take that right from them (chmod go-w)`,
+    )
   }
 }
 
+function octal({ mode }: Stats): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0')
+}
+
 /**
- * Creates a directory, and what is missing above it, for its owner alone.
+ * Creates a directory, and what is missing above it, for its owner alone. One after the other: where
+ * the system says ENOENT below a directory that exists, as in /proc, Node's own recursion never ends.
  *
  * @param path The directory, from the root.
  * @returns Nothing, once it would outlive a crash.
  */
 export async function createDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: DIRECTORY_MODE })
-  for (const changed of directoriesAbove(path, first)) {
-    await syncDirectory(changed)
+  const missing: string[] = []
+  for (let at = path; !(await exists(at)); at = dirname(at)) {
+    missing.unshift(at)
+  }
+  for (const directory of missing) {
+    await mkdir(directory, { mode: DIRECTORY_MODE }).catch(unless('EEXIST'))
+    await syncDirectory(dirname(directory))
   }
 }
 
-/** The directories that have a new entry since `first` and what is below were created. */
-function directoriesAbove(path: string, first: string | undefined): readonly string[] {
-  const above: string[] = []
-  for (let at = path; first !== undefined && at.length >= first.length; at = dirname(at)) {
-    above.push(dirname(at))
+/**
+ * Tells whether a path leads to something.
+ *
+ * @param path The path; links are followed.
+ */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    unless('ENOENT')(error)
+    return false
   }
-  return above
 }
 
 /**

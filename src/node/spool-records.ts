@@ -1,11 +1,12 @@
 // What an earlier process left in the directory of a spool.
 
 import type { Stats } from 'node:fs'
-import { readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { lstat, readdir, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger, SpooledRecord } from '../ports.ts'
 import { reasonOf } from '../reason.ts'
 import { codeOf } from './error-code.ts'
+import { readRegularFile } from './regular-file.ts'
 
 /** What reading needs beside the directory. */
 export interface ReadingOptions {
@@ -15,13 +16,28 @@ export interface ReadingOptions {
   readonly logger: Logger
   /** Is told why there is no list of the files. A directory that is not there has none. */
   readonly unlisted: (error: unknown) => void
+  /** The keys of the records to read. Default: all that are there. */
+  readonly keys?: readonly string[]
 }
 
+/** The longest record, in bytes. */
+export const MAX_RECORD_BYTES = 1_048_576
+
 const RECORD_FILE = /^([A-Za-z0-9_-]{1,120})\.json$/
-/** write-file-atomic appends a hash of 32 bits, in decimal. */
-const TEMPORARY_FILE = /^[A-Za-z0-9_-]{1,120}\.json\.\d{1,10}$/
+/** What is written before it becomes a record; the name of one has a random number. */
+export const TEMPORARY_FILE: RegExp = /^[A-Za-z0-9_-]{1,120}\.json\.[0-9a-f]{1,16}$/
 /** How many files are open at a time. */
 const MAX_OPEN = 16
+
+/**
+ * Tells the key of a record by the name of its file.
+ *
+ * @param file The name.
+ * @returns The key; undefined when that is no file of a record.
+ */
+export function keyOfFile(file: string): string | undefined {
+  return RECORD_FILE.exec(file)?.[1]
+}
 
 /**
  * Reads the records of a directory. What a crash left half written is removed, and what is no
@@ -33,7 +49,7 @@ const MAX_OPEN = 16
  */
 export async function readRecords(
   root: string,
-  { directory, logger, unlisted }: ReadingOptions,
+  { directory, logger, unlisted, keys }: ReadingOptions,
 ): Promise<readonly SpooledRecord[]> {
   async function list(): Promise<readonly string[]> {
     try {
@@ -49,42 +65,70 @@ export async function readRecords(
   async function readRecord(key: string): Promise<readonly SpooledRecord[]> {
     const file = `${key}.json`
     const path = join(root, file)
-    let fault = 'it is not JSON'
     try {
-      const bytes = await readFile(path)
-      fault = bytes.length === 0 ? 'it is empty' : fault
-      return [{ key, value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) }]
+      const content = await readRegularFile(path, MAX_RECORD_BYTES)
+      if (content.kind === 'content') {
+        const record = parse(content.bytes)
+        if (record.ok) {
+          return [{ key, value: record.value }]
+        }
+        await setAside(file, record.reason)
+      } else if (content.isForeign) {
+        unreadable(file, content.reason)
+      } else {
+        await setAside(file, content.reason)
+      }
     } catch (error) {
-      const code = codeOf(error)
-      // A syntax error's own message quotes the record.
-      const isContent = error instanceof SyntaxError || code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
-      const reason = isContent ? fault : reasonOf(error)
-      if (code !== 'ENOENT') {
-        logger.error({ directory, file, reason }, 'A message in SPOOL_DIR cannot be read')
-      }
       // What the disk or the rights keep from being read now may be read by the next process.
-      if (isContent || code === 'EISDIR') {
-        await rename(path, `${path}.unreadable`).catch(() => {})
+      if (codeOf(error) !== 'ENOENT') {
+        unreadable(file, reasonOf(error))
       }
-      return []
     }
+    return []
+  }
+
+  /** It is no record, and never will be. */
+  async function setAside(file: string, reason: string): Promise<void> {
+    unreadable(file, reason)
+    await rename(join(root, file), join(root, `${file}.unreadable`)).catch(() => {})
+  }
+
+  function unreadable(file: string, reason: string): void {
+    logger.error({ directory, file, reason }, 'A message in SPOOL_DIR cannot be read')
   }
 
   async function removeLeftOver(file: string): Promise<void> {
     const path = join(root, file)
-    const stats: Stats | undefined = await stat(path).catch(() => undefined)
+    const stats: Stats | undefined = await lstat(path).catch(() => undefined)
     if (stats?.isFile() === true && stats.mtimeMs < performance.timeOrigin) {
       await unlink(path).catch(() => {})
     }
   }
 
-  const files = await list()
-  await inBatches(
-    files.filter((file) => TEMPORARY_FILE.test(file)),
-    removeLeftOver,
-  )
-  const keys = files.flatMap((file) => RECORD_FILE.exec(file)?.[1] ?? [])
-  return (await inBatches(keys.sort(), readRecord)).flat()
+  async function listKeys(): Promise<readonly string[]> {
+    const files = await list()
+    await inBatches(
+      files.filter((file) => TEMPORARY_FILE.test(file)),
+      removeLeftOver,
+    )
+    return files.flatMap((file) => keyOfFile(file) ?? [])
+  }
+
+  const sorted = [...(keys ?? (await listKeys()))].sort()
+  return (await inBatches(sorted, readRecord)).flat()
+}
+
+type Parsed =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly reason: string }
+
+/** The reason quotes nothing of the record, as a syntax error would. */
+function parse(bytes: Uint8Array): Parsed {
+  try {
+    return { ok: true, value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) }
+  } catch {
+    return { ok: false, reason: bytes.length === 0 ? 'it is empty' : 'it is not JSON' }
+  }
 }
 
 async function inBatches<T, R>(

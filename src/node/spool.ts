@@ -4,13 +4,14 @@
 import { unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { coalesce } from '../coalesce.ts'
-import type { Logger, Spool } from '../ports.ts'
+import type { Logger, Spool, SpooledRecord } from '../ports.ts'
 import { reasonOf } from '../reason.ts'
 import { writeWhole } from './atomic-file.ts'
 import { codeOf, unless } from './error-code.ts'
 import { shown } from './faults.ts'
 import { createDirectory, FILE_MODE, syncDirectory } from './spool-directory.ts'
-import { readRecords } from './spool-records.ts'
+import { MAX_RECORD_BYTES, readRecords } from './spool-records.ts'
+import { createSpoolSlots, type SpoolSlots } from './spool-slots.ts'
 
 /** What {@link createDirectorySpool} needs beside the directory. */
 export interface DirectorySpoolOptions {
@@ -43,8 +44,39 @@ interface Turn {
 
 const KEY = /^[A-Za-z0-9_-]{1,120}$/
 
-/** How many files are written at a time: a disk that hangs must not take all four of libuv's threads. */
-const MAX_OPEN = 2
+/** Where the files of a spool are. */
+export interface SpoolPlace {
+  /** The directory now. Another one after another process has taken the earlier one. */
+  path(): string
+  /** Resolves once the directory is there; rejects where the disk does not allow that. */
+  ensure(): Promise<void>
+  /** Creates the directory again, or another one. */
+  restore(): Promise<void>
+  /** Resolves once it is known whether the directory is still this process's; never rejects. */
+  confirm(): Promise<void>
+  /** Reads what earlier processes left, once all that lived at the start have ended. */
+  read(unlisted: (error: unknown) => void): Promise<readonly SpooledRecord[]>
+  /** Tells of records that other processes leave later. */
+  onLeft(listener: (records: readonly SpooledRecord[]) => void): void
+  /** Tells that another process has taken all that was in the directory. */
+  onLost(listener: () => void): void
+}
+
+/** A spool of this process alone. */
+export interface PlacedSpool extends Required<Spool> {
+  /** Resolves when nothing is being written, and nothing waits to be. */
+  idle(): Promise<void>
+  /** Ends all writing: what is put from now on is in memory alone. */
+  close(): void
+}
+
+/** What {@link createPlacedSpool} works with. */
+export interface PlacedSpoolOptions extends DirectorySpoolOptions {
+  /** The directory, as the log is to name it. */
+  readonly directory: string
+  /** Shared by all spools of one disk. */
+  readonly slots: SpoolSlots
+}
 
 /**
  * Tells whether a text can be the key of a record.
@@ -70,12 +102,33 @@ export function isSpoolKey(text: string): boolean {
  * await spool.put('msg_1', { service: 'blog' })
  * ```
  */
-export function createDirectorySpool(
-  directory: string,
-  { logger, onFault, retryMs = 30_000, timeoutMs = 5000 }: DirectorySpoolOptions,
-): Spool {
+export function createDirectorySpool(directory: string, options: DirectorySpoolOptions): Spool {
   const root = resolve(directory)
-  const syncRoot = coalesce(() => syncDirectory(root))
+  const { logger } = options
+  const place: SpoolPlace = {
+    path: () => root,
+    async ensure() {},
+    restore: () => createDirectory(root),
+    async confirm() {},
+    read: (unlisted) => readRecords(root, { directory, logger, unlisted }),
+    onLeft() {},
+    onLost() {},
+  }
+  const spool = createPlacedSpool(place, { ...options, directory, slots: createSpoolSlots() })
+  const { put, remove, read, isSafe } = spool
+  return { put, remove, read, isSafe }
+}
+
+/**
+ * Keeps records in a place that this process can lose.
+ *
+ * @param place Where they are.
+ * @param options Who is told of trouble, and when to try again.
+ * @returns The spool.
+ */
+export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions): PlacedSpool {
+  const { directory, slots, logger, onFault, retryMs = 30_000, timeoutMs = 5000 } = options
+  const syncRoot = coalesce(() => syncDirectory(place.path()))
   /** Changes that have not begun, first come first served. */
   const turns = new Map<string, Turn>()
   const busy = new Set<string>()
@@ -84,12 +137,26 @@ export function createDirectorySpool(
   /** Changes that nobody waits for any more, until they end. */
   const late = new Set<Turn>()
   const refused = new Set<string>()
+  /** What the directory holds for this process. */
+  const saved = new Set<string>()
+  /** What it held when another process took it: that one's from then on. */
+  const foreign = new Set<string>()
+  const onIdle: (() => void)[] = []
+  let losses = 0
+  let isClosed = false
   let isFailing = false
   let lastWriteWorked = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
   function change(key: string, content: Content, isRetry = false): Promise<void> {
     refused.delete(key)
+    if (foreign.has(key)) {
+      return Promise.resolve()
+    }
+    if (isClosed) {
+      unsaved.set(key, content)
+      return Promise.resolve()
+    }
     const waiting = turns.get(key)
     if (waiting !== undefined) {
       waiting.content = content
@@ -105,10 +172,10 @@ export function createDirectorySpool(
 
   function beginTurns(): void {
     for (const [key, turn] of turns) {
-      if (busy.size >= MAX_OPEN) {
-        return
-      }
       if (!busy.has(key)) {
+        if (!slots.take()) {
+          return
+        }
         turns.delete(key)
         busy.add(key)
         void take(key, turn)
@@ -118,7 +185,7 @@ export function createDirectorySpool(
 
   async function take(key: string, turn: Turn): Promise<void> {
     try {
-      await apply(key, turn.content)
+      await applyHere(key, turn.content)
       late.delete(turn)
       worked(key, turn)
     } catch (error) {
@@ -128,7 +195,12 @@ export function createDirectorySpool(
     clearTimeout(turn.timer)
     busy.delete(key)
     turn.end()
-    beginTurns()
+    slots.free()
+    if (turns.size === 0 && busy.size === 0) {
+      for (const tell of onIdle.splice(0)) {
+        tell()
+      }
+    }
   }
 
   /** The write goes on: a system call that hangs cannot be called off. */
@@ -138,26 +210,66 @@ export function createDirectorySpool(
     turn.end()
   }
 
+  /** Where the directory is lost meanwhile, nobody knows which directory has it: it is done again. */
+  async function applyHere(key: string, content: Content): Promise<void> {
+    for (let before = losses; ; before = losses) {
+      try {
+        await apply(key, content)
+      } catch (error) {
+        if (losses === before) {
+          throw error
+        }
+      }
+      if (losses === before) {
+        return
+      }
+    }
+  }
+
   async function apply(key: string, content: Content): Promise<void> {
-    const path = join(root, `${key}.json`)
+    await place.ensure()
+    if (foreign.has(key)) {
+      return
+    }
     if (content === undefined) {
-      await unlink(path).catch(unless('ENOENT'))
+      await unlink(pathOf(key)).catch(unless('ENOENT'))
       return
     }
     try {
-      await writeWhole(path, content, FILE_MODE)
+      await writeWhole(pathOf(key), content, FILE_MODE)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') {
         throw error
       }
-      await createDirectory(root)
-      await writeWhole(path, content, FILE_MODE)
+      await place.restore()
+      if (foreign.has(key)) {
+        return
+      }
+      await writeWhole(pathOf(key), content, FILE_MODE)
     }
     await syncRoot()
   }
 
+  function pathOf(key: string): string {
+    return join(place.path(), `${key}.json`)
+  }
+
+  function lost(): void {
+    losses += 1
+    for (const key of saved) {
+      foreign.add(key)
+      unsaved.delete(key)
+    }
+    saved.clear()
+  }
+
   function worked(key: string, { content, isRetry }: Turn): void {
     unsaved.delete(key)
+    if (content === undefined) {
+      saved.delete(key)
+    } else if (!foreign.has(key)) {
+      saved.add(key)
+    }
     // That a file could be removed does not show that one can be written: the disk may be full.
     lastWriteWorked ||= content !== undefined
     if (!isFailing || !lastWriteWorked) {
@@ -200,17 +312,33 @@ export function createDirectorySpool(
     }
   }
 
+  function keep(records: readonly SpooledRecord[]): readonly SpooledRecord[] {
+    for (const { key } of records) {
+      saved.add(key)
+    }
+    return records
+  }
+
   function refuse(key: string, reason: string): Promise<void> {
     refused.add(key)
     logger.error({ directory, key: shown(key), reason }, 'A message cannot be kept in SPOOL_DIR')
     return Promise.resolve()
   }
 
+  slots.onFree(beginTurns)
+  place.onLost(lost)
+
   return {
     put(key, value) {
-      const content = isSpoolKey(key) ? jsonOf(value) : undefined
-      return content === undefined
-        ? refuse(key, isSpoolKey(key) ? 'JSON cannot hold it' : 'its key is no key')
+      if (!isSpoolKey(key)) {
+        return refuse(key, 'its key is no key')
+      }
+      const content = jsonOf(value)
+      if (content === undefined) {
+        return refuse(key, 'JSON cannot hold it')
+      }
+      return Buffer.byteLength(content) > MAX_RECORD_BYTES
+        ? refuse(key, `it is larger than ${MAX_RECORD_BYTES} bytes`)
         : change(key, content)
     },
     remove(key) {
@@ -219,7 +347,24 @@ export function createDirectorySpool(
     isSafe(key) {
       return ![turns, busy, unsaved, refused].some((keys) => keys.has(key))
     },
-    read: () => readRecords(root, { directory, logger, unlisted: begin }),
+    read: async () => keep(await place.read(begin)),
+    onLeft: (listener) => place.onLeft((records) => listener(keep(records))),
+    async owns(key) {
+      await place.confirm()
+      return !foreign.has(key)
+    },
+    idle: () =>
+      new Promise((resolveIdle) => {
+        if (turns.size === 0 && busy.size === 0) {
+          resolveIdle()
+        } else {
+          onIdle.push(resolveIdle)
+        }
+      }),
+    close() {
+      isClosed = true
+      clearTimeout(timer)
+    },
   }
 }
 

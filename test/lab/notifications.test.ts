@@ -4,7 +4,7 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createBeanstalkd } from './beanstalkd.ts'
@@ -185,6 +185,44 @@ describe('over a restart, with SPOOL_DIR', () => {
     },
   )
 
+  test('two that overlap, as with the order start-first: every message arrives, and none twice', async () => {
+    // Its rollout is not over before the older one is.
+    await create('spool-slow', ['--update-monitor=25s'])
+    await create('spool-quick')
+    const env = {
+      NOTIFY_FLAGS: JSON.stringify(flags('spool-overlap')),
+      SPOOL_DIR: join(lab.directory, 'spool-overlap'),
+    }
+    const older = await start(env)
+    const { body } = await older.put('spool-slow', { image: v2, metadata: { commit: 'older' } })
+    const messages = [await nextMessage('spool-overlap')]
+
+    const newer = await start(env)
+    const joined = { image: v2, metadata: { commit: 'newer' } }
+    expect((await newer.put('spool-slow', joined)).body.deploymentId).toBe(body.deploymentId)
+    expect((await newer.put('spool-quick?wait=50', joined)).status).toBe(200)
+    const ended = older.process.ended()
+    older.process.kill('SIGTERM')
+    expect((await ended).status).toBe(0)
+    const log = older.process.log().map(({ msg }) => msg)
+    expect(log).not.toContain('deployment ended')
+    expect(log).not.toContain('verdict will not be told')
+
+    while (messages.length < 4) {
+      messages.push(await nextMessage('spool-overlap'))
+    }
+    await waitFor('the spool to be empty', async () => (await filesIn(env.SPOOL_DIR)).length === 0)
+    expect(await lab.beanstalkd.countJobs('spool-overlap')).toBe(0)
+    const told = messages.map(({ service, event, commit }) => `${service} ${event} ${commit}`)
+    expect(told.toSorted()).toEqual([
+      'spool-quick accepted newer',
+      'spool-quick converged newer',
+      'spool-slow accepted older',
+      'spool-slow converged older',
+    ])
+    expect(newer.process.log().filter(({ level }) => level === 'error')).toEqual([])
+  })
+
   test('messages for a beanstalkd that is away outlive SIGTERM, and are delivered in order', async () => {
     await create('spool-away')
     const [port = 0] = await freePorts(1)
@@ -226,7 +264,7 @@ describe('over a restart, with SPOOL_DIR', () => {
     await create('spool-full')
     const SPOOL_DIR = join(lab.directory, 'spool-full')
     await mkdir(SPOOL_DIR)
-    await runProgram('/bin/mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', SPOOL_DIR])
+    await runProgram('/bin/mount', ['-t', 'tmpfs', '-o', 'size=16k,mode=0700', 'tmpfs', SPOOL_DIR])
     onTestFinished(() => void runProgram('/bin/umount', ['-l', SPOOL_DIR]))
     await writeFile(join(SPOOL_DIR, 'full'), Buffer.alloc(16_384)).catch(() => {})
     const env = { NOTIFY_FLAGS: JSON.stringify(flags('spool-full')), SPOOL_DIR }
@@ -247,13 +285,15 @@ describe('over a restart, with SPOOL_DIR', () => {
     const registryAuth = Buffer.from('{"username":"u","password":"PASSWORD-SECRET"}')
     const auth = ['-H', `X-Registry-Auth: ${registryAuth.toString('base64url')}`]
     expect((await put('spool-modes?wait=50', v2, ...auth)).status).toBe(200)
-    const messages = join(SPOOL_DIR, 'messages')
-    await waitFor('both messages', async () => (await filesIn(messages)).length === 2)
-    for (const file of await filesIn(messages)) {
+    const messages = async (): Promise<readonly string[]> =>
+      (await filesIn(SPOOL_DIR)).filter((file) => file.includes('/messages/'))
+    await waitFor('both messages', async () => (await messages()).length === 2)
+    for (const file of await messages()) {
       expect(await readFile(file, 'utf8')).not.toMatch(/SECRET/)
       expect((await stat(file)).mode & 0o777).toBe(0o600)
+      expect((await stat(dirname(file))).mode & 0o777).toBe(0o700)
     }
-    expect((await stat(messages)).mode & 0o777).toBe(0o700)
+    expect((await stat(SPOOL_DIR)).mode & 0o777).toBe(0o700)
   })
 })
 

@@ -1,6 +1,6 @@
 // The entry as a process: settings, what it prints, and how it ends.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
@@ -78,6 +78,23 @@ describe('settings', () => {
     expect(deployer.output.stderr).toMatch(
       /^deployer: cannot start with these settings:\n {2}TOKEN .*\n {2}DOCKER_HOST .*\n {2}NOTIFY_FLAGS\.template .*line 1, column 3.*\n {2}BIND .*\n$/,
     )
+  })
+
+  test('a SPOOL_DIR that can never be used is told with the other faults', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'deployer-main-'))
+    keep({ close: async () => rmSync(directory, { recursive: true }) })
+    chmodSync(directory, 0o777)
+    for (const [SPOOL_DIR, fault] of [
+      ['/proc/x', 'SPOOL_DIR is "/proc/x": it cannot be used \\(ENOENT.*\\); name a directory .*'],
+      [directory, 'SPOOL_DIR is ".*": other users can write to it \\(mode 0777\\).*'],
+    ] as const) {
+      const deployer = start({ SPOOL_DIR })
+      expect((await deployer.ended()).status).toBe(1)
+      expect(deployer.output.stdout).toBe('')
+      expect(deployer.output.stderr).toMatch(
+        new RegExp(`^deployer: cannot start with these settings:\n {2}TOKEN .*\n {2}${fault}\n$`),
+      )
+    }
   })
 
   test('flags win over variables', async () => {

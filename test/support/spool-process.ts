@@ -1,0 +1,65 @@
+// The processes of tests that share a spool directory.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const PROGRAM = fileURLToPath(new URL('./spool-program.ts', import.meta.url))
+const running = new Set<ChildProcess>()
+
+process.on('exit', killAll)
+
+/** A process with a spool store. */
+export interface SpoolProcess {
+  /** Has it do something, and gives what came of it. */
+  ask(command: string, argument?: string | number): Promise<unknown>
+  /** Sends a signal. */
+  kill(signal: NodeJS.Signals): void
+  /** Kills it as a crash does, and waits for its end. */
+  crash(): Promise<void>
+}
+
+/**
+ * Starts a process with a spool store.
+ *
+ * @param directory The directory of the store.
+ * @param options Times of the store, in milliseconds.
+ */
+export function startSpoolProcess(directory: string, options: object = {}): SpoolProcess {
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', PROGRAM, directory, JSON.stringify(options)],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  )
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  const answers = new Map<number, (result: unknown) => void>()
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const [id, result] = JSON.parse(line)
+    answers.get(id)?.(result)
+    answers.delete(id)
+  })
+  let asked = 0
+  return {
+    ask(command, argument) {
+      asked += 1
+      const id = asked
+      child.stdin.write(`${JSON.stringify([id, command, argument])}\n`)
+      return new Promise((resolve) => answers.set(id, resolve))
+    },
+    kill: (signal) => void child.kill(signal),
+    async crash() {
+      const exit = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exit
+    },
+  }
+}
+
+/** Kills all that still run. */
+export function killAll(): void {
+  for (const child of running) {
+    child.kill('SIGKILL')
+  }
+}

@@ -31,6 +31,10 @@ export function bearer(
 ): MiddlewareHandler<AuthEnv> {
   const expected = headerBytes(token)
   const missing = refusal('missing-token', `Cannot let a request in without a token: ${REMEDY}`)
+  const empty = refusal(
+    'missing-token',
+    `Cannot let a request in with an empty token: the header "Authorization" holds "Bearer" and nothing behind it, so the variable that should hold the token is probably empty; ${REMEDY}`,
+  )
   const invalid = refusal(
     'invalid-token',
     `Cannot let this token in: it is not the one that is set; ${REMEDY}`,
@@ -43,7 +47,7 @@ export function bearer(
       c.set('caller', CALLER)
       return next()
     }
-    const { error, answer } = header === '' ? missing : invalid
+    const { error, answer } = header === '' ? missing : /^bearer *$/i.test(header) ? empty : invalid
     onRefusal(c, error)
     return answer()
   }

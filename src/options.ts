@@ -1,10 +1,10 @@
 // The options of a deployer, and what is wrong with them.
 
-import { isHeaderValue } from './auth.ts'
 import { type DeploymentEventName, deploymentEventNames } from './deployment-event.ts'
 import type { ResolveImage } from './image-resolution.ts'
 import type { Logger, Notifier, RegistryAuthStore, Spool, Swarm } from './ports.ts'
 import type { ForeignRegistry } from './registry-credentials.ts'
+import { tokenFault } from './token.ts'
 
 /** What `createDeployer` is made of. */
 export interface DeployerOptions {
@@ -79,8 +79,9 @@ export function checkOptions(options: DeployerOptions): void {
   if (typeof token !== 'string' || token === '') {
     throw new TypeError('Cannot create a deployer without a token: set `token` to a string')
   }
-  if (!isHeaderValue(token)) {
-    throw new TypeError('Cannot use `token`: no header can hold it, so it would never match')
+  const fault = tokenFault(token)
+  if (fault !== undefined) {
+    throw new TypeError(`Cannot use \`token\`: it ${fault}`)
   }
   const missing = SWARM_METHODS.filter((method) => typeof swarm?.[method] !== 'function')
   if (missing.length > 0) {

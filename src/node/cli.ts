@@ -2,8 +2,9 @@
 
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { isAbsolute } from 'node:path'
-import { serve } from '@hono/node-server'
+import { createAdaptorServer } from '@hono/node-server'
 import { Command } from 'commander'
 import { createDeployer } from '../app.ts'
 import type { Logger } from '../ports.ts'
@@ -22,6 +23,9 @@ import { checkSpoolDirectory } from './spool-directory.ts'
 const PROCESS_ENDS_WITHIN_MS = 9000
 const REQUESTS_END_WITHIN_MS = 6500
 const MESSAGES_END_WITHIN_MS = 2000
+// Stands in the URL of a request without a `Host` header, which HTTP/1.0 allows. Without it such a
+// request would be 400; an answer never shows it, since `Location` is a path.
+const HOST_WITHOUT_HEADER = 'localhost'
 const SPOOL_ENDS_WITHIN_MS = 300
 const SIGNALS_THAT_END = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 
@@ -122,18 +126,8 @@ function run(settings: Settings, log: ProcessLog): void {
           ...(notifications.spool === undefined ? {} : { spool: notifications.spool }),
         }),
   })
-  const hostname = bind.host === '' ? {} : { hostname: bind.host }
   const handler = counted(app.fetch)
-  const server = serve(
-    { fetch: handler.fetch, port: bind.port, ...hostname },
-    ({ address, port }) => {
-      logger.info(
-        { version, bind: formatAddress({ host: address, port }), dockerHost },
-        'listening',
-      )
-      tellEngine(swarm, logger)
-    },
-  )
+  const server = createAdaptorServer({ fetch: handler.fetch, hostname: HOST_WITHOUT_HEADER })
   server.once('error', (error: Error) => {
     process.stderr.write(
       `deployer: cannot listen at BIND ${formatAddress(bind)}: ${error.message}; choose another address or free this one\n`,
@@ -142,6 +136,11 @@ function run(settings: Settings, log: ProcessLog): void {
   })
   limitConnections(server as Server)
   const close = closable(server as Server, handler)
+  server.listen(bind.port, bind.host === '' ? undefined : bind.host, () => {
+    const { address, port } = server.address() as AddressInfo
+    logger.info({ version, bind: formatAddress({ host: address, port }), dockerHost }, 'listening')
+    tellEngine(swarm, logger)
+  })
   let isEnding = false
   for (const signal of SIGNALS_THAT_END) {
     // Not `once`: the second of a terminal's and npm's SIGINT would kill.

@@ -2,12 +2,12 @@
 
 import { isAbsolute } from 'node:path'
 import { createSecureContext } from 'node:tls'
-import { isHeaderValue } from '../auth.ts'
 import { parseDuration } from '../duration.ts'
 import type { ResolveImage } from '../image-resolution.ts'
 import { isBasePath } from '../options.ts'
 import { reasonOf } from '../reason.ts'
 import type { ForeignRegistry } from '../registry-credentials.ts'
+import { tokenFault } from '../token.ts'
 import { type Address, parseAddress } from './address.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
 import { type Fault, shown } from './faults.ts'
@@ -112,12 +112,8 @@ function readToken(text: string, fault: Fault): string | undefined {
   if (text === '') {
     return fault('TOKEN', 'is not set: set it (or --token) to the secret that callers must send')
   }
-  return isHeaderValue(text)
-    ? text
-    : fault(
-        'TOKEN',
-        'can never match: no header can hold a line break, another control character or white space at an end; remove it',
-      )
+  const reason = tokenFault(text)
+  return reason === undefined ? text : fault('TOKEN', reason)
 }
 
 function readDockerHost(text: string, isTls: boolean, fault: Fault): string | undefined {

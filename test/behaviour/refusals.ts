@@ -182,6 +182,19 @@ export const refusals: readonly Case[] = [
     },
   },
   {
+    name: 'Bearer with nothing behind it is missing-token, and the text says that the token is empty',
+    async run() {
+      for (const Authorization of ['Bearer', 'Bearer ', 'bearer', 'BEARER  ']) {
+        const { swarm, put } = createHarness()
+        const { status, headers, body } = await put('blog', { headers: { Authorization } })
+        equal([Authorization, status, body.code], [Authorization, 401, 'missing-token'])
+        equal(String(body.detail).includes('with an empty token'), true)
+        equal(headers.get('WWW-Authenticate'), 'Bearer realm="deployer"')
+        equal(swarm.calls, [])
+      }
+    },
+  },
+  {
     name: 'Bearer before the token works, in any case; and a token that begins with Bearer as it stands',
     async run() {
       const sent: readonly [token: string, header: string, status: number][] = [
@@ -423,6 +436,9 @@ export const refusals: readonly Case[] = [
         { token: 'x', swarm, notifier: 'chat' },
         { token: 'x', swarm, logger: console.log },
         { token: 'x\n', swarm },
+        { token: 'bearer', swarm },
+        { token: 'x\ud800', swarm },
+        { token: 'x'.repeat(15_361), swarm },
       ]
       for (const options of wrong) {
         let thrown: unknown

@@ -154,8 +154,11 @@ function serviceSlot(aim: Aim, tasks: readonly Task[]): Slot | undefined {
 
 /** A task that was there at the engine's end and outlived the watch failed for later reasons. */
 function hasFailedRollout({ since, endedAt, monitorMs }: Aim, task: Task): boolean {
+  if (!isFailure(task) || madeAt(task) < since) {
+    return false
+  }
   const outlived = madeAt(task) <= endedAt && changedAt(task) > endedAt + monitorMs
-  return isFailure(task) && !(madeAt(task) < since) && !outlived
+  return !outlived
 }
 
 /** What ran at the engine's end may still prove itself; what did not run then has failed. */

@@ -27,6 +27,7 @@ const ORDER: readonly string[] = [
   'failed',
   'rejected',
 ]
+const RANKS: ReadonlyMap<string, number> = new Map(ORDER.map((state, index) => [state, index]))
 
 /**
  * Reads one of the engine's times.
@@ -100,12 +101,13 @@ export function isFailure(task: Task): boolean {
  * @returns The one that counts; undefined when there is none.
  */
 export function lowest(tasks: readonly Task[]): Task | undefined {
-  return tasks.toSorted(
+  return first(
+    tasks,
     (one, other) =>
       rank(one.DesiredState) - rank(other.DesiredState) ||
       rank(one.Status.State) - rank(other.Status.State) ||
       newestFirst(one, other),
-  )[0]
+  )
 }
 
 /**
@@ -115,7 +117,7 @@ export function lowest(tasks: readonly Task[]): Task | undefined {
  * @returns The newest; undefined when there is none.
  */
 export function newest(tasks: readonly Task[]): Task | undefined {
-  return tasks.toSorted(newestFirst)[0]
+  return first(tasks, newestFirst)
 }
 
 /**
@@ -154,7 +156,7 @@ export function isLost(nodeId: string | undefined, nodes: readonly Node[] | unde
   if (nodes === undefined || nodeId === undefined || nodeId === '') {
     return false
   }
-  const node = nodes.find(({ ID }) => ID === nodeId)
+  const node = findNode(nodeId, nodes)
   return node === undefined || node.Status?.State === 'down' || node.Spec?.Availability === 'drain'
 }
 
@@ -177,7 +179,7 @@ export function isLostOnTheWay(task: Task, nodes: readonly Node[] | undefined): 
  * @returns Its host name, or else its ID; empty where there is no node.
  */
 export function nodeName(nodeId: string | undefined, nodes: readonly Node[] | undefined): string {
-  const node = nodes?.find(({ ID }) => ID === nodeId)
+  const node = nodes === undefined ? undefined : findNode(nodeId ?? '', nodes)
   return node?.Description?.Hostname || (nodeId ?? '')
 }
 
@@ -201,10 +203,31 @@ export function isOfJob(task: Task): boolean {
   return task.JobIteration !== undefined && task.JobIteration !== null
 }
 
+const indexes = new WeakMap<readonly Node[], ReadonlyMap<string, Node>>()
+
+/** A search of the list for each of thousands of tasks would hold up the process. */
+function findNode(nodeId: string, nodes: readonly Node[]): Node | undefined {
+  const index = indexes.get(nodes) ?? new Map(nodes.map((node) => [node.ID, node]))
+  indexes.set(nodes, index)
+  return index.get(nodeId)
+}
+
 function newestFirst(one: Task, other: Task): number {
   return madeAt(other) - madeAt(one) || (one.ID < other.ID ? -1 : 1)
 }
 
+/** The first one by an order, without sorting the others. */
+function first(
+  tasks: readonly Task[],
+  order: (one: Task, other: Task) => number,
+): Task | undefined {
+  let [found] = tasks
+  for (const task of tasks) {
+    found = found !== undefined && order(found, task) <= 0 ? found : task
+  }
+  return found
+}
+
 function rank(state: string): number {
-  return ORDER.indexOf(state)
+  return RANKS.get(state) ?? -1
 }

@@ -6,6 +6,7 @@ import type { Node, Task } from '../swarm-types.ts'
 import { attemptFor } from './attempt.ts'
 import { isNodeList, isServiceList, isTaskList } from './engine-shapes.ts'
 import { filterQuery } from './filter-query.ts'
+import { parseJsonList } from './json-list.ts'
 import type { Modem } from './modem.ts'
 
 /**
@@ -18,7 +19,11 @@ import type { Modem } from './modem.ts'
 export function listServices(modem: Modem, label: string): Promise<readonly Service[]> {
   const shape = { name: 'a list of services', fits: isServiceList }
   return attemptFor(`list services with label "${label}"`, shape, () =>
-    modem.ask({ path: '/services?', query: filterQuery({ label: [label] }) }),
+    modem.ask({
+      path: '/services?',
+      query: filterQuery({ label: [label] }),
+      parse: (bytes) => parseJsonList(bytes),
+    }),
   )
 }
 
@@ -33,7 +38,11 @@ export async function listTasks(modem: Modem, serviceId: string): Promise<readon
   const shape = { name: 'a list of tasks', fits: isTaskList }
   try {
     return await attemptFor(`list tasks of service "${serviceId}"`, shape, () =>
-      modem.ask({ path: '/tasks?', query: filterQuery({ service: [serviceId] }) }),
+      modem.ask({
+        path: '/tasks?',
+        query: filterQuery({ service: [serviceId] }),
+        parse: (bytes) => parseJsonList(bytes),
+      }),
     )
   } catch (error) {
     if (error instanceof DeployerError && error.code === 'service-not-found') {
@@ -51,5 +60,7 @@ export async function listTasks(modem: Modem, serviceId: string): Promise<readon
  */
 export function listNodes(modem: Modem): Promise<readonly Node[]> {
   const shape = { name: 'a list of nodes', fits: isNodeList }
-  return attemptFor('list nodes', shape, () => modem.ask({ path: '/nodes' }))
+  return attemptFor('list nodes', shape, () =>
+    modem.ask({ path: '/nodes', parse: (bytes) => parseJsonList(bytes) }),
+  )
 }

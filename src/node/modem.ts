@@ -15,7 +15,7 @@ import { Socket } from 'node:net'
 import type { DockerHost } from './docker-host.ts'
 import type { EngineClock } from './engine-clock.ts'
 import { BrokenExchange, exchange, readPieces } from './exchange.ts'
-import { parseJson, stringifyJson } from './json.ts'
+import { parseJson, parseReadOnlyJson, stringifyJson } from './json.ts'
 import { createSshAgent } from './ssh-agent.ts'
 
 /** The certificates of a daemon behind TLS, in PEM. The daemon's own is always verified. */
@@ -39,7 +39,7 @@ export interface ModemOptions {
 export interface Modem {
   /** What dockerode makes its promises with. */
   readonly Promise: PromiseConstructor
-  /** Calls the engine as `ask` does. */
+  /** Calls the engine as `ask` does; what it reads may be written back, with all of its numbers. */
   dial(call: DockerodeCall, callback: (error: unknown, body: unknown) => void): void
   /**
    * Calls the engine.
@@ -73,6 +73,11 @@ export interface Call {
   readonly query?: Readonly<Record<string, string>> | undefined
   /** Is sent as JSON. */
   readonly body?: unknown
+  /**
+   * Makes a value of the bytes of a 200. What it throws is told as an answer that is not JSON.
+   * Default: JSON that is never written back.
+   */
+  readonly parse?: (bytes: Buffer) => unknown
   /** Credentials for a registry, as the header `X-Registry-Auth` holds them. Secret. */
   readonly registryAuth?: string | undefined
   /** The longest that this call may take, in milliseconds. Default: as every call. */
@@ -125,7 +130,7 @@ export class EngineRefusal extends Error {
 
 interface Answer {
   readonly statusCode: number
-  readonly text: string
+  readonly bytes: Buffer
 }
 
 const MAX_MESSAGE = 1000
@@ -182,7 +187,7 @@ export function createModem(options: ModemOptions): Modem {
       timeoutMs: call.timeoutMs ?? timeoutMs,
       read: readAnswer,
     })
-    return bodyOf(answer)
+    return bodyOf(answer, call.parse ?? readOnly)
   }
 
   async function stream(call: Call, reader: StreamReader): Promise<void> {
@@ -211,7 +216,8 @@ export function createModem(options: ModemOptions): Modem {
     stream,
     registryConnections,
     dial({ path, method, options: { _query, _body } = {}, authconfig }, callback) {
-      const call = { path, method, query: _query, body: _body, registryAuth: authconfig }
+      const parse = (bytes: Buffer): unknown => parseJson(bytes.toString())
+      const call = { path, method, query: _query, body: _body, registryAuth: authconfig, parse }
       ask(call).then(
         (body) => callback(null, body),
         (error: unknown) => callback(error, null),
@@ -266,7 +272,7 @@ async function readAnswer(response: IncomingMessage): Promise<Answer> {
       throw new BrokenExchange(new Error(words))
     }
   })
-  return { statusCode: response.statusCode ?? 0, text: Buffer.concat(pieces).toString('utf8') }
+  return { statusCode: response.statusCode ?? 0, bytes: Buffer.concat(pieces) }
 }
 
 /** Gives the answer when it is no stream. */
@@ -284,20 +290,26 @@ async function readStream(
   return undefined
 }
 
-function bodyOf({ statusCode, text }: Answer): unknown {
+async function bodyOf(answer: Answer, parse: (bytes: Buffer) => unknown): Promise<unknown> {
+  const { statusCode, bytes } = answer
   if (statusCode !== 200) {
-    throw engineRefusal({ statusCode, text })
+    throw engineRefusal(answer)
   }
   try {
-    return parseJson(text)
+    return await parse(bytes)
   } catch {
-    const words = `no JSON: ${text.slice(0, 100)}`
+    const words = `no JSON: ${bytes.toString('utf8', 0, 400).slice(0, 100)}`
     throw new EngineRefusal(statusCode, words, { isEngineMessage: false })
   }
 }
 
+function readOnly(bytes: Buffer): unknown {
+  return parseReadOnlyJson(bytes.toString())
+}
+
 /** `{"message": "…"}`; plain text for an API version that is too old (28.5 and 29), and from proxies. */
-function engineRefusal({ statusCode, text }: Answer): EngineRefusal {
+function engineRefusal({ statusCode, bytes }: Answer): EngineRefusal {
+  const text = bytes.toString()
   const message = engineMessage(text)
   const words = (message ?? text.trim()).slice(0, MAX_MESSAGE)
   return new EngineRefusal(statusCode, words, { isEngineMessage: message !== undefined })

@@ -1,7 +1,6 @@
 // One line of the engine's event stream, and what it tells of a service.
 
 import type { ServiceEvent } from '../ports.ts'
-import { parseJson } from './json.ts'
 
 interface EngineEvent {
   readonly Type?: unknown
@@ -10,9 +9,12 @@ interface EngineEvent {
     readonly ID?: unknown
     readonly Attributes?: Readonly<Record<string, unknown>> | null
   } | null
-  /** Nanoseconds since 1970, more than a JavaScript number holds. */
+  /** Nanoseconds since 1970, as digits: more than a JavaScript number holds. */
   readonly timeNano?: unknown
 }
+
+// Within a string the quotes would be escaped, so this is a key and its number.
+const TIME = /"timeNano":\s*([0-9]+)(?=[\s,}])/g
 
 const ACTIONS: readonly unknown[] = [
   'create',
@@ -51,7 +53,7 @@ export function parseServiceEvent(line: string): ServiceEvent | undefined {
 
 function parseObject(line: string): EngineEvent {
   try {
-    const value = parseJson(line)
+    const value: unknown = JSON.parse(line.replace(TIME, '"timeNano":"$1"'))
     return typeof value === 'object' && value !== null ? value : {}
   } catch {
     return {}
@@ -66,8 +68,8 @@ function isWord(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-/** The last six digits go: the rest is exact, whether it was read as a number or kept as digits. */
+/** The last six digits go: the rest is exact. */
 function milliseconds(nanoseconds: unknown): number | undefined {
-  const digits = String(nanoseconds)
-  return /^[0-9]{7,19}$/.test(digits) ? Number(digits.slice(0, -6)) : undefined
+  const isTime = typeof nanoseconds === 'string' && /^[0-9]{7,19}$/.test(nanoseconds)
+  return isTime ? Number(nanoseconds.slice(0, -6)) : undefined
 }

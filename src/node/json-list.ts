@@ -1,0 +1,80 @@
+// A long list in JSON, read part by part, so that the process can do other things in between.
+
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { parseReadOnlyJson } from './json.ts'
+
+// Some milliseconds each.
+const PART_BYTES = 128 * 1024
+
+const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+/**
+ * Reads a JSON list that is never written back. The event loop turns after each part; an element
+ * that is longer than a part is read in one go.
+ *
+ * @param bytes JSON text, in UTF-8.
+ * @param partBytes How long a part is. Default: 128 KiB.
+ * @returns The elements, as `parseReadOnlyJson` gives them; of a text that is no list its value.
+ * @throws SyntaxError when the text is not JSON.
+ */
+export async function parseJsonList(
+  bytes: Buffer,
+  partBytes: number = PART_BYTES,
+): Promise<unknown> {
+  const first = bytes.findIndex((byte) => !isSpace(byte))
+  if (bytes.length <= partBytes || bytes[first] !== OPEN_LIST) {
+    return parseReadOnlyJson(bytes.toString())
+  }
+  const elements: unknown[] = []
+  let start = first + 1
+  for (;;) {
+    const end = endOfPart(bytes, start, partBytes)
+    const part = parseReadOnlyJson(`[${bytes.toString('utf8', start, end)}]`)
+    if (!Array.isArray(part) || (part.length === 0 && start > first + 1)) {
+      throw new SyntaxError(`Unexpected end of a list at byte ${end}`)
+    }
+    for (const element of part) {
+      elements.push(element)
+    }
+    start = end + 1
+    if (bytes[end] !== COMMA) {
+      if (bytes[end] !== CLOSE_LIST || !bytes.subarray(start).every(isSpace)) {
+        throw new SyntaxError(`Unexpected text at the end of a list, at byte ${end}`)
+      }
+      return elements
+    }
+    await nextTurn()
+  }
+}
+
+/** The comma between two elements that comes after enough bytes, or else the bracket at the end. */
+function endOfPart(bytes: Buffer, start: number, partBytes: number): number {
+  let depth = 0
+  for (let at = start; at < bytes.length; at += 1) {
+    const byte = bytes[at]
+    if (byte === QUOTE) {
+      at = endOfString(bytes, at)
+    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+      depth += 1
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
+      depth -= 1
+    }
+    if (depth < 0 || (depth === 0 && byte === COMMA && at - start >= partBytes)) {
+      return at
+    }
+  }
+  throw new SyntaxError('The text ends within a list')
+}
+
+function endOfString(bytes: Buffer, open: number): number {
+  let at = open + 1
+  while (at < bytes.length && bytes[at] !== QUOTE) {
+    at += bytes[at] === BACKSLASH ? 2 : 1
+  }
+  return at
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+}

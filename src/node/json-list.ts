@@ -38,13 +38,13 @@ export async function parseJsonList(
       elements.push(element)
     }
     start = end + 1
+    await nextTurn()
     if (bytes[end] !== COMMA) {
       if (bytes[end] !== CLOSE_LIST || !bytes.subarray(start).every(isSpace)) {
         throw new SyntaxError(`Unexpected text at the end of a list, at byte ${end}`)
       }
       return elements
     }
-    await nextTurn()
   }
 }
 

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { raiseLab, type SharedLab } from '../lab/lab.ts'
 import { measureAbandoned } from './abandoned.ts'
 import { measureAccepting } from './accepting.ts'
+import { measureEventLoop } from './event-loop.ts'
 import { measureNotifying } from './notifying.ts'
 import { measureRefusals } from './refusals.ts'
 import { describeMachine, formatPage, formatTable, type Section } from './report.ts'
@@ -24,6 +25,7 @@ const MEASUREMENTS: Readonly<Record<string, (lab: SharedLab) => Promise<Section>
   refusals: measureRefusals,
   registry: measureSilentRegistry,
   abandoned: measureAbandoned,
+  'event-loop': measureEventLoop,
 }
 
 const { values } = parseArgs({

@@ -1,0 +1,76 @@
+// The measured side of `event-loop`: reads tasks and services of a scripted engine, judges, and prints
+// how long the event loop stood still at most, as one line of JSON.
+
+import { targetOf } from '../../src/convergence/tasks.ts'
+import { judge } from '../../src/convergence.ts'
+import { createDockerodeSwarm } from '../../src/node/dockerode.ts'
+
+/** The longest pause of the event loop, and how long JSON.parse takes over the same text. */
+export interface Blocking {
+  readonly longestMs: number
+  readonly bareMs: number
+}
+
+const ROUNDS = 15
+const WARM_UP = 3
+const AFTER_MS = 20_000
+
+const [port = '', what = ''] = process.argv.slice(2)
+const swarm = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${port}` })
+
+/** One turn of the event loop after the other is timed. */
+async function longestTurn(work: () => Promise<unknown>): Promise<number> {
+  let isDone = false
+  let longestMs = 0
+  let last = performance.now()
+  const turn = (): void => {
+    const now = performance.now()
+    longestMs = Math.max(longestMs, now - last)
+    last = now
+    if (!isDone) setImmediate(turn)
+  }
+  await new Promise((resolve) => setImmediate(resolve))
+  last = performance.now()
+  setImmediate(turn)
+  await work()
+  await new Promise((resolve) => setImmediate(resolve))
+  isDone = true
+  return longestMs
+}
+
+async function judgeTasks(): Promise<void> {
+  const [service, tasks, nodes] = await Promise.all([
+    swarm.inspectService('blog'),
+    swarm.listTasks('blog'),
+    swarm.listNodes(),
+  ])
+  const { image = '', forceUpdate } = targetOf(service.Spec.TaskTemplate)
+  const writtenAt = new Date(Date.parse(tasks[0]?.CreatedAt ?? '')).toISOString()
+  const rollout = { image, forceUpdate, versionIndex: 1, writtenAt }
+  const now = Date.parse(writtenAt) + AFTER_MS
+  const { state } = judge(rollout, { service, tasks, nodes, now })
+  if (state !== 'converged') throw new Error(`The rollout is ${state}`)
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN
+}
+
+const path = what === 'tasks' ? '/tasks' : '/services/blog'
+const text = await (await fetch(`http://127.0.0.1:${port}${path}`)).text()
+const work = what === 'tasks' ? judgeTasks : () => swarm.inspectService('blog')
+const longest: number[] = []
+const bare: number[] = []
+for (let round = 0; round < WARM_UP + ROUNDS; round += 1) {
+  const longestMs = await longestTurn(work)
+  const startedAt = performance.now()
+  JSON.parse(text)
+  const bareMs = performance.now() - startedAt
+  if (round >= WARM_UP) {
+    longest.push(longestMs)
+    bare.push(bareMs)
+  }
+}
+const blocking: Blocking = { longestMs: median(longest), bareMs: median(bare) }
+console.log(JSON.stringify(blocking))
+process.exit()

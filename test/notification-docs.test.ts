@@ -128,7 +128,8 @@ describe('the settings', () => {
       codeUnder(blocks, 'GitHub deployment status', { language: 'template' }),
     )
     const text = settings.replace('"…"', `"${template.toString('base64')}"`).replace('_…', '_x')
-    const read = readNotifyFlags(text, (variable, what) => void faults.push(`${variable} ${what}`))
+    const note = (setting: string, what: string) => void faults.push(`${setting} ${what}`)
+    const read = readNotifyFlags(text, { fault: note, warn: note })
     expect(faults).toEqual([])
     expect(read).toMatchObject([{ type: 'webhook', events: expect.arrayContaining(['unknown']) }])
   })

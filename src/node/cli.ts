@@ -13,6 +13,7 @@ import { limitConnections } from './connections.ts'
 import { createDockerodeSwarm, type DockerodeSwarm } from './dockerode.ts'
 import { endProcess } from './end-process.ts'
 import { type Flags, readSettings, type Settings } from './env.ts'
+import type { SettingsWarning } from './faults.ts'
 import { createNotifications, type Notifications } from './notifications.ts'
 import { createProcessLog, type ProcessLog } from './process-log.ts'
 import { createRegistryAuthFile } from './registry-auth-file.ts'
@@ -86,10 +87,21 @@ async function start(flags: Flags, env: CommandSources['env']): Promise<void> {
   if (!result.ok || faults.length > 0) {
     const list = faults.map((fault) => `  ${fault}\n`).join('')
     process.stderr.write(`deployer: cannot start with these settings:\n${list}`)
+    // A fault may come of the mistake that a warning names, such as a misspelled key.
+    process.stderr.write(warningList(result.warnings))
     process.exitCode = 1
     return
   }
-  run(result.settings, createProcessLog())
+  const log = createProcessLog()
+  for (const warning of result.warnings) {
+    log.logger.warn(warning, 'setting is probably a mistake')
+  }
+  run(result.settings, log)
+}
+
+function warningList(warnings: readonly SettingsWarning[]): string {
+  const list = warnings.map(({ setting, reason }) => `  ${setting} ${reason}\n`).join('')
+  return list === '' ? '' : `deployer: these settings are probably mistakes:\n${list}`
 }
 
 /** Apart from the other settings, because a disk may hang. */

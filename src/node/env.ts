@@ -10,7 +10,7 @@ import type { ForeignRegistry } from '../registry-credentials.ts'
 import { tokenFault } from '../token.ts'
 import { type Address, parseAddress } from './address.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
-import { type Fault, shown } from './faults.ts'
+import { type Fault, type Findings, type SettingsWarning, shown, type Warn } from './faults.ts'
 import type { DockerTls } from './modem.ts'
 import { type NotifySettings, readNotifyFlags } from './notify-flags.ts'
 import { parseRegistryAuths } from './registry-auths.ts'
@@ -52,10 +52,14 @@ export interface Flags {
   readonly BIND?: string
 }
 
-/** Either settings that hold, or everything that is wrong with them, a line each. */
-export type SettingsResult =
+/**
+ * Either settings that hold, or everything that is wrong with them, a line each. Both can come with
+ * warnings: settings that can be used and are probably mistakes.
+ */
+export type SettingsResult = { readonly warnings: readonly SettingsWarning[] } & (
   | { readonly ok: true; readonly settings: Settings }
   | { readonly ok: false; readonly faults: readonly string[] }
+)
 
 /** What {@link readSettings} reads beside the flags. */
 export interface SettingsSources {
@@ -71,19 +75,23 @@ export interface SettingsSources {
  * @param sources The environment, and how to read the files that it names. An empty variable counts
  *   as none.
  * @returns The settings, or every fault: the variable, what is wrong, what would be right; never
- *   the value of a secret.
+ *   the value of a secret. Also every warning.
  */
 export function readSettings(flags: Flags, sources: SettingsSources): SettingsResult {
   const faults: string[] = []
   const fault: Fault = (variable, what) => {
     faults.push(`${variable} ${what}`)
   }
+  const warnings: SettingsWarning[] = []
+  const warn: Warn = (setting, reason) => {
+    warnings.push({ setting, reason })
+  }
   const value = (name: keyof Flags): string => flags[name] ?? sources.env[name] ?? ''
 
   const token = readToken(value('TOKEN'), fault)
   const tls = readTls(value('DOCKER_HOST'), sources, fault)
   const dockerHost = readDockerHost(value('DOCKER_HOST'), tls !== undefined, fault)
-  const notify = readNotify(value('NOTIFY_FLAGS'), sources, fault)
+  const notify = readNotify(value('NOTIFY_FLAGS'), sources, { fault, warn })
   const bind = readBind(value('BIND'), fault)
   const rollouts = readRolloutSettings(sources, fault)
 
@@ -95,7 +103,7 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
     rollouts === undefined ||
     faults.length > 0
   ) {
-    return { ok: false, faults }
+    return { ok: false, faults, warnings }
   }
   const settings = {
     token,
@@ -105,7 +113,7 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
     ...rollouts,
     ...(tls === undefined ? {} : { tls }),
   }
-  return { ok: true, settings }
+  return { ok: true, settings, warnings }
 }
 
 function readToken(text: string, fault: Fault): string | undefined {
@@ -172,11 +180,12 @@ function checkTls(tls: DockerTls, directory: string, fault: Fault): void {
 function readNotify(
   flags: string,
   { env, readFile }: SettingsSources,
-  fault: Fault,
+  findings: Findings,
 ): readonly NotifySettings[] | undefined {
+  const { fault } = findings
   const path = env.NOTIFY_FLAGS_FILE ?? ''
   if (path === '') {
-    return flags === '' ? [] : readNotifyFlags(flags, fault)
+    return flags === '' ? [] : readNotifyFlags(flags, findings)
   }
   if (flags !== '') {
     return fault('NOTIFY_FLAGS_FILE', 'is set, and so is NOTIFY_FLAGS: set one of the two')
@@ -190,7 +199,7 @@ function readNotify(
       `is ${shown(path)}, but it cannot be read (${reasonOf(error)}): give Deployer a file that it may read`,
     )
   }
-  return readNotifyFlags(text, fault, 'NOTIFY_FLAGS_FILE')
+  return readNotifyFlags(text, findings, 'NOTIFY_FLAGS_FILE')
 }
 
 function readBind(text: string, fault: Fault): Address | undefined {

@@ -3,6 +3,23 @@
 /** Notes that a variable is wrong. Returns undefined, as the value that the variable has not. */
 export type Fault = (variable: string, what: string) => undefined
 
+/** Notes that a setting can be used and is probably a mistake. */
+export type Warn = (setting: string, reason: string) => void
+
+/** A setting that can be used and is probably a mistake. */
+export interface SettingsWarning {
+  /** The variable, or the part of it, such as `NOTIFY_FLAGS[1]`. */
+  readonly setting: string
+  /** What is probably wrong, without the value of a secret. */
+  readonly reason: string
+}
+
+/** Takes what a reader of settings finds. */
+export interface Findings {
+  readonly fault: Fault
+  readonly warn: Warn
+}
+
 /**
  * Shows a value in a message.
  *

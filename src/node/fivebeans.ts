@@ -22,7 +22,10 @@ export interface BeanstalkdDestinationOptions {
   readonly addr: string
   /** The tube to put messages on. */
   readonly tube: string
-  /** Makes the message. */
+  /**
+   * Makes the message. An empty one is not sent, and counts as delivered, as in the Go program; white
+   * space is sent.
+   */
   readonly renderer: Renderer
   /** Names it in logs and counts. Default: `beanstalkd:<addr>/<tube>`. */
   readonly name?: string
@@ -81,6 +84,9 @@ export function createBeanstalkdDestination(options: BeanstalkdDestinationOption
 
   async function deliver(event: DeploymentEvent, signal: AbortSignal): Promise<void> {
     const payload = render(event)
+    if (payload.length === 0) {
+      return
+    }
     if (signal.aborted) {
       throw failed(signal.reason, 'it was called off', false)
     }

@@ -1,7 +1,7 @@
 // A destination of type `beanstalkd` in the settings.
 
 import { parseAddress } from './address.ts'
-import { type Fault, shown } from './faults.ts'
+import { type Fault, type Findings, shown } from './faults.ts'
 import { isJobNumber, isTubeName, MAX_UINT32, TUBE_FORM } from './job-options.ts'
 import { type NotifyEntry, readTemplate } from './notify-entry.ts'
 
@@ -19,16 +19,31 @@ export interface BeanstalkdSettings {
   readonly ttr: number
 }
 
+const KEYS: readonly string[] = [
+  ...['type', 'addr', 'tube', 'template', 'priority', 'delay', 'ttr'],
+  ...['events', 'name'],
+]
+
 /**
- * Reads and checks what is beanstalkd's. Keys that are not known are passed over, as the Go program
- * did.
+ * Reads and checks what is beanstalkd's. Unknown keys are ignored, as the Go program ignores them,
+ * with a warning.
  *
  * @param entry The destination.
- * @param fault Is told everything that is wrong.
+ * @param findings Takes everything that is wrong, or probably a mistake.
  * @returns The settings, or undefined when something is wrong.
  */
-export function readBeanstalkd(entry: NotifyEntry, fault: Fault): BeanstalkdSettings | undefined {
+export function readBeanstalkd(
+  entry: NotifyEntry,
+  { fault, warn }: Findings,
+): BeanstalkdSettings | undefined {
   const { place, keys } = entry
+  const unknown = [...keys.keys()].filter((key) => !KEYS.includes(key))
+  if (unknown.length > 0) {
+    warn(
+      place,
+      `has unknown keys, which are ignored: ${shown(unknown)}; beanstalkd has only ${KEYS.join(', ')}`,
+    )
+  }
   const addr = readAddr(entry, fault)
   const tube = readTube(entry, fault)
   const template = readTemplate(entry, fault)

@@ -1,7 +1,7 @@
 // `NOTIFY_FLAGS`: where messages go, what they tell of and what they say, as JSON.
 
 import { type DeploymentEventName, deploymentEventNames } from '../deployment-event.ts'
-import { type Fault, shown } from './faults.ts'
+import { type Fault, type Findings, shown } from './faults.ts'
 import { type BeanstalkdSettings, readBeanstalkd } from './notify-beanstalkd.ts'
 import type { NotifyEntry } from './notify-entry.ts'
 import { originOf, readWebhook, type WebhookSettings } from './notify-webhook.ts'
@@ -30,22 +30,23 @@ const NAME = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,100}$/u
  * Reads and checks `NOTIFY_FLAGS`.
  *
  * @param text The variable's value: the JSON of one destination, or of an array of them.
- * @param fault Is told everything that is wrong.
+ * @param findings Takes everything that is wrong, or probably a mistake.
  * @param variable What faults call the variable.
  * @returns The destinations, or undefined when something is wrong.
  */
 export function readNotifyFlags(
   text: string,
-  fault: Fault,
+  findings: Findings,
   variable = 'NOTIFY_FLAGS',
 ): readonly NotifySettings[] | undefined {
+  const { fault } = findings
   const entries = readEntries(text, fault, variable)
   if (entries === undefined) {
     return undefined
   }
   // Not one after another with the next step: all faults are told.
   const targets = entries.map((entry, index) => ({
-    target: readTarget(entry, fault),
+    target: readTarget(entry, findings),
     common: readCommon(entry, entries.slice(0, index), fault),
   }))
   const whole = targets.flatMap(({ target, common }) =>
@@ -88,15 +89,16 @@ function parseJson(text: string): unknown {
   }
 }
 
-function readTarget(entry: NotifyEntry, fault: Fault): TargetSettings | undefined {
+function readTarget(entry: NotifyEntry, findings: Findings): TargetSettings | undefined {
   const { place, keys } = entry
+  const { fault } = findings
   const type = keys.has('type') ? keys.get('type') : 'beanstalkd'
   if (!keys.has('type') && !keys.has('addr') && keys.has('url')) {
     return fault(`${place}.type`, 'is missing: with "url" it must be webhook')
   }
   switch (type) {
     case 'beanstalkd':
-      return readBeanstalkd(entry, fault)
+      return readBeanstalkd(entry, findings)
     case 'webhook':
       return readWebhook(entry, fault)
     default:

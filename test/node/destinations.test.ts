@@ -58,9 +58,10 @@ function create(...flags: readonly object[]): readonly Destination[] {
 }
 
 function settingsOf(flags: readonly object[]): readonly NotifySettings[] {
-  const settings = readNotifyFlags(JSON.stringify(flags), (variable, what) => {
-    throw new Error(`${variable} ${what}`)
-  })
+  const refuse = (setting: string, what: string): never => {
+    throw new Error(`${setting} ${what}`)
+  }
+  const settings = readNotifyFlags(JSON.stringify(flags), { fault: refuse, warn: refuse })
   return settings ?? []
 }
 

@@ -71,6 +71,7 @@ function notified(notify: unknown) {
 test('a token alone is enough', () => {
   expect(read({ TOKEN: 'x' })).toEqual({
     ok: true,
+    warnings: [],
     settings: {
       token: 'x',
       dockerHost: 'unix:///var/run/docker.sock',
@@ -162,12 +163,34 @@ describe('NOTIFY_FLAGS', () => {
     expect(notified({ ...HOOK, secret: `whsec_${secret}` })).toHaveLength(1)
   })
 
-  test('an array of up to 16 is read in its order, and beanstalkd passes over keys that are not known', () => {
+  test('an array of up to 16 is read in its order, and unknown keys of beanstalkd are ignored', () => {
     const many = Array.from({ length: 14 }, (_, index) => ({ ...NOTIFY, tube: `t${index}` }))
     const all = notified([{ ...NOTIFY, type: 'beanstalkd', verbose: true }, ...many, HOOK])
     expect(all?.map(({ type }) => type)).toEqual([...Array(15).fill('beanstalkd'), 'webhook'])
     expect(all?.[0]).not.toHaveProperty('verbose')
     expect(all?.[14]).toMatchObject({ tube: 't13', name: 'beanstalkd:beanstalkd:11300/t13' })
+  })
+
+  test.each<[unknown, boolean]>([
+    [{ ...NOTIFY, event: ['failed'], Priority: 'SECRET' }, true],
+    [{ ...NOTIFY, addr: undefined, event: ['failed'], Priority: 'SECRET' }, false],
+  ])('unknown keys of beanstalkd are a warning that names them: %j', (notify, ok) => {
+    expect(read({ TOKEN: 'x', NOTIFY_FLAGS: JSON.stringify([NOTIFY, notify]) })).toMatchObject({
+      ok,
+      warnings: [
+        {
+          setting: 'NOTIFY_FLAGS[1]',
+          reason:
+            'has unknown keys, which are ignored: ["event","Priority"]; beanstalkd has only type, addr, tube, template, priority, delay, ttr, events, name',
+        },
+      ],
+    })
+  })
+
+  test('every key that beanstalkd has comes without a warning', () => {
+    const all = { type: 'beanstalkd', priority: 1, delay: 1, ttr: 1, events: ['failed'], name: 'x' }
+    const result = read({ TOKEN: 'x', NOTIFY_FLAGS: JSON.stringify({ ...NOTIFY, ...all }) })
+    expect(result).toMatchObject({ ok: true, warnings: [] })
   })
 
   test('those without a name are called after where they lead, and numbered', () => {

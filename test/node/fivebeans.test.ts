@@ -129,6 +129,15 @@ test('the message is made of the event, and the numbers are those of the options
   expect(received).toBe(`${USE}put 0 5 4294967295 16\r\nblog rolled-back\r\n`)
 })
 
+test('a message of nothing is no job and opens no connection, white space is a job', async () => {
+  const texts = ['', ' \n']
+  const chat = destination({ renderer: { render: () => texts.shift() ?? 'x' } })
+  await deliver(chat)
+  expect({ connections, received }).toEqual({ connections: 0, received: '' })
+  await deliver(chat)
+  expect(received).toBe(`${USE}put 10 0 60 2\r\n \n\r\n`)
+})
+
 test('is called after address and tube, and told of what was accepted, unless told otherwise', () => {
   expect(destination()).toMatchObject({
     name: `beanstalkd:127.0.0.1:${beanstalkd.port}/chat`,

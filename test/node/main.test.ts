@@ -97,6 +97,29 @@ describe('settings', () => {
     }
   })
 
+  const MISTAKEN = { addr: '127.0.0.1:1', tube: 't', template: '', event: ['failed'] }
+
+  test('a setting that is probably a mistake is a line of the log', async () => {
+    const NOTIFY_FLAGS = JSON.stringify(MISTAKEN)
+    const running = start({ TOKEN: 'x', DOCKER_HOST: 'unix:///nonexistent', NOTIFY_FLAGS })
+    await running.url()
+    expect(running.log()[0]).toMatchObject({
+      level: 'warn',
+      msg: 'setting is probably a mistake',
+      setting: 'NOTIFY_FLAGS',
+      reason: expect.stringContaining('unknown keys, which are ignored: ["event"]'),
+    })
+  })
+
+  test('a setting that is probably a mistake stands below the faults', async () => {
+    const NOTIFY_FLAGS = JSON.stringify(MISTAKEN)
+    const refused = start({ TOKEN: 'x', BIND: 'nonsense', NOTIFY_FLAGS })
+    expect((await refused.ended()).status).toBe(1)
+    expect(refused.output.stderr).toMatch(
+      /^deployer: cannot start with these settings:\n {2}BIND .*\ndeployer: these settings are probably mistakes:\n {2}NOTIFY_FLAGS has unknown keys.*\n$/,
+    )
+  })
+
   test('flags win over variables', async () => {
     const engine = await slowEngine(0)
     const env = { TOKEN: 'other', DOCKER_HOST: 'unix:///nonexistent', BIND: '127.0.0.1:1' }
@@ -109,7 +132,7 @@ describe('settings', () => {
     const engine = await slowEngine(0)
     const deployer = start({ BIND: '127.0.0.1:1' }, [
       ...['-token', 'x', `-docker-host=tcp://127.0.0.1:${engine.port}`, '-bind=127.0.0.1:0'],
-      ...['-notify-flags', '{"addr":"127.0.0.1:1","tube":"t","template":""}'],
+      ...['-notify-flags', '{"addr":"127.0.0.1:1","tube":"t","template":"eA=="}'],
     ])
     expect((await curl(...UPDATE, `${await deployer.url()}/service/blog`)).status).toBe(200)
     await expect
@@ -214,7 +237,13 @@ describe('SIGTERM, SIGINT, SIGHUP and SIGQUIT', () => {
   test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)(
     '%s: what is in flight is answered, its message is put, then status 0',
     async (signal) => {
-      const engine = await slowEngine(700)
+      let isWritten = false
+      const engine = keep(
+        await httpLoopback((request, response) => {
+          isWritten ||= request.method === 'POST'
+          answerAsEngine(request, response, 700)
+        }),
+      )
       const jobs: string[] = []
       const beanstalkd = keep(await slowBeanstalkd(300, jobs))
       const deployer = start({
@@ -228,8 +257,7 @@ describe('SIGTERM, SIGINT, SIGHUP and SIGQUIT', () => {
       })
       const url = await deployer.url()
       const inFlight = curl(...UPDATE, `${url}/service/blog`)
-      await expect.poll(() => engine.openConnections()).toBeGreaterThan(0)
-      await new Promise((resolve) => setTimeout(resolve, 200))
+      await expect.poll(() => isWritten, { timeout: 10_000 }).toBe(true)
       deployer.kill(signal)
       const ended = deployer.ended()
       await expect.poll(() => curl(`${url}/`).catch(() => 'refused')).toBe('refused')

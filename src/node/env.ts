@@ -7,7 +7,7 @@ import type { ResolveImage } from '../image-resolution.ts'
 import { isBasePath } from '../options.ts'
 import { reasonOf } from '../reason.ts'
 import type { ForeignRegistry } from '../registry-credentials.ts'
-import { tokenFault } from '../token.ts'
+import { tokenFault, tokenWarning } from '../token.ts'
 import { type Address, parseAddress } from './address.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
 import { type Fault, type Findings, type SettingsWarning, shown, type Warn } from './faults.ts'
@@ -88,7 +88,7 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
   }
   const value = (name: keyof Flags): string => flags[name] ?? sources.env[name] ?? ''
 
-  const token = readToken(value('TOKEN'), fault)
+  const token = readToken(value('TOKEN'), { fault, warn })
   const tls = readTls(value('DOCKER_HOST'), sources, fault)
   const dockerHost = readDockerHost(value('DOCKER_HOST'), tls !== undefined, fault)
   const notify = readNotify(value('NOTIFY_FLAGS'), sources, { fault, warn })
@@ -116,12 +116,19 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
   return { ok: true, settings, warnings }
 }
 
-function readToken(text: string, fault: Fault): string | undefined {
+function readToken(text: string, { fault, warn }: Findings): string | undefined {
   if (text === '') {
     return fault('TOKEN', 'is not set: set it (or --token) to the secret that callers must send')
   }
   const reason = tokenFault(text)
-  return reason === undefined ? text : fault('TOKEN', reason)
+  if (reason !== undefined) {
+    return fault('TOKEN', reason)
+  }
+  const mistake = tokenWarning(text)
+  if (mistake !== undefined) {
+    warn('TOKEN', mistake)
+  }
+  return text
 }
 
 function readDockerHost(text: string, isTls: boolean, fault: Fault): string | undefined {

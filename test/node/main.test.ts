@@ -21,6 +21,8 @@ const SERVICE = {
   },
 }
 const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`
+// The shortest token that comes without a warning.
+const LONG = 'x'.repeat(16)
 const UPDATE = ['-X', 'PUT', '-H', 'Authorization: x', '-d', '{"image":"me/blog:v2"}']
 
 const opened: { kill?(signal: NodeJS.Signals): void; close?(): Promise<void> }[] = []
@@ -101,7 +103,7 @@ describe('settings', () => {
 
   test('a setting that is probably a mistake is a line of the log', async () => {
     const NOTIFY_FLAGS = JSON.stringify(MISTAKEN)
-    const running = start({ TOKEN: 'x', DOCKER_HOST: 'unix:///nonexistent', NOTIFY_FLAGS })
+    const running = start({ TOKEN: LONG, DOCKER_HOST: 'unix:///nonexistent', NOTIFY_FLAGS })
     await running.url()
     expect(running.log()[0]).toMatchObject({
       level: 'warn',
@@ -111,9 +113,23 @@ describe('settings', () => {
     })
   })
 
+  test.each([
+    ['SOME_TOKEN', 'is the example of the README'],
+    ['x'.repeat(15), 'is shorter than 16 characters'],
+  ])('the token %s starts, with a warning that does not show it', async (TOKEN, reason) => {
+    const deployer = start({ TOKEN, DOCKER_HOST: 'unix:///nonexistent' })
+    const url = `${await deployer.url()}/services`
+    const { body } = await curl('-H', `Authorization: Bearer ${TOKEN}`, url)
+    expect(body.code).toBe('engine-unreachable')
+    expect(deployer.log().filter(({ setting }) => setting === 'TOKEN')).toMatchObject([
+      { level: 'warn', reason: expect.stringContaining(reason) },
+    ])
+    expect(deployer.output.stdout).not.toContain(TOKEN)
+  })
+
   test('a setting that is probably a mistake stands below the faults', async () => {
     const NOTIFY_FLAGS = JSON.stringify(MISTAKEN)
-    const refused = start({ TOKEN: 'x', BIND: 'nonsense', NOTIFY_FLAGS })
+    const refused = start({ TOKEN: LONG, BIND: 'nonsense', NOTIFY_FLAGS })
     expect((await refused.ended()).status).toBe(1)
     expect(refused.output.stderr).toMatch(
       /^deployer: cannot start with these settings:\n {2}BIND .*\ndeployer: these settings are probably mistakes:\n {2}NOTIFY_FLAGS has unknown keys.*\n$/,
@@ -175,8 +191,9 @@ describe('settings', () => {
   })
 
   test('an engine that is away at start, and nobody to notify, are a line each, and it serves', async () => {
-    const deployer = start({ TOKEN: 'x', DOCKER_HOST: 'unix:///nonexistent' })
-    const answer = await curl(...UPDATE, `${await deployer.url()}/service/blog`)
+    const deployer = start({ TOKEN: LONG, DOCKER_HOST: 'unix:///nonexistent' })
+    const update = UPDATE.map((arg) => arg.replace(/: x$/, `: ${LONG}`))
+    const answer = await curl(...update, `${await deployer.url()}/service/blog`)
     expect([answer.status, answer.body.code]).toEqual([503, 'engine-unreachable'])
     expect(answer.headers['retry-after']).toBe('5')
     const messages = (): unknown[] => deployer.log().map(({ msg }) => msg)

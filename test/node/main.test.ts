@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { curl } from '../support/curl.ts'
 import { type DeployerProcess, startDeployer } from '../support/deployer-process.ts'
 import { httpLoopback, type Loopback, tcpLoopback } from '../support/loopback.ts'
@@ -338,18 +338,24 @@ describe('SIGTERM, SIGINT, SIGHUP and SIGQUIT', () => {
   })
 
   test('an engine and a beanstalkd that never answer hold it up for less than 9 s', async () => {
-    const engine = await slowEngine(60_000)
+    let isUpdating = false
+    const engine = keep(
+      await httpLoopback((request, response) => {
+        isUpdating ||= request.method === 'POST'
+        answerAsEngine(request, response, 60_000)
+      }),
+    )
     const deployer = start({ TOKEN: 'x', DOCKER_HOST: `tcp://127.0.0.1:${engine.port}` })
     const url = await deployer.url()
     const inFlight = curl(...UPDATE, `${url}/service/blog`).catch(() => 'cut')
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await vi.waitFor(() => expect(isUpdating).toBe(true), 10_000)
     deployer.kill('SIGTERM')
     const { status, tookMs } = await deployer.ended()
     expect(status).toBe(0)
     expect(tookMs).toBeLessThan(9000)
     expect(await inFlight).toBe('cut')
     expect(deployer.log().at(-1)).toMatchObject({ allAnswered: false })
-  }, 15_000)
+  }, 30_000)
 
   test('idle kept-alive connections, and one that never sends, do not hold it up', async () => {
     const deployer = start({ TOKEN: 'x' })

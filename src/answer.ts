@@ -19,6 +19,8 @@ export interface DeploymentReport {
   readonly warnings?: readonly string[]
   /** The failed tasks; only where something failed. */
   readonly tasks?: readonly TaskEvidence[]
+  /** Why `tasks` has no log lines, where that depends on the image. */
+  readonly logsWithheld?: string
 }
 
 /** What an answer needs besides the deployment. */

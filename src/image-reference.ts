@@ -153,6 +153,18 @@ export function isSameRepository(one: ImageReference, other: string): boolean {
 }
 
 /**
+ * Whether two images are of the same repository of the same registry.
+ *
+ * @param one An image as some spec spells it.
+ * @param other Another one.
+ * @returns True when only tag and digest may differ; false when Docker would refuse one of them.
+ */
+export function isFromSameRepository(one: string, other: string): boolean {
+  const reference = parsed(one)
+  return reference !== undefined && isSameRepository(reference, other)
+}
+
+/**
  * Whether two images come from the same registry. Docker Hub's own hosts count as one.
  *
  * @param one An image as some spec spells it.

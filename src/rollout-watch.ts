@@ -1,17 +1,19 @@
 // Watches one rollout to its end: events tell when to look, the judge what is to be seen.
 
 import { onAbort } from './abort.ts'
+import type { FailedTask } from './convergence/evidence.ts'
 import type { Pending } from './convergence/state.ts'
 import type { Deployment } from './deployment.ts'
 import { createInbox } from './event-inbox.ts'
 import { type End, judgeDeployment } from './judgement.ts'
+import { reasonToWithholdLogs } from './log-access.ts'
 import type { Logger, Service, Swarm } from './ports.ts'
 import type { ServiceEvents } from './service-events.ts'
 import type { ServiceReadings } from './service-readings.ts'
 import { createServiceSight, type Seen } from './service-sight.ts'
 import { allowsUpdates } from './service-spec.ts'
-import { readLogs } from './task-logs.ts'
-import type { EndVerdict, Outcome, TaskEvidence } from './verdict.ts'
+import { mayHaveLog, readLogs } from './task-logs.ts'
+import type { EndVerdict, Outcome } from './verdict.ts'
 
 /** What a watch works with. */
 export interface WatchTools {
@@ -115,13 +117,17 @@ export function watchRollout(
     hasLooked()
   }
 
-  function end(verdict: EndVerdict, message?: string, tasks?: readonly TaskEvidence[]): void {
+  function end(
+    verdict: EndVerdict,
+    message?: string,
+    evidence: Pick<Outcome, 'tasks' | 'logsWithheld'> = {},
+  ): void {
     if (outcome === undefined) {
       outcome = {
         verdict,
         endedAt: new Date(swarm.now()).toISOString(),
         ...(message === undefined ? {} : { message }),
-        ...(tasks === undefined ? {} : { tasks }),
+        ...evidence,
       }
       settle(outcome)
       stop()
@@ -197,10 +203,26 @@ export function watchRollout(
     if (failed === undefined) {
       end(verdict, message)
     } else if (showsTasks(seen)) {
-      end(verdict, message, tools.evidenceLogs ? await readLogs(failed, swarm) : failed)
+      end(verdict, message, await evidenceOf(failed, seen))
     } else {
       end(verdict, HIDDEN)
     }
+  }
+
+  async function evidenceOf(
+    failed: readonly FailedTask[],
+    { service }: Seen,
+  ): Promise<Pick<Outcome, 'tasks' | 'logsWithheld'>> {
+    if (!tools.evidenceLogs || service === undefined) {
+      return { tasks: failed }
+    }
+    // Failed tasks of a deployment have its image, or they would not be its own. What its ID says of
+    // the image before proves nothing: the service itself has to tell.
+    const logsWithheld = reasonToWithholdLogs(service.Spec, resolved)
+    if (logsWithheld === undefined) {
+      return { tasks: await readLogs(failed, swarm) }
+    }
+    return { tasks: failed, ...(failed.some(mayHaveLog) ? { logsWithheld } : {}) }
   }
 
   run().catch((error) => {

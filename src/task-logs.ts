@@ -21,12 +21,22 @@ export function readLogs(
 ): Promise<readonly TaskEvidence[]> {
   return Promise.all(
     failed.map(async (task) => {
-      // Without an exit code there was no container, and so there is no log.
-      const isRun = task.exitCode !== undefined
-      const log = isRun ? await swarm.readTaskLog(task.taskId, LINES).catch(() => '') : ''
+      const log = mayHaveLog(task)
+        ? await swarm.readTaskLog(task.taskId, LINES).catch(() => '')
+        : ''
       return log === '' ? task : { ...task, log: lastPart(log) }
     }),
   )
+}
+
+/**
+ * Whether a task may have written anything.
+ *
+ * @param task A failed task.
+ * @returns False for one without an exit code: it had no container, and so there is no log.
+ */
+export function mayHaveLog({ exitCode }: FailedTask): boolean {
+  return exitCode !== undefined
 }
 
 /** Whole lines, unless there is only one. */

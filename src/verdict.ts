@@ -59,4 +59,6 @@ export interface Outcome {
   readonly message?: string
   /** The failed tasks, where something failed. */
   readonly tasks?: readonly TaskEvidence[]
+  /** Why `tasks` has no log lines, where that depends on the image. */
+  readonly logsWithheld?: string
 }

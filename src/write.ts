@@ -4,6 +4,7 @@ import type { Announcer, Intention } from './announcer.ts'
 import { type RecordEntry, withRecord, writerOf } from './deployment-record.ts'
 import type { Deployments } from './deployments.ts'
 import type { KnownDeployment } from './known-deployment.ts'
+import { withForeignImage } from './log-access.ts'
 import { pausedNotice, resumeWarnings } from './paused-update.ts'
 import type { Service, ServiceSpec, Swarm, UpdateOutcome } from './ports.ts'
 import { DeployerError } from './problem.ts'
@@ -96,11 +97,8 @@ async function writeOver(
   const deployment = newDeployment(current, { wish, change, nowMs: tools.swarm.now() })
   const { versionIndex, startedAt } = deployment
   const key = wish.mark === undefined ? {} : { key: wish.mark }
-  const Spec = withRecord(
-    nextSpec(current.Spec, change),
-    { versionIndex, startedAt, ...key },
-    endings,
-  )
+  const next = withForeignImage(nextSpec(current.Spec, change), current.Spec)
+  const Spec = withRecord(next, { versionIndex, startedAt, ...key }, endings)
   const intention = await tools.announcer.intend(deployment, wish.origin)
   const { previous: from, resolved: to } = deployment
   const credentials = updateCredentials({ from, to, registryAuth }, tools.foreignRegistry)

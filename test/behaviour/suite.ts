@@ -6,6 +6,7 @@ import { embedding } from './embedding.ts'
 import { events } from './events.ts'
 import { type Case, stopHarnesses } from './harness.ts'
 import { idempotency } from './idempotency.ts'
+import { logLines } from './log-lines.ts'
 import { notifications } from './notifications.ts'
 import { paused } from './paused.ts'
 import { progress } from './progress.ts'
@@ -27,6 +28,7 @@ const cases: readonly Case[] = [
   ...byId,
   ...queue,
   ...idempotency,
+  ...logLines,
   ...paused,
   ...resolution,
   ...wishes,

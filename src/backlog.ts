@@ -7,8 +7,11 @@ export interface Message {
   /** No other message's; the spool has it under this key. */
   readonly key: string
   readonly event: DeploymentEvent
-  /** When it was queued first, in milliseconds since 1970. */
-  readonly queuedAtMs: number
+  /**
+   * When an earlier process queued it, in milliseconds since 1970 by the wall clock. Missing: this
+   * process did.
+   */
+  readonly queuedAtMs?: number
 }
 
 /** The messages of one service, in order, and how it goes with them. */

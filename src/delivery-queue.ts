@@ -3,6 +3,7 @@
 import { type BacklogLimits, createBacklog, type Lane, type Message } from './backlog.ts'
 import { backoffMs } from './backoff.ts'
 import { DeliveryFault } from './delivery-fault.ts'
+import { isTooOld, type Moment, presentMoment } from './message-age.ts'
 import { createPause } from './pause.ts'
 import type { Destination, Logger } from './ports.ts'
 
@@ -21,7 +22,10 @@ export interface DeliveryCounts {
 
 /** What bounds a queue. */
 export interface DeliveryLimits extends BacklogLimits {
-  /** For how long a message is tried, in milliseconds. Default: 24 hours. */
+  /**
+   * For how long a message is tried, in milliseconds. Default: 24 hours. One that an earlier process
+   * left is tried for at least an hour.
+   */
   readonly maxAgeMs?: number
 }
 
@@ -87,12 +91,15 @@ export function createDeliveryQueue(
   const underWay = new Set<Message>()
   /** Whose latest try failed. */
   const failing = new Set<Lane>()
+  /** When each message was added. */
+  const addedAt = new WeakMap<Message, Moment>()
   const onDrained: (() => void)[] = []
   const counted = { delivered: 0, retried: 0, dropped: 0 }
   let isAway = false
 
   function add(message: Message): void {
     const lane = backlog.add(message)
+    addedAt.set(message, presentMoment())
     if (stopping.signal.aborted) {
       return
     }
@@ -123,8 +130,8 @@ export function createDeliveryQueue(
       }
       ready.delete(lane)
       const [message] = lane.messages
-      if (message !== undefined && isTooOld(message)) {
-        // What follows has waited with it: that the lane fails is not over.
+      if (message !== undefined && lane.failures > 0 && isExpired(message)) {
+        // It failed in this process, and what follows has waited with it: the lane goes on failing.
         drop(message, `nobody took it for ${maxAgeMs / 3_600_000} hours`)
         next(lane)
       } else if (message !== undefined) {
@@ -133,8 +140,10 @@ export function createDeliveryQueue(
     }
   }
 
-  function isTooOld({ queuedAtMs }: Message): boolean {
-    return Date.now() - queuedAtMs > maxAgeMs
+  function isExpired(message: Message): boolean {
+    const now = presentMoment()
+    const { queuedAtMs } = message
+    return isTooOld({ added: addedAt.get(message) ?? now, queuedAtMs, now }, maxAgeMs)
   }
 
   function next(lane: Lane): void {

@@ -132,10 +132,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   /** Queues an event, and resolves once it is put. */
   async function send(event: Message['event'], to: OpenDestination): Promise<void> {
-    const message = { key: keys.next(), event, queuedAtMs: Date.now() }
+    const message: Message = { key: keys.next(), event }
     const record: SpooledMessage = {
       destination: to.destination.name,
-      ...{ event, queuedAtMs: message.queuedAtMs },
+      ...{ event, queuedAtMs: Date.now() },
     }
     // Before it is queued: a removal must not come before the put.
     const put = spool?.put(message.key, record)

@@ -48,7 +48,6 @@ function message(id: string, differs: Partial<DeploymentEvent> = {}): Message {
   return {
     key: id,
     event: exampleEvent({ id, service, serviceId: `id-of-${service}`, ...differs }),
-    queuedAtMs: Date.now(),
   }
 }
 
@@ -358,25 +357,62 @@ describe('the delivery queue: what is given up', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test('one that is too old already is not tried, and the next one follows', async () => {
-    const { queue, destination } = setUp()
-    queue.add({ ...message('blog-1'), queuedAtMs: Date.now() - 24 * HOUR_MS - 1 })
-    queue.add({ ...message('blog-2'), queuedAtMs: Date.now() - 24 * HOUR_MS })
-    await settle()
-    expect(destination.tried).toEqual(['blog-2'])
-    expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 1, dropped: 1 })
+  test.each([
+    ['ahead', 400 * 24 * HOUR_MS],
+    ['back', -400 * 24 * HOUR_MS],
+  ])('a clock that jumps %s by 400 days neither drops nor keeps a message', async (_, jumpMs) => {
+    const { queue, destination, add } = setUp(() => refusal())
+    add('blog-1')
+    await vi.advanceTimersByTimeAsync(HOUR_MS)
+    vi.setSystemTime(Date.now() + jumpMs)
+    const tries = destination.tried.length
+    await vi.advanceTimersByTimeAsync(22 * HOUR_MS)
+    expect(queue.counts()).toMatchObject({ waiting: 1, dropped: 0 })
+    expect(destination.tried.length).toBeGreaterThan(tries + 22 * 60)
+    await vi.advanceTimersByTimeAsync(HOUR_MS + 60_000)
+    expect(queue.counts()).toMatchObject({ waiting: 0, dropped: 1 })
+  })
+
+  test('those that an earlier process left a day ago are tried for an hour', async () => {
+    const { queue, destination, logger } = setUp(() => refusal())
+    for (const id of ['blog-1', 'blog-2', 'shop-1']) {
+      queue.add({ ...message(id), queuedAtMs: Date.now() - 30 * HOUR_MS })
+    }
+    await vi.advanceTimersByTimeAsync(HOUR_MS)
+    expect(queue.counts()).toMatchObject({ waiting: 3, dropped: 0 })
+    expect(destination.triesOf('shop-1')).toBeGreaterThan(100)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(queue.counts()).toMatchObject({ waiting: 0, dropped: 3 })
+    expect(logger.lines.filter(({ level }) => level === 'error').map(({ id }) => id)).toEqual(
+      expect.arrayContaining(['blog-1', 'blog-2', 'shop-1']),
+    )
+  })
+
+  test('none is given up without a try', async () => {
+    const { queue, destination } = setUp((_, tries) =>
+      tries === 1 && destination.tried.length <= 8
+        ? new DeliveryFault('429', { retryAfterMs: 2 * HOUR_MS })
+        : 'take',
+    )
+    for (let service = 0; service < 12; service += 1) {
+      queue.add({ ...message(`s${service}-1`), queuedAtMs: Date.now() - 30 * HOUR_MS })
+    }
+    await vi.advanceTimersByTimeAsync(2 * HOUR_MS + 60_000)
+    expect(destination.taken).toEqual(expect.arrayContaining(['s8-1', 's9-1', 's10-1', 's11-1']))
   })
 
   test('messages that get too old one by one do not hammer', async () => {
-    const { queue, destination } = setUp(() => refusal())
+    const { queue, destination, add } = setUp(() => refusal(), { maxAgeMs: 2 * HOUR_MS })
     for (let second = 0; second < 600; second += 1) {
-      queue.add({
-        ...message(`blog-${second}`),
-        queuedAtMs: Date.now() - 24 * HOUR_MS + second * 1000,
-      })
+      add(`blog-${second}`)
+      await vi.advanceTimersByTimeAsync(1000)
     }
-    await vi.advanceTimersByTimeAsync(601_000)
-    expect(destination.tried.length).toBeLessThan(50)
+    await vi.advanceTimersByTimeAsync(2 * HOUR_MS - 601_000)
+    expect(queue.counts()).toMatchObject({ waiting: 600, dropped: 0 })
+    const tries = destination.tried.length
+    await vi.advanceTimersByTimeAsync(631_000)
+    expect(queue.counts()).toMatchObject({ waiting: 0, dropped: 600 })
+    expect(destination.tried.length - tries).toBeLessThan(50)
   })
 
   test('more than its number: the oldest that is not under way makes room', async () => {

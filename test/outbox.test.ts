@@ -22,6 +22,8 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
+const HOUR_MS = 3_600_000
+
 function setUp(options: Partial<OutboxOptions> & { readonly destination?: FakeDestination } = {}) {
   const { destination = createFakeDestination(), ...rest } = options
   const logger = createRecordingLogger()
@@ -168,13 +170,29 @@ describe('the outbox after a restart', () => {
     ])
   })
 
-  test('a message keeps its age', async () => {
-    const spool = await leftBehind('blog-1')
-    vi.setSystemTime(Date.now() + 24 * 3_600_000 + 1)
-    const { destination, logger } = setUp({ spool })
+  test.each([
+    ['a day later', 25],
+    ['when the clock is ahead by 30 years', 30 * 365 * 24],
+    ['when the clock was set back by 30 years', -30 * 365 * 24],
+  ])('delivers what was left, %s', async (_, hours) => {
+    const spool = await leftBehind('blog-1', 'shop-1')
+    vi.setSystemTime(Date.now() + hours * HOUR_MS)
+    const { destination, outbox } = setUp({ spool })
     await settle()
-    expect(destination.tried).toEqual([])
-    expect(logger.lines).toMatchObject([{ id: 'blog-1', message: 'message not delivered' }])
+    expect(destination.taken).toEqual(['blog-1', 'shop-1'])
+    expect(outbox.counts()).toMatchObject([{ delivered: 2, dropped: 0 }])
+  })
+
+  test('a message keeps its age: a day later it is tried for one more hour', async () => {
+    const spool = await leftBehind('blog-1')
+    vi.setSystemTime(Date.now() + 24 * HOUR_MS)
+    const destination = createFakeDestination({ answer: () => refusal() })
+    const { outbox, logger } = setUp({ spool, destination })
+    await vi.advanceTimersByTimeAsync(HOUR_MS)
+    expect(outbox.counts()).toMatchObject([{ waiting: 1, dropped: 0 }])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(outbox.counts()).toMatchObject([{ waiting: 0, dropped: 1 }])
+    expect(logger.lines.at(-1)).toMatchObject({ id: 'blog-1', message: 'message not delivered' })
     expect(spool.values()).toEqual([])
   })
 
@@ -360,6 +378,7 @@ test('every event is told at least once and in order, whatever happens', async (
     { weight: 5, arbitrary: fc.record({ kind: fc.constant('notify'), n: fc.nat({ max: 3 }) }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait'), n: fc.nat({ max: 20_000 }) }) },
     fc.record({ kind: fc.constantFrom('kill', 'close'), n: fc.nat({ max: 3000 }) }),
+    fc.record({ kind: fc.constant('jump'), n: fc.integer({ min: -400, max: 400 }) }),
   )
   const answers = fc.array(fc.constantFrom<Answer>('take', 'take', refusal()), { minLength: 1 })
   await fc.assert(
@@ -395,6 +414,8 @@ test('every event is told at least once and in order, whatever happens', async (
             await running.outbox.notify(event(`s${n}-${index}`))
           } else if (kind === 'wait') {
             await vi.advanceTimersByTimeAsync(n)
+          } else if (kind === 'jump') {
+            vi.setSystemTime(Math.max(0, Date.now() + n * 24 * HOUR_MS))
           } else {
             const closed = running.outbox.close(kind === 'kill' ? 0 : n)
             if (kind === 'kill') {

@@ -74,7 +74,7 @@ function compiledUrlFault(url: Renderer): string | undefined {
 
 /**
  * Makes the URL for an event. Every value is percent-encoded, and none can lead to another host or
- * to another directory.
+ * to another directory, even where a server decodes it, once or more often.
  *
  * @param url The URL, or its template.
  * @param data The values of the template's variables.
@@ -104,9 +104,38 @@ function renderedFault(text: string, usual?: Usual): string | undefined {
   const segments = segmentsOf(text)
   const mayEndInSlash = usual?.endsInSlash ?? true
   const named = mayEndInSlash && segments.at(-1) === '' ? segments.slice(0, -1) : segments
-  return named.some((segment) => /^(?:\.|%2e){0,2}$/i.test(segment))
-    ? 'a segment of its path is empty, "." or ".."'
+  return named.some(leadsElsewhere)
+    ? 'a segment of its path is empty, "." or "..", perhaps once it is decoded'
     : undefined
+}
+
+/**
+ * Servers and proxies decode a path before they match it, some of them twice: nginx takes `..%2Fadmin`
+ * for `../admin`. A `\` is a `/` to some, and what follows a `;` is dropped by others. A value may hold
+ * a `/` (an image does) as long as it is more than that.
+ */
+function leadsElsewhere(segment: string): boolean {
+  const names = decodeFully(segment)
+    .split(/[/\\]/)
+    .map((name) => name.replace(/;.*$/s, '').replace(/[\s\p{Cc}]+/gu, ''))
+  return names.every((name) => name === '') || names.some((name) => name === '.' || name === '..')
+}
+
+/** Decodes ASCII characters until none is left to decode, in one pass. */
+function decodeFully(text: string): string {
+  const decoded: string[] = []
+  for (const character of text) {
+    decoded.push(character)
+    for (let code = codeAtEnd(decoded); code !== undefined; code = codeAtEnd(decoded)) {
+      decoded.splice(-3, 3, String.fromCharCode(code))
+    }
+  }
+  return decoded.join('')
+}
+
+function codeAtEnd(characters: readonly string[]): number | undefined {
+  const [, digits] = /^%([0-7][0-9a-f])$/i.exec(characters.slice(-3).join('')) ?? []
+  return digits === undefined ? undefined : Number.parseInt(digits, 16)
 }
 
 /** The path as it is written: a URL object has resolved `..` already. */

@@ -12,8 +12,12 @@ describe('the template of a URL', () => {
   }
 
   test.each([
-    ['../../admin', 'https://h.example/hooks/..%2F..%2Fadmin/x'],
-    ['%2e%2e', 'https://h.example/hooks/%252e%252e/x'],
+    ['me/blog:v2', 'https://h.example/hooks/me%2Fblog%3Av2/x'],
+    ['a..b/..c/d..', 'https://h.example/hooks/a..b%2F..c%2Fd../x'],
+    ['100%', 'https://h.example/hooks/100%25/x'],
+    ['%2', 'https://h.example/hooks/%252/x'],
+    ['%c3%a9', 'https://h.example/hooks/%25c3%25a9/x'],
+    ['é', 'https://h.example/hooks/%C3%A9/x'],
     ['?x=', 'https://h.example/hooks/%3Fx%3D/x'],
     ['#', 'https://h.example/hooks/%23/x'],
     ['//evil', 'https://h.example/hooks/%2F%2Fevil/x'],
@@ -23,16 +27,41 @@ describe('the template of a URL', () => {
     ['{{.Caller}}', 'https://h.example/hooks/%7B%7B.Caller%7D%7D/x'],
     ['\ud800', 'https://h.example/hooks/%EF%BF%BD/x'],
     ['...', 'https://h.example/hooks/.../x'],
-    ['..', 'a segment of its path is empty, "." or ".."'],
-    ['.', 'a segment of its path is empty, "." or ".."'],
-    ['', 'a segment of its path is empty, "." or ".."'],
   ])('keeps %j where it is', (room, expected) => {
     expect(made('https://h.example/hooks/{{.Meta.room}}/x', { room })).toBe(expected)
+  })
+
+  test.each([
+    ...['', '.', '..', '../admin', '../../admin', 'a/../../admin', 'a/..', './a', 'a/.', '/../a'],
+    ...['..\\admin', 'a\\..\\..\\b', '\\..', '\\', '/', '//', '/\\/'],
+    ...['%2e%2e', '%2E./a', '..%2fadmin', '..%5cadmin', '%252e%252e%252fadmin', '%2f', '%25252f'],
+    ...['..;/admin', '..;x=1/admin', ';x', '.. /admin', '..\u0000', '..\t/admin', ' ', '%20'],
+    ...[`%${'25'.repeat(300)}2e./a`, '%%32e./a', '%2%65%2e'],
+  ])('refuses %j, which a server may read as another place', (room) => {
+    for (const template of ['hooks/{{.Meta.room}}/x', 'hooks/{{.Meta.room}}', '{{.Meta.room}}/']) {
+      expect(made(`https://h.example/${template}`, { room })).toBe(
+        'a segment of its path is empty, "." or "..", perhaps once it is decoded',
+      )
+    }
+  })
+
+  test('looks at the path alone: a query may hold anything', () => {
+    expect(made('https://h.example/hooks?to={{.Meta.a}}', { a: '../admin' })).toBe(
+      'https://h.example/hooks?to=..%2Fadmin',
+    )
+  })
+
+  test('what a template holds itself may be encoded', () => {
+    expect(made('https://h.example/projects/group%2Fapp/{{.Meta.a}}', { a: 'x' })).toBe(
+      'https://h.example/projects/group%2Fapp/x',
+    )
   })
 
   test('does not let values join to what none of them is', () => {
     const dots = 'https://h.example/{{.Meta.a}}{{.Meta.b}}/x'
     expect(made(dots, { a: '.', b: '.' })).toMatch(/^a segment/)
+    expect(made(dots, { a: '.', b: './a' })).toMatch(/^a segment/)
+    expect(made(dots, { a: '%2', b: 'e./a' })).toMatch(/^a segment/)
     expect(made('https://h.example/%2e{{.Meta.a}}', { a: '.' })).toMatch(/^a segment/)
     expect(made('https://h.example/a{{.Meta.a}}', { a: '..' })).toBe('https://h.example/a..')
   })

@@ -476,7 +476,7 @@ describe('faults', () => {
     ],
     [
       { ...HOOK, url: 'https://x/SECRET//{{.ServiceName}}' },
-      '.url cannot be used: a segment of its path is empty, "." or ".."',
+      '.url cannot be used: a segment of its path is empty, "." or "..", perhaps once it is decoded',
     ],
     [
       { ...HOOK, url: 'https://x/SECRET{{.ServiceName' },

@@ -154,7 +154,8 @@ export function watchRollout(
           await endWithLogs(judgement, seen)
           break
         case 'look':
-          await sight.look(true)
+          // Tasks as new as the service that was seen; watches that saw the same reading share them.
+          await sight.look(true, seen.beganAt)
           break
         case 'wait':
           await waitAndLook(judgement.pending, seen)

@@ -13,6 +13,8 @@ export interface Reading {
   readonly nodes: readonly Node[] | undefined
   /** When it was complete, by the engine's clock, in milliseconds since 1970. */
   readonly atMs: number
+  /** When it began, as a moment of `performance.now()`. */
+  readonly beganAt: number
 }
 
 /** What a reading has to be like. */
@@ -75,21 +77,18 @@ const NODES_MAX_AGE_MS = 2000
 export function createServiceReadings(swarm: Swarm, nodeList: NodeList): ServiceReadings {
   const entries = new Map<string, Entry>()
 
-  async function read(serviceId: string, withTasks: boolean): Promise<Reading> {
+  async function read(serviceId: string, withTasks: boolean, beganAt: number): Promise<Reading> {
     const [service, tasks, nodes] = await Promise.all([
       swarm.inspectService(serviceId),
       withTasks ? swarm.listTasks(serviceId) : undefined,
       withTasks ? nodeList.read(NODES_MAX_AGE_MS) : undefined,
     ])
-    return { service, tasks, nodes, atMs: swarm.now() }
+    return { service, tasks, nodes, atMs: swarm.now(), beganAt }
   }
 
   function begin(serviceId: string, entry: Entry, withTasks: boolean): Promise<Reading> {
-    const begun: Begun = {
-      withTasks,
-      beganAt: performance.now(),
-      reading: read(serviceId, withTasks),
-    }
+    const beganAt = performance.now()
+    const begun: Begun = { withTasks, beganAt, reading: read(serviceId, withTasks, beganAt) }
     entry.begun = [...entry.begun.filter((one) => one.withTasks !== withTasks), begun]
     begun.reading.catch(() => {
       // Who shares it now fails with it; nobody does later.

@@ -20,6 +20,8 @@ export interface Seen {
    * ago. Undefined: no reading, so that the present counts.
    */
   readonly atMs?: number
+  /** When that reading began, as a moment of `performance.now()`. Undefined: no reading. */
+  readonly beganAt?: number
 }
 
 /** The eyes on one service. */
@@ -74,7 +76,7 @@ export function createServiceSight(
       seen = { ...(await reader.read({ withTasks, since })), fault: undefined }
       faultsInARow = 0
     } catch (error) {
-      const { atMs: _, ...before } = seen
+      const { atMs: _, beganAt: __, ...before } = seen
       seen = { ...before, fault: faultOf(error) }
       faultsInARow += 1
     }

@@ -23,7 +23,8 @@ export interface OpenedDeployments {
    * @param id Its ID.
    * @returns The deployment; each opening needs one `close`.
    * @throws DeployerError `deployment-not-found` when that is no ID; `overloaded` when 100 others are
-   *   under way, unless the service's own record names the deployment.
+   *   under way, unless the service's own record names the deployment and no other ID that repeats the
+   *   same entry of the record is under way.
    */
   open(id: string): Promise<OpenedDeployment>
 }
@@ -90,21 +91,26 @@ export function createOpenedDeployments(tools: WatchTools): OpenedDeployments {
     }
   }
 
-  async function checkRoom(deployment: Deployment): Promise<void> {
-    const counted = [...entries.values()].filter(
-      (entry) => isUnderWay(entry) && !isNamedBy(entry.known.standing().seen.service, entry.known),
+  /** How many count towards the limit: each entry of a record exempts one deployment. */
+  function countUnderWay(): number {
+    const exempt = new Set<string>()
+    let count = 0
+    for (const { known } of [...entries.values()].filter(isUnderWay)) {
+      const write = writeOf(known.deployment)
+      if (!exempt.has(write) && isNamedBy(known.standing().seen.service, known)) {
+        exempt.add(write)
+      } else {
+        count += 1
+      }
+    }
+    return count
+  }
+
+  function isWriteWatched(deployment: Deployment): boolean {
+    const write = writeOf(deployment)
+    return [...entries.values()].some(
+      (entry) => isUnderWay(entry) && writeOf(entry.known.deployment) === write,
     )
-    if (counted.length < MAX_UNDER_WAY) {
-      return
-    }
-    const service = await tools.swarm.inspectService(deployment.serviceId).catch(() => undefined)
-    if (!isNamedBy(service, { deployment })) {
-      throw new DeployerError(
-        'overloaded',
-        `Cannot look at one more deployment by its ID: ${MAX_UNDER_WAY} are being looked at; ask again later`,
-        { retryAfterSeconds: RETRY_AFTER_SECONDS },
-      )
-    }
   }
 
   return {
@@ -125,10 +131,32 @@ export function createOpenedDeployments(tools: WatchTools): OpenedDeployments {
         const outcome = { verdict: unwritten, message: REASONS[unwritten], endedAt: startedAt }
         return { known: settled(deployment, outcome), close() {} }
       }
-      await checkRoom(deployment)
+      // Between the last look at the entries and the new one nothing may be awaited.
+      if (countUnderWay() >= MAX_UNDER_WAY) {
+        const service = await tools.swarm
+          .inspectService(deployment.serviceId)
+          .catch(() => undefined)
+        const isExempt = isNamedBy(service, { deployment }) && !isWriteWatched(deployment)
+        if (!entries.has(id) && !isExempt) {
+          throw tooMany()
+        }
+      }
       return visit(id, entries.get(id) ?? watch(id, deployment))
     },
   }
+}
+
+function tooMany(): DeployerError {
+  return new DeployerError(
+    'overloaded',
+    `Cannot look at one more deployment by its ID: ${MAX_UNDER_WAY} are being looked at; ask again later`,
+    { retryAfterSeconds: RETRY_AFTER_SECONDS },
+  )
+}
+
+/** What a record has of a deployment. IDs that differ in the rest repeat the same entry. */
+function writeOf({ serviceId, versionIndex, startedAt }: Deployment): string {
+  return `${serviceId}/${versionIndex}/${startedAt}`
 }
 
 function isUnderWay({ known }: Entry): boolean {

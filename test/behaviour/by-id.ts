@@ -103,6 +103,14 @@ function madeUpId(serviceId: string, startedMs = Date.now()): string {
   return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
+/** The path of another ID for the same entry of the record, which has no image from before. */
+function repeated(location: string, number: number): string {
+  const id = location.replace('/deployments/', '').replaceAll('-', '+').replaceAll('_', '/')
+  const parts: readonly unknown[] = JSON.parse(atob(id))
+  const text = JSON.stringify(parts.map((part, at) => (at === 5 ? `me/app:x${number}` : part)))
+  return `/deployments/${btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`
+}
+
 /** Tasks of earlier rollouts are told by their age. */
 function anHourLater({ swarm }: Harness): void {
   const before = swarm.clock
@@ -502,6 +510,70 @@ export const byId: readonly Case[] = [
       await Promise.all(waits)
       const later = await second.get(`/deployments/${madeUpId(ID, nowMs - 1)}`)
       equal([later.status, later.body.verdict], [200, 'pending'])
+    },
+  },
+  {
+    name: 'the limit of 100 holds for IDs that are opened in the same moment',
+    async run() {
+      const { swarm, get } = createHarness()
+      const { ID } = swarm.addService('blog')
+      const stop = new AbortController()
+      const nowMs = Date.now()
+      const waits = Array.from({ length: 130 }, (_, n) =>
+        get(`/deployments/${madeUpId(ID, nowMs + n)}?wait=50`, { signal: stop.signal }),
+      )
+      await pass()
+      stop.abort()
+      const refused = (await Promise.all(waits)).filter(({ body }) => body.code === 'overloaded')
+      equal(refused.length, 30)
+    },
+  },
+  {
+    name: 'an entry of a record exempts one deployment from the limit, not all IDs that repeat it',
+    async run() {
+      const first = createHarness()
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').begin()
+      const second = createHarness({ swarm: first.swarm })
+      const stop = new AbortController()
+      const genuine = second.get(`${location}?wait=50`, { signal: stop.signal })
+      await pass()
+      const waits = Array.from({ length: 130 }, (_, n) =>
+        second.get(`${repeated(location, n)}?wait=50`, { signal: stop.signal }),
+      )
+      await pass()
+      stop.abort()
+      const refused = (await Promise.all(waits)).filter(({ body }) => body.code === 'overloaded')
+      equal(refused.length, 30)
+      equal((await genuine).body.code, 'rollout-pending')
+    },
+  },
+  {
+    name: '40 callers who wait for one service share the reading that a change of it needs',
+    async run() {
+      const first = createHarness()
+      const { swarm } = first
+      swarm.addService('blog')
+      const location = await accepted(first)
+      swarm.rollout('blog').begin()
+      const second = createHarness({ swarm })
+      const stop = new AbortController()
+      const waits = Array.from({ length: 40 }, (_, n) =>
+        second.get(`${repeated(location, n)}?wait=50`, { signal: stop.signal }),
+      )
+      const readsTasks = (): number => countCalls(swarm, 'tasks')
+      await until(() => readsTasks() >= 40)
+      await pass()
+      const before = readsTasks()
+      swarm.change('blog', (spec) => ({ ...spec, Labels: { ...spec.Labels, team: 'web' } }))
+      await until(() => readsTasks() > before)
+      // All that a watch does between the event and its next wait takes microtasks.
+      await pass()
+      const came = readsTasks() - before
+      equal([came, came < 10], [came, true])
+      stop.abort()
+      await Promise.all(waits)
     },
   },
   {

@@ -36,6 +36,8 @@ export interface ProgressReport
 }
 
 const HEARTBEAT_MS = 10_000
+// A client that reads nothing for so long has stopped, though its connection is open.
+const LONGEST_WRITE_MS = 30_000
 
 /**
  * Streams a rollout. A line of comment at least every 15 s keeps proxies from hanging up.
@@ -77,9 +79,17 @@ async function follow(
   const forgetRequest = onAbort(request, hangUp)
   const forgetSignal = onAbort(signal, bell.ring)
   const unfollow = known.follow(bell.ring)
-  // A write waits for a client that reads; one that has gone never will.
-  const send = (write: Promise<unknown>): Promise<void> =>
-    waitFor(write, { signals: [gone.signal] })
+  // A write waits for a client that reads; one that has gone, or has stopped reading, never will.
+  const send = async (write: Promise<unknown>): Promise<void> => {
+    let isTaken = false
+    const taken = write.then(() => {
+      isTaken = true
+    })
+    await waitFor(taken, { timeoutMs: LONGEST_WRITE_MS, signals: [gone.signal] })
+    if (!isTaken) {
+      hangUp()
+    }
+  }
   const leftMs = (): number => endsAt - performance.now()
   const isOver = (): boolean =>
     gone.signal.aborted ||

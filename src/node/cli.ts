@@ -50,6 +50,10 @@ export function runCommand({ argv, env }: CommandSources): void {
       'Updates Docker Swarm services over HTTP: PUT /service/<name> {"image": "name:tag"}',
     )
     .version(version)
+    .configureOutput({
+      // A misspelled flag comes with its value, which may be a secret.
+      outputError: (text, write) => write(text.replace(/'(-[^'=]*)=.*'/s, "'$1=…'")),
+    })
     .option('--token <secret>', 'TOKEN: what callers must send in the Authorization header')
     .option(
       '--docker-host <url>',

@@ -1,6 +1,5 @@
 // The swarm behind a Docker Engine, through dockerode.
 
-// The whole of dockerode brings gRPC and protobuf along, 14 MiB of memory for builds that nobody here asks for.
 import DockerodeService from 'dockerode/lib/service.js'
 import type { Service, Swarm } from '../ports.ts'
 import { DeployerError } from '../problem.ts'
@@ -13,6 +12,8 @@ import { listNodes, listServices, listTasks } from './engine-lists.ts'
 import { isEngineInfo, isService } from './engine-shapes.ts'
 import { readTaskLog, watchServices } from './engine-streams.ts'
 import { BrokenExchange } from './exchange.ts'
+// The whole of dockerode brings gRPC and protobuf along, 14 MiB of memory for builds that nobody here asks for.
+import { shown } from './faults.ts'
 import { createModem, type DockerTls } from './modem.ts'
 
 export type { DockerTls } from './modem.ts'
@@ -59,7 +60,9 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
   const { dockerHost = 'unix:///var/run/docker.sock', tls, timeoutMs = 30_000 } = options
   const host = parseDockerHost(dockerHost, tls !== undefined)
   if (host === undefined) {
-    throw new TypeError(`Cannot use dockerHost "${dockerHost}": it must be ${DOCKER_HOST_FORMS}`)
+    throw new TypeError(
+      `Cannot use dockerHost ${shown(dockerHost)}: it must be ${DOCKER_HOST_FORMS}`,
+    )
   }
   const clock = createEngineClock()
   const modem = createModem({ host, timeoutMs, clock, ...(tls === undefined ? {} : { tls }) })

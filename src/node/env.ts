@@ -194,6 +194,9 @@ function readNotify(
   if (path === '') {
     return flags === '' ? [] : readNotifyFlags(flags, findings)
   }
+  if (isJson(path)) {
+    return fault('NOTIFY_FLAGS_FILE', 'is JSON and no path: set NOTIFY_FLAGS to it, or name a file')
+  }
   if (flags !== '') {
     return fault('NOTIFY_FLAGS_FILE', 'is set, and so is NOTIFY_FLAGS: set one of the two')
   }
@@ -207,6 +210,11 @@ function readNotify(
     )
   }
   return readNotifyFlags(text, findings, 'NOTIFY_FLAGS_FILE')
+}
+
+/** It may hold passwords, and an error for a file of that name would show them. */
+function isJson(path: string): boolean {
+  return /^\s*[[{]/.test(path)
 }
 
 function readBind(text: string, fault: Fault): Address | undefined {
@@ -273,6 +281,10 @@ function readForeignRegistry(text: string, fault: Fault): ForeignRegistry | unde
 function checkRegistryAuthFile(path: string, { readFile }: SettingsSources, fault: Fault): void {
   const isWrong = (what: string): undefined =>
     fault('REGISTRY_AUTH_FILE', `is ${shown(path)}, but ${what}`)
+  if (isJson(path)) {
+    fault('REGISTRY_AUTH_FILE', 'is JSON and no path: put it into a file, and name that')
+    return
+  }
   try {
     const result = parseRegistryAuths(readFile(path))
     if (!result.ok) {

@@ -11,6 +11,7 @@ import type { Destination, Renderer } from '../ports.ts'
 import { reasonOf } from '../reason.ts'
 import { type Address, formatAddress, parseAddress } from './address.ts'
 import { type BeanstalkdConnection, openConnection } from './beanstalkd-connection.ts'
+import { shown } from './faults.ts'
 import { isJobNumber, isTubeName, MAX_UINT32, TUBE_FORM } from './job-options.ts'
 
 // Node makes 1 ms of more.
@@ -116,7 +117,9 @@ export function createBeanstalkdDestination(options: BeanstalkdDestinationOption
 function checkedAddress(addr: string): Address {
   const address = parseAddress(addr)
   if (address === undefined || address.host === '') {
-    throw new TypeError(`Cannot use addr "${addr}": it must be host:port, such as beanstalkd:11300`)
+    throw new TypeError(
+      `Cannot use addr ${shown(addr)}: it must be host:port, such as beanstalkd:11300`,
+    )
   }
   return address
 }

@@ -361,6 +361,36 @@ describe('faults', () => {
     expect(faults(env)).toEqual([fault])
   })
 
+  test.each<[Env, string]>([
+    [{ DOCKER_HOST: 'tcp://me:SECRET@host:bad' }, 'DOCKER_HOST is "tcp://***@host:bad"'],
+    [{ DOCKER_HOST: 'ssh://me:SECRET@host' }, 'DOCKER_HOST is "ssh://***@host"'],
+    [{ DOCKER_HOST: 'tcp://me:SECRET@SECRET/SECRET@host' }, 'DOCKER_HOST is "tcp://***@host"'],
+    [{ DOCKER_HOST: 'tcp://me:SECRET%40host:1x' }, 'DOCKER_HOST is "tcp://***@host:1x"'],
+    [{ DOCKER_HOST: `tcp://me:${'SECRET'.repeat(40)}@host:1x` }, 'DOCKER_HOST is "tcp://***@'],
+    [{ DOCKER_HOST: 'me:SECRET@host:1' }, 'DOCKER_HOST is "***@host:1"'],
+    [{ BIND: 'me:SECRET@host:1' }, 'BIND is "***@host:1"'],
+    [
+      { NOTIFY_FLAGS: JSON.stringify({ ...NOTIFY, addr: 'me:SECRET@host:1' }) },
+      'NOTIFY_FLAGS.addr is "***@host:1"',
+    ],
+    [
+      { NOTIFY_FLAGS: JSON.stringify({ ...NOTIFY, addr: ['me:SECRET@host:1'] }) },
+      'NOTIFY_FLAGS.addr is ["***@host:1"]',
+    ],
+    [
+      { NOTIFY_FLAGS: JSON.stringify({ ...HOOK, url: 'https://me:SECRET@x/' }) },
+      'NOTIFY_FLAGS.url cannot be used',
+    ],
+    [{ NOTIFY_FLAGS_FILE: JSON.stringify(HOOK) }, 'NOTIFY_FLAGS_FILE is JSON and no path'],
+    [{ REGISTRY_AUTH_FILE: '{"auths":"SECRET"}' }, 'REGISTRY_AUTH_FILE is JSON and no path'],
+    [{ REGISTRY_AUTH_FILE: '/no@where' }, 'REGISTRY_AUTH_FILE is "/no@where"'],
+  ])('no password is shown: %j', (env, start) => {
+    const [fault = '', ...others] = faults({ TOKEN: 'x', ...env })
+    expect(fault.slice(0, start.length)).toBe(start)
+    expect(fault).not.toContain('SECRET')
+    expect(others).toEqual([])
+  })
+
   test.each(['x\n', ' x', 'x ', 'a\tb', 'a\u0000'])(
     'a token that no header can carry is told, not shown: %j',
     (token) => {

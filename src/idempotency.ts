@@ -45,7 +45,7 @@ export function createIdempotencyKeys<T>(): IdempotencyKeys<T> {
 
   return {
     once(service, mark, begin) {
-      const now = Date.now()
+      const now = performance.now()
       forgetOld(now)
       const [keyHash = ''] = mark.split('.')
       const key = `${service}\n${keyHash}`

@@ -27,7 +27,7 @@ export function createNodeList(swarm: Swarm): NodeList {
 
   return {
     read(maxAgeMs) {
-      const now = Date.now()
+      const now = performance.now()
       if (nodes === undefined || now - readAt >= maxAgeMs) {
         const reading = swarm.listNodes()
         nodes = reading

@@ -71,7 +71,7 @@ export function createServiceEvents(swarm: Swarm, signal: AbortSignal): ServiceE
     let pauseMs = FIRST_PAUSE_MS
     let openedAt = 0
     const opened = (): void => {
-      openedAt = Date.now()
+      openedAt = performance.now()
       for (const listener of [...listeners.values()].flatMap((set) => [...set])) {
         listener.missed()
       }
@@ -92,7 +92,7 @@ export function createServiceEvents(swarm: Swarm, signal: AbortSignal): ServiceE
       await swarm.watchServices({ opened, changed }, options).catch(() => {})
       sinceMs ??= swarm.now()
       // What answers and hangs up again and again is no stream.
-      pauseMs = Date.now() - openedAt >= STEADY_MS ? FIRST_PAUSE_MS : pauseMs
+      pauseMs = performance.now() - openedAt >= STEADY_MS ? FIRST_PAUSE_MS : pauseMs
       // A promise that outlives the wait would keep what waited for it.
       await waitFor(new Promise(() => {}), { timeoutMs: pauseMs, signals: [controller.signal] })
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)

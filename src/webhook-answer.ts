@@ -59,13 +59,18 @@ function redirectReason({ status, headers }: Response, from: URL): string {
   return `it redirects${where} (${status}): set url to where it ends`
 }
 
-/** RFC 9110, section 10.2.3: seconds, or a date. */
+/** RFC 9110, section 10.2.3: seconds, or a date, which is compared with the server's own clock. */
 function retryAfterOf(headers: Headers): number | undefined {
   const text = headers.get('Retry-After')?.trim() ?? ''
   const isSeconds = /^\d+$/.test(text)
-  const milliseconds = isSeconds ? Number(text) * 1000 : Date.parse(text) - Date.now()
+  const milliseconds = isSeconds ? Number(text) * 1000 : Date.parse(text) - serverNow(headers)
   const isDate = /^[A-Z][a-z]+,? .* (?:GMT|\d{4})$/.test(text) && !Number.isNaN(milliseconds)
   return isSeconds || isDate ? Math.min(Math.max(milliseconds, 0), MAX_RETRY_AFTER_MS) : undefined
+}
+
+function serverNow(headers: Headers): number {
+  const date = Date.parse(headers.get('Date') ?? '')
+  return Number.isNaN(date) ? Date.now() : date
 }
 
 function answerReason(

@@ -58,7 +58,7 @@ export async function write(
   tools: WriteTools,
 ): Promise<Written> {
   const { wish, change } = plan
-  const giveUpAt = Date.now() + KEEP_TRYING_MS
+  const giveUpAt = performance.now() + KEEP_TRYING_MS
   // A write over an old service is refused; that nothing is to be written has to be true now.
   const isOld = service === undefined || isWritten(service, change)
   let current = isOld ? await findUpdatable(wish, tools.swarm) : service
@@ -69,7 +69,7 @@ export async function write(
     if (written !== undefined) {
       return written
     }
-    if (Date.now() >= giveUpAt) {
+    if (performance.now() >= giveUpAt) {
       throw new DeployerError(
         'update-out-of-sequence',
         `Cannot update service "${current.Spec.Name}": somebody else changed it at each of ${attempt} attempts; nothing was written, try again`,

@@ -58,6 +58,13 @@ describe('idempotency keys', () => {
     expect(await once('blog', 'k.s')).toBe(2)
   })
 
+  test('a clock that jumps ahead by a day makes no request begin anew', async () => {
+    const { once } = setUp()
+    await once('blog', 'k.r')
+    vi.setSystemTime(Date.now() + 25 * HOUR)
+    expect(await once('blog', 'k.r')).toBe(1)
+  })
+
   test('the oldest of more than ten thousand keys is forgotten', async () => {
     const { once } = setUp()
     for (let index = 0; index <= 10_001; index += 1) {

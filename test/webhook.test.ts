@@ -274,13 +274,28 @@ describe('an answer', () => {
     ['2026', 2_026_000],
   ])('of 429 or 503 with Retry-After: %s is heeded', async (value, retryAfterMs) => {
     vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-01-02T03:04:05Z') })
+    const headers = { 'Retry-After': value, Date: 'Fri, 02 Jan 2026 03:04:05 GMT' }
     for (const code of [429, 503]) {
-      const origin = await serve(status(code, { 'Retry-After': value }))
+      const origin = await serve(status(code, headers))
       expect((await faultOf(deliver(origin))).retryAfterMs).toBe(retryAfterMs)
     }
     const origin = await serve(status(500, { 'Retry-After': value }))
     expect((await faultOf(deliver(origin))).retryAfterMs).toBeUndefined()
   })
+
+  test.each(['2020-01-01T00:00:00Z', '2030-01-01T00:00:00Z'])(
+    'with a date in Retry-After is measured by the Date of the answer, when our clock says %s',
+    async (now) => {
+      vi.useFakeTimers({ toFake: ['Date'], now: new Date(now) })
+      const origin = await serve(
+        status(503, {
+          Date: 'Fri, 02 Jan 2026 03:04:05 GMT',
+          'Retry-After': 'Fri, 02 Jan 2026 03:04:35 GMT',
+        }),
+      )
+      expect((await faultOf(deliver(origin))).retryAfterMs).toBe(30_000)
+    },
+  )
 
   test.each([301, 302, 303, 307, 308])('of %i is not followed', async (code) => {
     let strayRequests = 0

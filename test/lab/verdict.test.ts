@@ -176,7 +176,9 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
   test('a job that fails and is not restarted', async () => {
     const args = ['--mode=replicated-job', '--restart-condition=none']
     await create('bad-job', args, { image: 'lab/job:v1' })
-    const { status, body } = await deployer.put('bad-job?wait=50', lab.image('lab/app:bad'))
+    const script = 'echo "no database at db:5432" >&2; exit 1'
+    const bad = await lab.pushImage('lab/job:bad', { version: 'bad job', script })
+    const { status, body } = await deployer.put('bad-job?wait=50', bad)
     expect([status, body.verdict]).toEqual([424, 'failed'])
     expect(body.tasks).toMatchObject([{ exitCode: 1, log: expect.stringContaining('database') }])
   })

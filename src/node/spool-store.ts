@@ -69,6 +69,7 @@ export function createSpoolStore<Name extends string>(
 ): SpoolStore<Name> {
   const { logger, renewMs = 2000, staleMs = 10_000, waitMs = 60_000, timeoutMs = 5000 } = options
   const { now = () => performance.now() } = options
+  const startedAtMs = now()
   const slots = createSpoolSlots()
   const parts = new Map<string, Part>(options.parts.map((name) => [name, createPart()]))
   const onLost: (() => void)[] = []
@@ -105,6 +106,8 @@ export function createSpoolStore<Name extends string>(
       isFailing = false
       if (others === 0) {
         endWait()
+      } else if (!isSettled && now() - startedAtMs >= waitMs) {
+        waitedLong()
       }
     } catch (error) {
       if (!isFailing && !isClosed) {
@@ -151,7 +154,7 @@ export function createSpoolStore<Name extends string>(
     part: Part,
     unlisted: (error: unknown) => void = () => {},
   ): Promise<readonly SpooledRecord[]> {
-    const keys = part.keys.splice(0)
+    const keys = [...new Set(part.keys.splice(0))]
     return readRecords(lease.path(name), { directory, logger, keys, unlisted })
   }
 

@@ -82,22 +82,26 @@ describe('settings', () => {
     )
   })
 
-  test('a SPOOL_DIR that can never be used is told with the other faults', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'deployer-main-'))
-    keep({ close: async () => rmSync(directory, { recursive: true }) })
-    chmodSync(directory, 0o777)
-    for (const [SPOOL_DIR, fault] of [
-      ['/proc/x', 'SPOOL_DIR is "/proc/x": it cannot be used \\(ENOENT.*\\); name a directory .*'],
-      [directory, 'SPOOL_DIR is ".*": other users can write to it \\(mode 0777\\).*'],
-    ] as const) {
-      const deployer = start({ SPOOL_DIR })
+  test.each([
+    ['that no process can create', '/proc/x', '.*\\(ENOENT.*\\); name a directory .*'],
+    ['that others can write to', '', 'other users can write to it \\(mode 0777\\).*'],
+  ])(
+    'a SPOOL_DIR %s is told with the other faults',
+    async (_, path, fault) => {
+      const directory = mkdtempSync(join(tmpdir(), 'deployer-main-'))
+      keep({ close: async () => rmSync(directory, { recursive: true }) })
+      chmodSync(directory, 0o777)
+      const deployer = start({ SPOOL_DIR: path || directory })
       expect((await deployer.ended()).status).toBe(1)
       expect(deployer.output.stdout).toBe('')
       expect(deployer.output.stderr).toMatch(
-        new RegExp(`^deployer: cannot start with these settings:\n {2}TOKEN .*\n {2}${fault}\n$`),
+        new RegExp(
+          `^deployer: cannot start with these settings:\n {2}TOKEN .*\n {2}SPOOL_DIR is ".*": ${fault}\n$`,
+        ),
       )
-    }
-  })
+    },
+    60_000,
+  )
 
   const MISTAKEN = { addr: '127.0.0.1:1', tube: 't', template: '', event: ['failed'] }
 

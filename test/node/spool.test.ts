@@ -34,6 +34,8 @@ import { createRecordingLogger, type RecordingLogger } from '../support/recorder
 const BEGAN = 'SPOOL_DIR cannot be used: messages are kept in memory alone'
 const ENDED = 'SPOOL_DIR can be used again'
 const NEVER_MS = 3_600_000
+/** How long a condition may take on a busy machine. */
+const SOON = { timeout: 60_000, interval: 10 }
 
 let folder = ''
 let logger: RecordingLogger
@@ -422,7 +424,7 @@ describe('a disk that fails', () => {
 
     free()
     await spool.put('d', 1)
-    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]), SOON)
     expect(await open(disk).read()).toEqual([
       { key: 'a', value: { n: 3 } },
       { key: 'b', value: 1 },
@@ -439,10 +441,10 @@ describe('a disk that fails', () => {
     const spool = open(disk, { retryMs: 20 })
     fill()
     await spool.put('a', 1)
-    await vi.waitFor(() => expect(faults.length).toBeGreaterThan(3))
+    await vi.waitFor(() => expect(faults.length).toBeGreaterThan(3), SOON)
     expect(messages()).toEqual([BEGAN])
     free()
-    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]), SOON)
     expect(await open(disk).read()).toEqual([{ key: 'a', value: 1 }])
   })
 
@@ -452,7 +454,7 @@ describe('a disk that fails', () => {
     await Promise.all([spool.put('a', 1), spool.put('b', 1)])
     await spool.remove('a')
     free()
-    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]), SOON)
     expect(await open(disk).read()).toEqual([{ key: 'b', value: 1 }])
   })
 
@@ -473,7 +475,7 @@ describe('a disk that fails', () => {
       await spool.put(key, 1)
       expect(spool.isSafe(key)).toBe(true)
       // The large one is tried again with each, and fills the disk for that while.
-      await vi.waitFor(() => expect(faults).toHaveLength(tries + 2))
+      await vi.waitFor(() => expect(faults).toHaveLength(tries + 2), SOON)
     }
     expect(messages()).toEqual([BEGAN])
     await spool.remove('large')
@@ -490,7 +492,7 @@ describe('a disk that fails', () => {
     expect(logger.lines[0]?.reason).toMatch(/^EROFS/)
     expect(await open(disk).read()).toEqual([{ key: 'old', value: 1 }])
     mount('-o', 'remount,rw', disk)
-    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]), SOON)
     expect(await open(disk).read()).toEqual([{ key: 'new', value: 1 }])
   })
 
@@ -546,7 +548,7 @@ describe('a disk that hangs', () => {
     expect(existsSync(directory)).toBe(false)
 
     await answer()
-    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]), SOON)
     expect(filesAtEnd).toHaveLength(39)
     expect(keys.every((key) => spool.isSafe(key))).toBe(true)
     const records = new Map((await open(directory).read()).map(({ key, value }) => [key, value]))
@@ -579,7 +581,7 @@ describe('a disk that hangs', () => {
     await late
 
     await answer()
-    await vi.waitFor(() => expect(spool.isSafe('a') && other.isSafe('b')).toBe(true))
+    await vi.waitFor(() => expect(spool.isSafe('a') && other.isSafe('b')).toBe(true), SOON)
   })
 
   test('and then fails keeps records in memory until it works', async () => {
@@ -588,11 +590,11 @@ describe('a disk that hangs', () => {
     const spool = open(directory, { timeoutMs: 20, retryMs: 20 })
     await spool.put('a', 1)
     await answer()
-    await vi.waitFor(() => expect(String(faults.at(-1))).toMatch(/ENOTDIR|EEXIST/))
+    await vi.waitFor(() => expect(String(faults.at(-1))).toMatch(/ENOTDIR|EEXIST/), SOON)
     expect(messages()).toEqual([BEGAN])
     expect(spool.isSafe('a')).toBe(false)
     rmSync(directory)
-    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+    await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]), SOON)
     expect(await open(directory).read()).toEqual([{ key: 'a', value: 1 }])
   })
 })
@@ -606,7 +608,7 @@ test('a file where the directory was keeps records in memory until it is gone', 
   await Promise.all([spool.put('a', 2), spool.put('b', 2), spool.remove('c')])
   expect(messages()).toEqual([BEGAN])
   rmSync(directory)
-  await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]))
+  await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]), SOON)
   expect(await open(directory).read()).toEqual([
     { key: 'a', value: 2 },
     { key: 'b', value: 2 },

@@ -1,5 +1,7 @@
 // What callers are told of rollouts that go well, and of those that do not, on a real engine.
 
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   ALLOWED,
@@ -9,14 +11,17 @@ import {
   runningImages,
   startLabDeployer,
 } from './lab-deployer.ts'
-import { listTasks } from './services.ts'
+import { listTasks, waitRunning } from './services.ts'
 import { sharedLab } from './shared-lab.ts'
+import { waitFor } from './wait.ts'
 
 vi.setConfig({ maxConcurrency: 20 })
 
 const lab = sharedLab()
 // The bad image exits after a second: the engine has to watch longer than that.
 const WATCH = '--update-monitor=3s'
+// How long one step may take on a machine that does much else.
+const PATIENCE_MS = 100_000
 let deployer: LabDeployer
 
 beforeAll(async () => {
@@ -139,31 +144,55 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
     expect(await runningImages(lab.engine, 'bad-started')).toEqual([body.previous])
   })
 
-  test('where the image from before fails too: the rollback is paused, and that is failed', async () => {
-    // It ran well, but only once in each slot: a volume remembers.
-    const script = 'test -f /data/ran && sleep 1 && exit 1; echo > /data/ran; sleep 3600'
-    const once = await lab.pushImage('lab/once:v1', { version: 'once', script })
-    await lab.createService({
-      name: 'bad-both',
-      image: once,
-      labels: ALLOWED,
-      args: [
-        // With one slot the engine calls the rollback completed before the old image runs.
-        '--replicas=2',
-        '--mount=type=volume,source=ran-{{.Task.Slot}},target=/data',
-        '--update-failure-action=rollback',
-        '--rollback-failure-action=pause',
-        '--rollback-monitor=3s',
-        WATCH,
-      ],
-    })
-    await lab.waitRunning('bad-both', once, 2)
-    const { status, body } = await deployer.put('bad-both?wait=50', lab.image('lab/app:bad'))
-    expect([status, body.verdict]).toEqual([424, 'failed'])
-    expect(body.message).toMatch(/paused/)
-    const { UpdateStatus } = await inspectService(lab.engine, 'bad-both')
-    expect(UpdateStatus?.State).toBe('rollback_paused')
-  })
+  test(
+    'where the image from before fails too: the rollback is paused, and that is failed',
+    async () => {
+      // The engine watches a rollback only if a slot still has the new spec when the rollback begins.
+      // Here that is slot 2: its new task runs when that of slot 1 fails, and does not fail itself. Until
+      // the test creates the file, no task of either image fails; the monitors are longer than that takes.
+      const folder = join(lab.directory, 'bad-both')
+      await mkdir(folder)
+      const goOn = 'trap "exit 0" TERM; while :; do sleep 3600 & wait; done'
+      const failsFromNowOn = 'test -f /data/broken && exit 1'
+      const [v1, v2] = await Promise.all([
+        lab.pushImage('lab/both:v1', { version: 'both 1', script: `${failsFromNowOn}; ${goOn}` }),
+        lab.pushImage('lab/both:v2', {
+          version: 'both 2',
+          script: `while test "$SLOT" = 1; do ${failsFromNowOn}; sleep 1; done; ${goOn}`,
+        }),
+      ])
+      await lab.createService({
+        name: 'bad-both',
+        image: v1,
+        labels: ALLOWED,
+        args: [
+          '--replicas=2',
+          '--env=SLOT={{.Task.Slot}}',
+          `--mount=type=bind,source=${folder},target=/data`,
+          ...['--update-failure-action=rollback', '--update-monitor=10m'],
+          ...['--rollback-failure-action=pause', '--rollback-monitor=10m'],
+        ],
+      })
+      const both = { replicas: 2, timeoutMs: PATIENCE_MS }
+      await waitRunning(lab.engine, 'bad-both', { image: v1, ...both })
+      const { headers } = await deployer.put('bad-both', v2)
+      await waitRunning(lab.engine, 'bad-both', { image: v2, ...both })
+      await writeFile(join(folder, 'broken'), '')
+      const { status, body } = await waitFor(
+        'the verdict',
+        async () => {
+          const answer = await deployer.get(`${headers.location}?wait=50`)
+          return answer.body.verdict !== undefined && answer
+        },
+        { timeoutMs: PATIENCE_MS },
+      )
+      expect([status, body.verdict]).toEqual([424, 'failed'])
+      expect(body.message).toMatch(/paused/)
+      const { UpdateStatus } = await inspectService(lab.engine, 'bad-both')
+      expect(UpdateStatus?.State).toBe('rollback_paused')
+    },
+    4 * PATIENCE_MS,
+  )
 
   test('an image that never becomes healthy', async () => {
     await create('unhealthy', ['--update-failure-action=rollback', WATCH])

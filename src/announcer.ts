@@ -264,7 +264,9 @@ function createLoudAnnouncer(
   /** Finds out what became of a deployment whose course nobody in this process knows. */
   async function goOn(entry: DeploymentEntry): Promise<void> {
     const { deployment, stage } = entry
-    const written = stage === 'intended' ? await findOut(deployment) : 'written'
+    // A request that joined it here has seen that it was written; by now the service may not show it.
+    const isOpen = stage === 'intended' && deployments.findWrite(deployment) === undefined
+    const written = isOpen ? await findOut(deployment) : 'written'
     if (signal.aborted || !isHeld(entry)) {
       return
     }
@@ -293,9 +295,10 @@ function createLoudAnnouncer(
   }
 
   function knownOf(deployment: Deployment): KnownDeployment {
-    return deployment.unwritten === undefined
-      ? deployments.adopt(deployments.look(deployment))
-      : deployments.keep(deployment)
+    if (deployment.unwritten !== undefined) {
+      return deployments.keep(deployment)
+    }
+    return deployments.findWrite(deployment) ?? deployments.adopt(deployments.look(deployment))
   }
 
   /** Looks at the service until the engine shows it, however long that takes. */

@@ -50,6 +50,13 @@ export interface Deployments {
    */
   find(id: string): KnownDeployment | undefined
   /**
+   * Finds what this process knows of a write, also where another process made it and a request here
+   * joined it.
+   *
+   * @param deployment The deployment, as some process described it.
+   */
+  findWrite(deployment: Deployment): KnownDeployment | undefined
+  /**
    * Finds the deployment of a service that is under way here.
    *
    * @param serviceId The service's full ID.
@@ -174,6 +181,14 @@ export function createDeployments(tools: WatchTools): Deployments {
     },
 
     find: (id) => known.get(id),
+
+    findWrite: ({ serviceId, versionIndex, startedAt }) =>
+      [...(byService.get(serviceId) ?? [])].find(
+        ({ deployment }) =>
+          deployment.unwritten === undefined &&
+          deployment.versionIndex === versionIndex &&
+          deployment.startedAt === startedAt,
+      ),
 
     underWay: (serviceId) =>
       [...(byService.get(serviceId) ?? [])].findLast(({ outcome }) => outcome() === undefined),

@@ -406,6 +406,54 @@ export const restarts: readonly Case[] = [
     },
   },
   {
+    name: 'a deployment that a request joined is told as this process saw it, though its record comes when the service shows it no more',
+    async run() {
+      const swarm = createFakeSwarm()
+      swarm.addService('blog', { image: 'me/app:v1' })
+      swarm.onUpdate = 'none'
+      const own = createFakeSpool()
+      const stop = new AbortController()
+      const first = createHarness({ swarm, spool: own, signal: stop.signal })
+      let left: FakeSpool | undefined
+      swarm.afterUpdate = () => {
+        left ??= own.copy()
+        stop.abort()
+      }
+      const init = { headers: { 'Idempotency-Key': 'one' } }
+      await first.put('blog', init)
+      swarm.afterUpdate = () => {}
+      const spool = left ?? own
+      const { read } = spool
+      let letGo = (): void => {}
+      const held = new Promise<void>((resolve) => {
+        letGo = resolve
+      })
+      spool.read = async () => {
+        const records = await read()
+        await held
+        return records
+      }
+      const second = createHarness({ swarm, spool })
+      const joined = await second.put('blog', { ...init, query: '?wait=0' })
+      equal(joined.body.verdict, 'pending')
+      swarm.rollout('blog').complete()
+      const location = String(joined.headers.get('Location'))
+      equal((await second.get(`${location}?wait=50`)).body.verdict, 'converged')
+      swarm.change('blog', (spec) => ({
+        ...spec,
+        Labels: { 'deployer.allowUpdates': 'true' },
+        TaskTemplate: { ...spec.TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
+      }))
+      swarm.rollout('blog').complete()
+      letGo()
+      await until(() => second.notifier.events.length === 2)
+      equal(
+        second.notifier.events.map(({ event }) => event),
+        ['accepted', 'converged'],
+      )
+    },
+  },
+  {
     name: 'of several deployments that an earlier process left, each is told in the order of time',
     async run() {
       const own = createFakeSpool()

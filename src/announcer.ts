@@ -47,6 +47,12 @@ export interface Announcer {
    * Resolves once that would outlive a crash.
    */
   accept(known: KnownDeployment, origin: Origin): Promise<void>
+  /**
+   * Keeps a deployment that a request joined by its idempotency key, while it is not known yet what an
+   * earlier process left: should that process have begun it and this one be killed as well, then the next
+   * one still knows that it was written. Otherwise whoever began it tells of it.
+   */
+  join(known: KnownDeployment, origin: Origin): Promise<void>
   /** Tells of a request that was turned away. Resolves once that would outlive a crash. */
   refuse(refusal: Refusal): Promise<void>
   /** Resolves when the notifier is done with all that it was told so far. */
@@ -79,6 +85,7 @@ export function createAnnouncer({ notifier, ...tools }: AnnouncerTools): Announc
 const SILENT: Announcer = {
   intend: async () => ({ written: async () => {}, dropped() {}, lost() {} }),
   async accept() {},
+  async join() {},
   async refuse() {},
   async idle() {},
 }
@@ -345,7 +352,30 @@ function createLoudAnnouncer(
     }
   })
 
+  async function accept(known: KnownDeployment, origin: Origin): Promise<void> {
+    const { deployment } = known
+    const stage = deployment.unwritten === 'superseded' ? 'told' : 'accepted'
+    const entry = entryOf(deployment, origin, stage)
+    // One that was joined is told as whoever began it has it. Should an earlier process have begun
+    // it, its entry takes the place of this one once it is read; no request waits for that.
+    if (!inHand.has(nameOf(entry))) {
+      hold(entry)
+      await journal.put(entry)
+      if (isHeld(entry)) {
+        announce(known, entry)
+      }
+    }
+  }
+
   return {
+    accept,
+
+    async join(known, origin) {
+      if (spool !== undefined && !isRecovered) {
+        await accept(known, origin)
+      }
+    },
+
     async intend(deployment, origin) {
       const entry = entryOf(deployment, origin, 'intended')
       await journal.put(entry)
@@ -360,21 +390,6 @@ function createLoudAnnouncer(
           holdAndWarn(entry)
           inTurn(deployment.service, () => goOn(entry))
         },
-      }
-    },
-
-    async accept(known, origin) {
-      const { deployment } = known
-      const stage = deployment.unwritten === 'superseded' ? 'told' : 'accepted'
-      const entry = entryOf(deployment, origin, stage)
-      // One that was joined is told as whoever began it has it. Should an earlier process have begun
-      // it, its entry takes the place of this one once it is read; no request waits for that.
-      if (!inHand.has(nameOf(entry))) {
-        hold(entry)
-        await journal.put(entry)
-        if (isHeld(entry)) {
-          announce(known, entry)
-        }
       }
     },
 

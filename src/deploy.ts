@@ -90,6 +90,7 @@ async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
     const watch = tools.deployments.look(marked)
     await watch.looked
     const deployment = tools.deployments.adopt(watch)
+    await tools.announcer.join(deployment, wish.origin)
     return { deployment, warnings: [] }
   }
   const { change, registryAuth, warnings } = await planFor(service, wish, tools)

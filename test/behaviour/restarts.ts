@@ -454,6 +454,47 @@ export const restarts: readonly Case[] = [
     },
   },
   {
+    name: 'a deployment that a request joined is accepted for the next process too, when this one is killed before it read the record',
+    async run() {
+      const swarm = createFakeSwarm()
+      swarm.addService('blog', { image: 'me/app:v1' })
+      swarm.onUpdate = 'none'
+      const own = createFakeSpool()
+      const stop = new AbortController()
+      const first = createHarness({ swarm, spool: own, signal: stop.signal })
+      let left: FakeSpool | undefined
+      swarm.afterUpdate = () => {
+        left ??= own.copy()
+        stop.abort()
+      }
+      const init = { headers: { 'Idempotency-Key': 'one' } }
+      await first.put('blog', init)
+      swarm.afterUpdate = () => {}
+      const spool = left ?? own
+      spool.read = () => new Promise(() => {})
+      const killed = new AbortController()
+      const second = createHarness({ swarm, spool, signal: killed.signal })
+      equal((await second.put('blog', { ...init, query: '?wait=0' })).body.verdict, 'pending')
+      const leftAgain = spool.copy()
+      killed.abort()
+      swarm.rollout('blog').complete()
+      swarm.change('blog', (spec) => ({
+        ...spec,
+        Labels: { 'deployer.allowUpdates': 'true' },
+        TaskTemplate: { ...spec.TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
+      }))
+      swarm.rollout('blog').complete()
+      const third = createHarness({ swarm, spool: leftAgain })
+      await until(() => third.notifier.events.length === 2)
+      await pass()
+      equal(
+        third.notifier.events.map(({ event }) => event),
+        ['accepted', 'unknown'],
+      )
+      equal(second.notifier.events, [])
+    },
+  },
+  {
     name: 'of several deployments that an earlier process left, each is told in the order of time',
     async run() {
       const own = createFakeSpool()

@@ -190,12 +190,17 @@ function createLoudAnnouncer(
 
   async function tellEnd(outcome: Outcome, entry: DeploymentEntry): Promise<void> {
     if (await isOurs(entry)) {
-      await tell(endedEvent(entry, outcome))
+      const event = endedEvent(entry, outcome)
+      if (wanted.has(event.event) && entry.deployment.unwritten === undefined) {
+        // It is final now: should this process be killed before all is told, the next one tells the same.
+        await journal.put({ event })
+      }
+      await tell(event)
       release(entry)
     }
   }
 
-  async function tellRefusal(entry: EventEntry): Promise<void> {
+  async function tellKept(entry: EventEntry): Promise<void> {
     if ((await journal.owns(entry)) && !isForLater(entry)) {
       await tell(entry.event)
       journal.remove(entry)
@@ -236,9 +241,15 @@ function createLoudAnnouncer(
   }
 
   function resume(entries: readonly JournalEntry[]): void {
+    const ended = new Set(
+      entries.flatMap((entry) => ('event' in entry ? entry.event.deploymentId : [])),
+    )
     for (const entry of entries) {
       if ('event' in entry) {
-        void follow(entry.event.service, () => tellRefusal(entry))
+        void follow(entry.event.service, () => tellKept(entry))
+      } else if (ended.has(entry.deploymentId)) {
+        // A request had joined it whose process was killed as well.
+        journal.remove(entry)
       } else {
         resumeDeployment(entry)
       }
@@ -396,7 +407,7 @@ function createLoudAnnouncer(
     async refuse(refusal) {
       const entry = { event: refusedEvent(refusal) }
       await journal.put(entry)
-      inTurn(refusal.service, () => tellRefusal(entry))
+      inTurn(refusal.service, () => tellKept(entry))
     },
 
     async idle() {

@@ -24,7 +24,7 @@ export interface DeploymentEntry extends DeploymentOrigin {
   readonly stage: Stage
 }
 
-/** An event that is still to be told, and belongs to no deployment. */
+/** An event that is still to be told: a refusal, or an end, which stands in the place of its deployment. */
 export interface EventEntry {
   readonly event: DeploymentEvent
 }
@@ -114,9 +114,16 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
 function keyOf(entry: JournalEntry): string {
   const [startedAt, id] =
     'event' in entry
-      ? [entry.event.startedAt, entry.event.id]
+      ? [entry.event.startedAt, eventKey(entry.event)]
       : [entry.deployment.startedAt, entry.origin.messageId]
   return `${Date.parse(startedAt)}-${id}`
+}
+
+/** The end of a deployment has its deployment's key: one file holds either the one or the other. */
+function eventKey({ id, event }: DeploymentEvent): string {
+  const [prefix, suffix] = ['msg_', `_${event}`]
+  const isEnd = event !== 'refused' && id.startsWith(prefix) && id.endsWith(suffix)
+  return isEnd ? id.slice(prefix.length, -suffix.length) : id
 }
 
 /** The ID holds all of a deployment. */

@@ -495,6 +495,44 @@ export const restarts: readonly Case[] = [
     },
   },
   {
+    name: 'a verdict that was told is told the same by the next process, though the service shows it no more',
+    async run() {
+      const swarm = createFakeSwarm()
+      swarm.addService('blog', { image: 'me/app:v1' })
+      swarm.onUpdate = 'none'
+      const own = createFakeSpool()
+      const stop = new AbortController()
+      let left: FakeSpool | undefined
+      const told: string[] = []
+      const first = createHarness({
+        ...{ swarm, spool: own, signal: stop.signal },
+        notifier({ event, id }) {
+          told.push(id)
+          if (event === 'converged') {
+            left = own.copy()
+            stop.abort()
+          }
+        },
+      })
+      await first.put('blog')
+      swarm.rollout('blog').complete()
+      await until(() => left !== undefined)
+      swarm.change('blog', (spec) => ({
+        ...spec,
+        Labels: { 'deployer.allowUpdates': 'true' },
+        TaskTemplate: { ...spec.TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
+      }))
+      swarm.rollout('blog').complete()
+      const spool = left ?? own
+      const second = createHarness({ swarm, spool })
+      await until(() => spool.records.size === 0)
+      equal(
+        second.notifier.events.map(({ event, id }) => [event, id]),
+        [['converged', told[1]]],
+      )
+    },
+  },
+  {
     name: 'of several deployments that an earlier process left, each is told in the order of time',
     async run() {
       const own = createFakeSpool()

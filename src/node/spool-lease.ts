@@ -6,7 +6,7 @@
 // is gone renames its directory first. A process that was stopped for a while, and was taken for
 // dead, then finds that its paths lead nowhere: it cannot change what is no longer its own, whatever
 // moment it was stopped at. Process IDs and clocks play no part: processes may be in several
-// containers, and on several machines.
+// containers, and on several machines. On one machine a socket shows at once that a process has ended.
 
 import { randomBytes } from 'node:crypto'
 import { constants, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises'
@@ -20,14 +20,24 @@ import {
   prepareSpoolDirectory,
   syncDirectory,
 } from './spool-directory.ts'
+import {
+  LIVENESS_SOCKET,
+  type LivenessSocket,
+  MACHINE_LENGTH,
+  openLivenessSocket,
+} from './spool-liveness.ts'
 
 /** The file in the directory of a process that the process writes again and again. */
 export const LEASE_FILE = 'lease'
-/** How large a lease file can be, in bytes. */
-export const LEASE_BYTES = 16
+const COUNTER_LENGTH = 16
+/** How large a lease file can be, in bytes: a counter, and the machine whose socket can be asked. */
+export const LEASE_BYTES: number = COUNTER_LENGTH + MACHINE_LENGTH
 
-const PROCESS_DIRECTORY = /^process-([0-9a-f]{32})$/
-const LEFT_DIRECTORY = /^left-[0-9a-f]{32}$/
+const PROCESS_DIRECTORY = /^process-[0-9a-f]{16,32}$/
+const LEFT_DIRECTORY = /^left-[0-9a-f]{16,32}$/
+
+/** What is in the directory of a process besides records. */
+export const OWN_FILES: ReadonlySet<string> = new Set([LEASE_FILE, LIVENESS_SOCKET])
 
 /**
  * A full disk must not keep a process from taking over records: once they are sent, there is room
@@ -63,6 +73,8 @@ export interface SpoolLeaseOptions {
   readonly parts: readonly string[]
   /** After how long without a renewal another process may take the directory, in milliseconds. */
   readonly staleMs: number
+  /** The name of this machine. */
+  readonly machine: string
   /** Milliseconds of a clock that is never set. */
   readonly now: () => number
   /** Is told that another process has taken the directory, and all the records in it. */
@@ -92,17 +104,28 @@ export function leftName(name: string): string {
 }
 
 /**
+ * Tells on which machine a process has a socket.
+ *
+ * @param content What its lease file holds.
+ * @returns The name of the machine; empty when there is no socket.
+ */
+export function machineOf(content: string): string {
+  return content.slice(COUNTER_LENGTH).trim()
+}
+
+/**
  * Makes the lease of this process.
  *
  * @param options The directory, and who is told of its loss.
  * @returns The lease; nothing was created so far.
  */
 export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
-  const { parts, staleMs, now, onLost } = options
+  const { parts, staleMs, machine, now, onLost } = options
   let root = options.root
   let name = newName()
   let isOpen = false
   let isReleased = false
+  let socket: LivenessSocket | undefined
   let renewals = 0
   let renewedAtMs = Number.NEGATIVE_INFINITY
   let opening: Promise<void> | undefined
@@ -113,6 +136,9 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
     root = await prepareSpoolDirectory(options.root)
     const own = join(root, name)
     await createDirectories()
+    socket?.close()
+    // Before the lease: whoever reads of it there can connect.
+    socket = await openLivenessSocket(join(own, LIVENESS_SOCKET))
     const file = join(own, LEASE_FILE)
     await createFile(file, content(), FILE_MODE).catch(unless('EEXIST', ...FULL_DISK))
     await syncDirectory(own)
@@ -132,7 +158,8 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
   /** Always of the same length, so that a full disk has room for it. */
   function content(): string {
     renewals += 1
-    return String(renewals).padStart(LEASE_BYTES, '0')
+    const asked = socket === undefined ? '' : machine
+    return String(renewals).padStart(COUNTER_LENGTH, '0') + asked.padEnd(MACHINE_LENGTH)
   }
 
   async function write(): Promise<void> {
@@ -217,12 +244,13 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
       for (const part of parts) {
         await rmdir(join(own, part)).catch(() => {})
       }
-      const isEmpty = (await readdir(own)).every((entry) => entry === LEASE_FILE)
-      if (isEmpty) {
+      if ((await readdir(own)).every((entry) => OWN_FILES.has(entry))) {
         await unlink(join(own, LEASE_FILE))
+        socket?.close()
         await rmdir(own)
       } else {
         await rename(own, join(root, leftName(name)))
+        socket?.close()
       }
       await syncDirectory(root)
     },
@@ -230,5 +258,5 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
 }
 
 function newName(): string {
-  return `process-${randomBytes(16).toString('hex')}`
+  return `process-${randomBytes(8).toString('hex')}`
 }

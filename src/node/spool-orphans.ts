@@ -4,7 +4,16 @@ import { lstat, readdir, rename, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isOwn, readRegularFile } from './regular-file.ts'
 import { syncDirectory } from './spool-directory.ts'
-import { kindOf, LEASE_BYTES, LEASE_FILE, leftName, type SpoolLease } from './spool-lease.ts'
+import {
+  kindOf,
+  LEASE_BYTES,
+  LEASE_FILE,
+  leftName,
+  machineOf,
+  OWN_FILES,
+  type SpoolLease,
+} from './spool-lease.ts'
+import { isProcessGone, LIVENESS_SOCKET } from './spool-liveness.ts'
 import { keyOfFile, TEMPORARY_FILE } from './spool-records.ts'
 
 /** What takes over the records of other processes. */
@@ -24,6 +33,8 @@ export interface SpoolOrphansOptions {
   readonly lease: SpoolLease
   /** For how long a lease file must stay as it is until its process counts as gone, in milliseconds. */
   readonly staleMs: number
+  /** The name of this machine. */
+  readonly machine: string
   /** Milliseconds of a clock that is never set. */
   readonly now: () => number
   /** Is told the key of each record that is this process's from now on. */
@@ -31,14 +42,15 @@ export interface SpoolOrphansOptions {
 }
 
 /**
- * Makes what takes over the records of processes that are gone: those that gave them up, and those
- * whose lease file stayed as it is for `staleMs` milliseconds of this process's own clock. An earlier
+ * Makes what takes over the records of processes that are gone: those that gave them up, those on this
+ * machine that have ended, and those whose lease file stayed as it is for `staleMs` milliseconds of
+ * this process's own clock. An earlier
  * version of Deployer kept its records in SPOOL_DIR itself; they are taken as well.
  *
  * @param options The directory, and the lease of this process.
  */
 export function createSpoolOrphans(options: SpoolOrphansOptions): SpoolOrphans {
-  const { parts, lease, staleMs, now, onAdopted } = options
+  const { parts, lease, staleMs, machine, now, onAdopted } = options
   const watch = createLeaseWatch(staleMs)
 
   async function adopt(): Promise<number> {
@@ -52,7 +64,9 @@ export function createSpoolOrphans(options: SpoolOrphansOptions): SpoolOrphans {
         await empty(directory)
         await removeEmptied(directory)
       } else if (kind === 'process') {
-        if (watch.isStale(name, await readLease(directory), now())) {
+        const content = await readLease(directory)
+        const isStale = watch.isStale(name, content, now())
+        if (isStale || (await hasEnded(directory, content))) {
           await take(root, name)
         } else {
           others += 1
@@ -62,6 +76,11 @@ export function createSpoolOrphans(options: SpoolOrphansOptions): SpoolOrphans {
     watch.keep(entries)
     await empty(root)
     return others
+  }
+
+  async function hasEnded(directory: string, content: string): Promise<boolean> {
+    const isHere = machine !== '' && machineOf(content) === machine
+    return isHere && (await isProcessGone(join(directory, LIVENESS_SOCKET)))
   }
 
   async function take(root: string, name: string): Promise<void> {
@@ -180,8 +199,10 @@ async function list(directory: string): Promise<readonly string[]> {
 
 async function removeEmptied(directory: string): Promise<void> {
   const entries = await list(directory)
-  if (entries.every((entry) => entry === LEASE_FILE)) {
-    await unlink(join(directory, LEASE_FILE)).catch(() => {})
+  if (entries.every((entry) => OWN_FILES.has(entry))) {
+    for (const entry of entries) {
+      await unlink(join(directory, entry)).catch(() => {})
+    }
     await rmdir(directory).catch(() => {})
   }
 }

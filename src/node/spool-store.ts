@@ -5,6 +5,7 @@ import { reasonOf } from '../reason.ts'
 import { waitFor } from '../waiting.ts'
 import { createPlacedSpool, type PlacedSpool, type SpoolPlace } from './spool.ts'
 import { createSpoolLease } from './spool-lease.ts'
+import { machineName } from './spool-liveness.ts'
 import { createSpoolOrphans } from './spool-orphans.ts'
 import { readRecords } from './spool-records.ts'
 import { createSpoolSlots } from './spool-slots.ts'
@@ -39,6 +40,8 @@ export interface SpoolStoreOptions<Part extends string> {
   readonly waitMs?: number
   /** The longest that one wait for the disk takes, in milliseconds. Default: 5 s. */
   readonly timeoutMs?: number
+  /** Names the machine. Default: the running kernel's boot ID, where the system has one. */
+  readonly machine?: string
   /** Milliseconds of a clock that is never set. Default: `performance.now`. */
   readonly now?: () => number
 }
@@ -68,13 +71,13 @@ export function createSpoolStore<Name extends string>(
   options: SpoolStoreOptions<Name>,
 ): SpoolStore<Name> {
   const { logger, renewMs = 2000, staleMs = 10_000, waitMs = 60_000, timeoutMs = 5000 } = options
-  const { now = () => performance.now() } = options
+  const { machine = machineName(), now = () => performance.now() } = options
   const startedAtMs = now()
   const slots = createSpoolSlots()
   const parts = new Map<string, Part>(options.parts.map((name) => [name, createPart()]))
   const onLost: (() => void)[] = []
   const lease = createSpoolLease({
-    ...{ root: directory, parts: options.parts, staleMs, now },
+    ...{ root: directory, parts: options.parts, staleMs, machine, now },
     onLost() {
       const reason = `nothing was written for ${staleMs} ms, so this process seemed to be gone`
       logger.error({ directory, reason }, 'another process has taken over messages of this one')
@@ -84,7 +87,7 @@ export function createSpoolStore<Name extends string>(
     },
   })
   const orphans = createSpoolOrphans({
-    ...{ parts: options.parts, lease, staleMs, now },
+    ...{ parts: options.parts, lease, staleMs, machine, now },
     onAdopted: (part, key) => parts.get(part)?.keys.push(key),
   })
   let settle: () => void = () => {}

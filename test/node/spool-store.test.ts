@@ -19,6 +19,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createLeaseWatch } from '../../src/node/spool-orphans.ts'
 import { createSpoolStore, type SpoolStoreOptions } from '../../src/node/spool-store.ts'
+import type { SpooledRecord } from '../../src/ports.ts'
 import { createRecordingLogger, type RecordingLogger } from '../support/recorders.ts'
 import { killAll, startSpoolProcess } from '../support/spool-process.ts'
 
@@ -237,23 +238,45 @@ describe('two processes', () => {
     expect(logger.lines).toEqual([])
   })
 
-  test('the younger takes over from one that was killed, once its lease is old', async () => {
+  test('the younger takes over at once from one that was killed on the same machine', async () => {
     const older = startSpoolProcess(directory)
     expect(await older.ask('put', 'old')).toBe(true)
-    await older.crash()
     const store = open()
-    await store.spools.messages.put('young', 1)
-    let isRead = false
-    const read = store.spools.messages.read().then((found) => {
-      isRead = true
-      return found.map(({ key }) => key)
-    })
-    await new Promise((resolve) => setTimeout(resolve, 200))
-    expect(isRead).toBe(false)
-    void readLate(store)
-    expect(await read).toEqual(['old'])
-    expect(records()).toHaveLength(2)
+    const read = store.spools.messages.read()
+    await older.crash()
+    expect((await read).map(({ key }) => key)).toEqual(['old'])
+    expect(nowMs).toBe(0)
+    expect(records()).toHaveLength(1)
+    await store.close(60_000)
+    expect(readdirSync(directory)).toHaveLength(1)
+    const next = open()
+    expect((await next.spools.messages.read()).map(({ key }) => key)).toEqual(['old'])
+    expect(logger.lines).toEqual([])
   })
+
+  test.each([
+    ['on another machine', { machine: 'another' }],
+    ['on a machine without a name', { machine: '' }],
+  ])(
+    'the younger takes over from one that was killed %s, once its lease is old',
+    async (...row) => {
+      const older = startSpoolProcess(directory, row[1])
+      expect(await older.ask('put', 'old')).toBe(true)
+      await older.crash()
+      const store = open()
+      await store.spools.messages.put('young', 1)
+      let isRead = false
+      const read = store.spools.messages.read().then((found) => {
+        isRead = true
+        return found.map(({ key }) => key)
+      })
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      expect(isRead).toBe(false)
+      void readLate(store)
+      expect(await read).toEqual(['old'])
+      expect(records()).toHaveLength(2)
+    },
+  )
 
   test('one that was stopped, and lost its records, changes none of them when it goes on', async () => {
     const older = startSpoolProcess(directory)
@@ -304,22 +327,33 @@ describe('two processes', () => {
   })
 })
 
-test('of two that wait for one that was killed, each record has one', async () => {
-  const older = startSpoolProcess(directory)
-  const keys = Array.from({ length: 60 }, (_, n) => `k${String(n).padStart(2, '0')}`)
-  await Promise.all(keys.map((key) => older.ask('put', key)))
-  await older.crash()
-  // Their clocks count how often they look, so that however slow the machine is, each of the two sees
-  // that the other one lives.
-  const found = [1, 2].map(async () => {
-    let looks = 0
-    const now = (): number => looks++
-    const store = open({ now, staleMs: 300, waitMs: 900, renewMs: 5 })
-    return (await store.spools.messages.read()).map(({ key }) => key)
-  })
-  expect((await Promise.all(found)).flat().sort()).toEqual(keys)
-  expect(records()).toHaveLength(60)
-}, 60_000)
+test.each([
+  ['on the same machine', {}],
+  ['on another machine', { machine: 'another' }],
+])(
+  'of two that wait for one that was killed %s, each record has one',
+  async (_, options) => {
+    const older = startSpoolProcess(directory, options)
+    const keys = Array.from({ length: 60 }, (_, n) => `k${String(n).padStart(2, '0')}`)
+    await Promise.all(keys.map((key) => older.ask('put', key)))
+    await older.crash()
+    // Their clocks count how often they look, so that however slow the machine is, each of the two sees
+    // that the other one lives.
+    const found: string[] = []
+    for (const _ of [1, 2]) {
+      let looks = 0
+      const now = (): number => looks++
+      const { messages: spool } = open({ now, staleMs: 300, waitMs: 1, renewMs: 5 }).spools
+      const note = (left: readonly SpooledRecord[]): void =>
+        void found.push(...left.map(({ key }) => key))
+      spool.onLeft?.(note)
+      void spool.read().then(note)
+    }
+    await vi.waitFor(() => expect(found.toSorted()).toEqual(keys), SOON)
+    expect(records()).toHaveLength(60)
+  },
+  60_000,
+)
 
 test('whatever process is killed at whatever moment, each record that was kept comes once', async () => {
   const kept = new Set<string>()

@@ -65,7 +65,7 @@ async function bundleSuite(): Promise<void> {
 }
 
 async function runScript(program: string, args: readonly string[]): Promise<SuiteResult> {
-  const { stdout } = await run(program, args, { timeout: 60_000 })
+  const { stdout } = await run(program, args, { timeout: 600_000 })
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
 }
 

@@ -242,12 +242,12 @@ function createLoudAnnouncer(
 
   function resume(entries: readonly JournalEntry[]): void {
     const ended = new Set(
-      entries.flatMap((entry) => ('event' in entry ? entry.event.deploymentId : [])),
+      entries.flatMap((entry) => ('event' in entry ? writeOf(entry.event) : [])),
     )
     for (const entry of entries) {
       if ('event' in entry) {
         void follow(entry.event.service, () => tellKept(entry))
-      } else if (ended.has(entry.deploymentId)) {
+      } else if (ended.has(writeOf(entry.deployment))) {
         // A request had joined it whose process was killed as well.
         journal.remove(entry)
       } else {
@@ -427,6 +427,11 @@ async function withinTime(work: () => Promise<void>, signal: AbortSignal): Promi
     throw new Error(`the notifier did not end within ${NOTIFIER_ENDS_WITHIN_MS} ms`)
   }
   await done
+}
+
+/** What a deployment and its events have in common, however an ID spells the rest. */
+function writeOf({ serviceId, startedAt }: Pick<Deployment, 'serviceId' | 'startedAt'>): string {
+  return `${serviceId} ${startedAt}`
 }
 
 /** The same however a caller spells the image; each request that wrote nothing has its own. */

@@ -45,6 +45,9 @@ export const OWN_FILES: ReadonlySet<string> = new Set([LEASE_FILE, LIVENESS_SOCK
  */
 const FULL_DISK = ['ENOSPC', 'EDQUOT']
 
+// A full disk keeps a renewal from counting.
+const MAX_CONFIRM_TRIES = 3
+
 /** The directory of this process. */
 export interface SpoolLease {
   /** SPOOL_DIR, without links once it was prepared. */
@@ -57,6 +60,8 @@ export interface SpoolLease {
   ensure(): Promise<void>
   /** Shows other processes that this one lives, and finds out whether the directory was lost. */
   renew(): Promise<void>
+  /** Renews it where the last renewal was long ago, so that a loss is known. */
+  confirm(): Promise<void>
   /** Renews it, and creates what somebody has removed from it. */
   restore(): Promise<void>
   /** Whether it was renewed so recently that no other process can have taken it. */
@@ -221,14 +226,25 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
     await renewing
   }
 
+  /** A renewal that the process was stopped in the middle of ends well, and says nothing of now. */
+  async function confirm(): Promise<void> {
+    for (let tries = 0; tries < MAX_CONFIRM_TRIES && !isRecent(); tries += 1) {
+      await renew()
+    }
+  }
+
+  function isRecent(): boolean {
+    return now() - renewedAtMs < staleMs / 2
+  }
+
   return {
     root: () => root,
     name: () => name,
     path: (part) => join(root, name, part),
     ensure,
-    isRecent: () => now() - renewedAtMs < staleMs / 2,
-
+    isRecent,
     renew,
+    confirm,
 
     async restore() {
       await renew()

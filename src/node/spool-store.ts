@@ -167,8 +167,8 @@ export function createSpoolStore<Name extends string>(
       ensure: lease.ensure,
       restore: lease.restore,
       async confirm() {
-        if (!lease.isRecent() && !isClosed) {
-          await waitFor(lease.renew(), { timeoutMs, signals: [] })
+        if (!isClosed) {
+          await waitFor(lease.confirm(), { timeoutMs, signals: [] })
         }
       },
       async read(unlisted) {

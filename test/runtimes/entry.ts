@@ -1,5 +1,5 @@
 // The behaviour suite as one module for any runtime: the default export is a fetch handler, which
-// workerd serves, and `runSuite` is what the others call.
+// workerd serves, a request for each case; `runSuite` is what the others call.
 
 import { suite } from '../behaviour/suite.ts'
 
@@ -22,8 +22,20 @@ export async function runSuite(): Promise<SuiteResult> {
   return { passed: suite.length - failures.length, failures }
 }
 
-const handler: { fetch(): Promise<Response> } = {
-  fetch: async () => Response.json(await runSuite()),
+/** One case by its place in the suite, or how many there are: each in a request of its own. */
+async function answer(request: Request): Promise<Response> {
+  const place = new URL(request.url).pathname.slice(1)
+  const wanted = suite[Number(place)]
+  if (place === '' || wanted === undefined) {
+    return Response.json({ names: suite.map(({ name }) => name) })
+  }
+  const failed = await wanted.run().then(
+    () => undefined,
+    (error) => (error instanceof Error ? error.message : String(error)),
+  )
+  return Response.json({ failed })
 }
+
+const handler: { fetch(request: Request): Promise<Response> } = { fetch: answer }
 
 export default handler

@@ -1,9 +1,10 @@
 // The events that come in while a rollout is watched, and what they give reason for.
 
 import { createBell } from './bell.ts'
+import { thisMoment } from './moment.ts'
 import type { ServiceEvent } from './ports.ts'
 
-/** Why to look at the service again, and from which moment of `performance.now()` on a look counts. */
+/** Why to look at the service again, and from which moment on a look counts. */
 export type Reason = Cause & { readonly since: number }
 
 type Cause =
@@ -51,21 +52,21 @@ export function createInbox(image: string): EventInbox {
       const isOwnWrite = event.action === 'update' && event.image === image
       if (!isOwnWrite) {
         events.push(event)
-        newsAt = performance.now()
+        newsAt = thisMoment()
         bell.ring()
       }
     },
 
     missed() {
       hasMissed = true
-      newsAt = performance.now()
+      newsAt = thisMoment()
       bell.ring()
     },
 
     wake: bell.ring,
 
     async next(timeoutMs) {
-      const waitsSince = performance.now()
+      const waitsSince = thisMoment()
       await bell.heard(timeoutMs)
       const [seen, isIncomplete] = [events, hasMissed]
       events = []

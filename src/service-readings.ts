@@ -1,5 +1,6 @@
 // Readings of services, shared by all watches of the same service.
 
+import { thisMoment } from './moment.ts'
 import type { NodeList } from './node-list.ts'
 import type { Service, Swarm } from './ports.ts'
 import type { Node, Task } from './swarm-types.ts'
@@ -13,7 +14,7 @@ export interface Reading {
   readonly nodes: readonly Node[] | undefined
   /** When it was complete, by the engine's clock, in milliseconds since 1970. */
   readonly atMs: number
-  /** When it began, as a moment of `performance.now()`. */
+  /** The moment at which it began. */
   readonly beganAt: number
 }
 
@@ -21,8 +22,8 @@ export interface Reading {
 export interface ReadingNeeds {
   readonly withTasks: boolean
   /**
-   * The moment of `performance.now()` from which on it must have begun. One that another watch made
-   * since then will do while it is less than a second old.
+   * The moment from which on it must have begun. One that another watch made since then will do while
+   * it is less than a second old.
    */
   readonly since: number
 }
@@ -54,6 +55,8 @@ export interface ServiceReadings {
 interface Begun {
   readonly withTasks: boolean
   readonly beganAt: number
+  /** For its age, by `performance.now()`. */
+  readonly beganAtMs: number
   readonly reading: Promise<Reading>
 }
 
@@ -87,8 +90,9 @@ export function createServiceReadings(swarm: Swarm, nodeList: NodeList): Service
   }
 
   function begin(serviceId: string, entry: Entry, withTasks: boolean): Promise<Reading> {
-    const beganAt = performance.now()
-    const begun: Begun = { withTasks, beganAt, reading: read(serviceId, withTasks, beganAt) }
+    const [beganAt, beganAtMs] = [thisMoment(), performance.now()]
+    const reading = read(serviceId, withTasks, beganAt)
+    const begun: Begun = { withTasks, beganAt, beganAtMs, reading }
     entry.begun = [...entry.begun.filter((one) => one.withTasks !== withTasks), begun]
     begun.reading.catch(() => {
       // Who shares it now fails with it; nobody does later.
@@ -123,7 +127,7 @@ export function createServiceReadings(swarm: Swarm, nodeList: NodeList): Service
 function satisfies(begun: Begun, { withTasks, since }: ReadingNeeds): boolean {
   return (
     begun.beganAt >= since &&
-    performance.now() - begun.beganAt < MAX_AGE_MS &&
+    performance.now() - begun.beganAtMs < MAX_AGE_MS &&
     (begun.withTasks || !withTasks)
   )
 }

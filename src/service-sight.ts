@@ -1,5 +1,6 @@
 // What this process knows of a service: the service as it was read last, its tasks, or why not.
 
+import { thisMoment } from './moment.ts'
 import type { Logger, Service, ServiceEvent } from './ports.ts'
 import { DeployerError } from './problem.ts'
 import type { ServiceReadings } from './service-readings.ts'
@@ -20,7 +21,7 @@ export interface Seen {
    * ago. Undefined: no reading, so that the present counts.
    */
   readonly atMs?: number
-  /** When that reading began, as a moment of `performance.now()`. Undefined: no reading. */
+  /** The moment at which that reading began. Undefined: no reading. */
   readonly beganAt?: number
 }
 
@@ -33,7 +34,7 @@ export interface ServiceSight {
    * Reads the service.
    *
    * @param withTasks Whether to read its tasks, and the nodes, too.
-   * @param since From which moment of `performance.now()` on the reading must have begun. Default: now.
+   * @param since From which moment on the reading must have begun. Default: now.
    * @returns Nothing, once what was seen is there; a failure is part of that.
    */
   look(withTasks: boolean, since?: number): Promise<void>
@@ -71,7 +72,7 @@ export function createServiceSight(
   let seen: Seen = { service: known, tasks: undefined, nodes: undefined, fault: undefined }
   let faultsInARow = 0
 
-  async function look(withTasks: boolean, since = performance.now()): Promise<void> {
+  async function look(withTasks: boolean, since = thisMoment()): Promise<void> {
     try {
       seen = { ...(await reader.read({ withTasks, since })), fault: undefined }
       faultsInARow = 0

@@ -29,11 +29,12 @@ async function answer(request: Request): Promise<Response> {
   if (place === '' || wanted === undefined) {
     return Response.json({ names: suite.map(({ name }) => name) })
   }
-  const failed = await wanted.run().then(
-    () => undefined,
-    (error) => (error instanceof Error ? error.message : String(error)),
-  )
-  return Response.json({ failed })
+  try {
+    await wanted.run()
+    return Response.json({})
+  } catch (error) {
+    return Response.json({ failed: error instanceof Error ? error.message : String(error) })
+  }
 }
 
 const handler: { fetch(request: Request): Promise<Response> } = { fetch: answer }

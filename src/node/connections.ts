@@ -6,7 +6,8 @@ import type { Socket } from 'node:net'
 // Longer than proxies keep a connection to their upstream: 60 s in nginx and AWS load balancers. Of two
 // that end it at the same moment, the proxy has to be the one, or it answers a request with 502.
 const KEEP_ALIVE_MS = 75_000
-// The last answer says `Connection: close`; what is pipelined behind it is answered 503 by Node.
+// Node's last answer says `Connection: close`, but leaves the connection open until the client ends it
+// (RFC 9112 section 9.6 wants the server to); what is pipelined behind it is answered 503.
 const MAX_REQUESTS_PER_SOCKET = 100
 
 /**
@@ -20,6 +21,16 @@ export function limitConnections(server: Server): void {
   server.keepAliveTimeout = KEEP_ALIVE_MS
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET
   const openResponses = new WeakMap<Socket, Set<ServerResponse>>()
+  const requestsOf = new WeakMap<Socket, number>()
+
+  function count(socket: Socket, response: ServerResponse): void {
+    const requests = (requestsOf.get(socket) ?? 0) + 1
+    requestsOf.set(socket, requests)
+    if (requests === MAX_REQUESTS_PER_SOCKET) {
+      // Behind the 503s of what is pipelined already.
+      response.once('finish', () => setImmediate(() => socket.end()))
+    }
+  }
 
   function responsesOf(socket: Socket): Set<ServerResponse> {
     const known = openResponses.get(socket)
@@ -39,6 +50,7 @@ export function limitConnections(server: Server): void {
   server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
     const responses = responsesOf(socket)
     responses.add(response)
+    count(socket, response)
     response.once('close', () => responses.delete(response))
   })
 }

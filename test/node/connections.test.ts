@@ -87,6 +87,22 @@ describe('connections', () => {
     expect(after).not.toContain('HTTP/1.1 200')
   })
 
+  test('the connection is ended behind the hundredth answer, also for who read no body', async () => {
+    const { connect } = await listen(() => new Response('x', { status: 401 }))
+    const socket = await connect()
+    const put = 'PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}'
+    let answers = 0
+    socket.on('data', () => {
+      answers += 1
+      if (answers < 100) {
+        socket.write(put)
+      }
+    })
+    socket.write(put)
+    await once(socket, 'end')
+    expect(answers).toBe(100)
+  })
+
   test('an idle connection is kept longer than common proxies keep theirs', () => {
     const server = createServer()
     limitConnections(server)

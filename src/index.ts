@@ -1,18 +1,30 @@
 // The portable door: the app, its options, the ports and the error.
 
-export type { DeploymentReport } from './answer.ts'
-export { createDeployer } from './app.ts'
-export { DeliveryFault, type DeliveryFaultOptions } from './delivery-fault.ts'
-export type { DeliveryCounts, DeliveryLimits } from './delivery-queue.ts'
+export type { DeployerOptions } from './deployer-options.ts'
+export type { EndVerdict, Verdict } from './deployment/verdict.ts'
+export { createDeployer } from './http/app.ts'
+export type { DeploymentReport } from './http/deployment-response.ts'
+export {
+  DeployerError,
+  type DeployerErrorOptions,
+  type ProblemCode,
+  type ProblemDocument,
+  problemCodes,
+} from './http/problem.ts'
+export type { ProgressReport } from './http/progress-stream.ts'
+export type { ServiceStatus } from './http/service-status.ts'
+export { DeliveryFault, type DeliveryFaultOptions } from './notification/delivery-error.ts'
+export type { DeliveryCounts, DeliveryLimits } from './notification/delivery-queue.ts'
 export {
   type DeploymentEvent,
   type DeploymentEventName,
   deploymentEventNames,
-} from './deployment-event.ts'
-export type { DryRunReport } from './dry-run.ts'
-export type { ResolveImage } from './image-resolution.ts'
-export type { DeployerOptions } from './options.ts'
-export { createOutbox, type Outbox, type OutboxOptions } from './outbox.ts'
+} from './notification/deployment-event.ts'
+export { createOutbox, type Outbox, type OutboxOptions } from './notification/outbox.ts'
+export { createWebhook, type WebhookOptions } from './notification/webhook/webhook.ts'
+export { defaultBody } from './notification/webhook/webhook-body.ts'
+export { urlTemplateFault } from './notification/webhook/webhook-url.ts'
+export type { Node, Platform, Task } from './swarm/engine-types.ts'
 export type {
   Destination,
   Logger,
@@ -31,19 +43,7 @@ export type {
   Swarm,
   UpdateOutcome,
   WatchOptions,
-} from './ports.ts'
-export {
-  DeployerError,
-  type DeployerErrorOptions,
-  type ProblemCode,
-  type ProblemDocument,
-  problemCodes,
-} from './problem.ts'
-export type { ProgressReport } from './progress-stream.ts'
-export type { ForeignRegistry } from './registry-credentials.ts'
-export type { ServiceStatus } from './service-status.ts'
-export type { Node, Platform, Task } from './swarm-types.ts'
-export type { EndVerdict, Verdict } from './verdict.ts'
-export { createWebhook, type WebhookOptions } from './webhook.ts'
-export { defaultBody } from './webhook-body.ts'
-export { urlTemplateFault } from './webhook-url.ts'
+} from './swarm/swarm.ts'
+export type { DryRunReport } from './update/dry-run.ts'
+export type { ResolveImage } from './update/image-resolution.ts'
+export type { ForeignRegistry } from './update/registry-credentials.ts'

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createWebhook } from '../src/webhook.ts'
+import { createWebhook } from '../src/notification/webhook/webhook.ts'
 import { exampleEvent } from './support/example-event.ts'
 
 const ROOT = join(import.meta.dirname, '..')

@@ -2,11 +2,11 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type DeploymentEvent, deploymentEventNames } from '../src/deployment-event.ts'
-import { messageData } from '../src/messages.ts'
-import { createEtaRenderer } from '../src/node/eta.ts'
-import { readNotifyFlags } from '../src/node/notify-flags.ts'
-import { defaultBody } from '../src/webhook-body.ts'
+import { createEtaRenderer } from '../src/node/eta-renderer.ts'
+import { readNotifyFlags } from '../src/node/settings/notify-flags.ts'
+import { type DeploymentEvent, deploymentEventNames } from '../src/notification/deployment-event.ts'
+import { messageData } from '../src/notification/message-data.ts'
+import { defaultBody } from '../src/notification/webhook/webhook-body.ts'
 import { exampleEvent } from './support/example-event.ts'
 import { codeUnder, fencedBlocks } from './support/fenced-blocks.ts'
 

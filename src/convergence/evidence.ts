@@ -1,6 +1,6 @@
 // What a person would look for after a rollout that failed.
 
-import type { Node, Task } from '../swarm-types.ts'
+import type { Node, Task } from '../swarm/engine-types.ts'
 import { isMadeBy, type Rollout } from './rollout.ts'
 import { bySlot, isFailure, newest, nodeName } from './tasks.ts'
 

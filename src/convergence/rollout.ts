@@ -1,7 +1,7 @@
 // What it takes to know a rollout, and its tasks, again.
 
-import type { ForceUpdate } from '../force-update.ts'
-import type { Task } from '../swarm-types.ts'
+import type { Task } from '../swarm/engine-types.ts'
+import type { ForceUpdate } from '../swarm/force-update.ts'
 import { isMadeOf, madeAt, milliseconds } from './tasks.ts'
 
 /** A write that the engine took: enough to tell what became of it, in any process. */

@@ -1,6 +1,6 @@
 // How far the tasks of a service have come, slot by slot.
 
-import type { Node, ServiceMode, Task } from '../swarm-types.ts'
+import type { Node, ServiceMode, Task } from '../swarm/engine-types.ts'
 import {
   bySlot,
   isCounted,

@@ -1,6 +1,6 @@
 // What a rollout is judged by, and what can be said of it.
 
-import type { Node, Task, WatchedService } from '../swarm-types.ts'
+import type { Node, Task, WatchedService } from '../swarm/engine-types.ts'
 
 /** What is known of the swarm. */
 export interface Sight {

@@ -1,7 +1,7 @@
 // What a single task says about a rollout.
 
-import { type ForceUpdate, forceUpdateOf } from '../force-update.ts'
-import type { Node, Task, TaskSpec } from '../swarm-types.ts'
+import type { Node, Task, TaskSpec } from '../swarm/engine-types.ts'
+import { type ForceUpdate, forceUpdateOf } from '../swarm/force-update.ts'
 
 /** What the tasks of a rollout are to be made of. */
 export interface Target {

@@ -1,7 +1,7 @@
 // The types of a parsed template, checked before it ever runs: a string, a bool or a map of strings.
 
 import type { Call, Expression, Field, FunctionName, GoTemplate, Member } from './ast.ts'
-import { hasNoFields, listOf, TemplateFault } from './fault.ts'
+import { hasNoFields, listOf, TemplateFault } from './template-error.ts'
 
 /** The variables by name, and what each is: a map is one of strings. */
 export type Fields = Readonly<Record<string, 'string' | 'map'>>

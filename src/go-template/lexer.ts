@@ -1,7 +1,7 @@
 // Tokens of a message template, cut exactly where Go's text/template/parse/lex.go cuts them.
 
-import { TemplateFault } from './fault.ts'
 import { readString } from './string-literal.ts'
+import { TemplateFault } from './template-error.ts'
 
 /** What a token is. `end` is the end of the source, and comes again and again. */
 export type TokenKind =

@@ -1,8 +1,8 @@
 // Tokens of a message template to its tree: Go's grammar, less what Deployer does not have.
 
 import { type Expression, functionNames, type GoTemplate, type TemplateNode } from './ast.ts'
-import { hasNoFields, listOf, TemplateFault } from './fault.ts'
 import { lex, type Token, type TokenKind } from './lexer.ts'
+import { hasNoFields, listOf, TemplateFault } from './template-error.ts'
 
 // Keywords and functions that Go has and Deployer does not.
 const UNSUPPORTED: ReadonlySet<string> = new Set([

@@ -1,6 +1,6 @@
 // String literals as Go's strconv.Unquote reads them.
 
-import { TemplateFault } from './fault.ts'
+import { TemplateFault } from './template-error.ts'
 
 /** A string literal that was read. */
 export interface ReadString {

@@ -1,13 +1,19 @@
 // The door for gateways on Node: the adapters.
 
-export { TemplateFault } from '../go-template/fault.ts'
+export { TemplateFault } from '../go-template/template-error.ts'
+export {
+  type BeanstalkdDestinationOptions,
+  createBeanstalkdDestination,
+} from './beanstalkd/beanstalkd-destination.ts'
+export {
+  createRegistryAuthFile,
+  type RegistryAuthFileOptions,
+} from './credentials/registry-auth-file.ts'
 export {
   createDockerodeSwarm,
   type DockerodeSwarm,
   type DockerodeSwarmOptions,
   type DockerTls,
-} from './dockerode.ts'
-export { createEtaRenderer } from './eta.ts'
-export { type BeanstalkdDestinationOptions, createBeanstalkdDestination } from './fivebeans.ts'
-export { createRegistryAuthFile, type RegistryAuthFileOptions } from './registry-auth-file.ts'
-export { createDirectorySpool, type DirectorySpoolOptions } from './spool.ts'
+} from './docker/dockerode-swarm.ts'
+export { createEtaRenderer } from './eta-renderer.ts'
+export { createDirectorySpool, type DirectorySpoolOptions } from './spool/directory-spool.ts'

@@ -1,7 +1,7 @@
 // Behaviour of accepted deployments.
 
-import type { ServiceSpec } from '../../src/ports.ts'
-import { DeployerError } from '../../src/problem.ts'
+import { DeployerError } from '../../src/http/problem.ts'
+import type { ServiceSpec } from '../../src/swarm/swarm.ts'
 import { equal } from '../support/equal.ts'
 import { type Case, createHarness, imageOf, pinned, read, TOKEN } from './harness.ts'
 
@@ -281,7 +281,7 @@ export const deployments: readonly Case[] = [
   {
     name: 'without notifier and logger it deploys just the same',
     async run() {
-      const { createDeployer } = await import('../../src/app.ts')
+      const { createDeployer } = await import('../../src/http/app.ts')
       const { swarm } = createHarness()
       swarm.addService('blog')
       const app = createDeployer({ token: TOKEN, swarm })

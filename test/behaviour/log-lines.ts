@@ -1,7 +1,7 @@
 // Behaviour of log lines in evidence: a caller's own image does not print a service's secrets for them.
 
-import { deploymentId } from '../../src/deployment.ts'
-import { FOREIGN_IMAGE_LABEL } from '../../src/log-access.ts'
+import { deploymentId } from '../../src/deployment/deployment.ts'
+import { FOREIGN_IMAGE_LABEL } from '../../src/rollout/log-access.ts'
 import { equal } from '../support/equal.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
 import { type Answer, type Case, createHarness, type Harness, pinned } from './harness.ts'

@@ -1,7 +1,7 @@
 // Behaviour of notifications: what is told of a deployment, to whoever waits or not.
 
-import type { DeploymentEvent } from '../../src/deployment-event.ts'
-import { DeployerError } from '../../src/problem.ts'
+import { DeployerError } from '../../src/http/problem.ts'
+import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import { equal } from '../support/equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import { createFakeSpool } from '../support/fake-spool.ts'

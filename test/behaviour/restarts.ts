@@ -1,7 +1,7 @@
 // Behaviour of notifications over a restart: what a spool keeps is told by whoever comes next.
 
-import type { DeploymentEvent } from '../../src/deployment-event.ts'
-import { DeployerError } from '../../src/problem.ts'
+import { DeployerError } from '../../src/http/problem.ts'
+import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import { equal } from '../support/equal.ts'
 import { createFakeSpool, type FakeSpool } from '../support/fake-spool.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'

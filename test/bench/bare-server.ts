@@ -4,7 +4,7 @@
 import type { Server } from 'node:http'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
-import { limitConnections } from '../../src/node/connections.ts'
+import { limitConnections } from '../../src/node/server/connections.ts'
 
 const app = new Hono()
 app.put('/service/:name', (c) => c.text('Unauthorized', 401))

@@ -1,9 +1,9 @@
 // The measured side of `event-loop`: reads tasks and services of a scripted engine, judges, and prints
 // how long the event loop stood still at most, as one line of JSON.
 
+import { judge } from '../../src/convergence/judge.ts'
 import { targetOf } from '../../src/convergence/tasks.ts'
-import { judge } from '../../src/convergence.ts'
-import { createDockerodeSwarm } from '../../src/node/dockerode.ts'
+import { createDockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
 
 /** The longest pause of the event loop, and how long JSON.parse takes over the same text. */
 export interface Blocking {

@@ -2,10 +2,16 @@
 
 import { describe, expect, test } from 'vitest'
 import { evidence, type FailedTask } from '../../src/convergence/evidence.ts'
+import { judge } from '../../src/convergence/judge.ts'
 import type { Rollout } from '../../src/convergence/rollout.ts'
 import type { Convergence, Sight } from '../../src/convergence/state.ts'
-import { judge } from '../../src/convergence.ts'
-import type { Node, Placement, Task, WatchedService, WatchedSpec } from '../../src/swarm-types.ts'
+import type {
+  Node,
+  Placement,
+  Task,
+  WatchedService,
+  WatchedSpec,
+} from '../../src/swarm/engine-types.ts'
 import { sharedLab } from './shared-lab.ts'
 import { waitFor } from './wait.ts'
 

@@ -3,9 +3,9 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createDockerodeSwarm, type DockerodeSwarm } from '../../src/node/dockerode.ts'
-import type { Service, ServiceEvent, ServiceSpec } from '../../src/ports.ts'
-import type { Task } from '../../src/swarm-types.ts'
+import { createDockerodeSwarm, type DockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
+import type { Task } from '../../src/swarm/engine-types.ts'
+import type { Service, ServiceEvent, ServiceSpec } from '../../src/swarm/swarm.ts'
 import { httpLoopback, type Loopback, tcpLoopback } from '../support/loopback.ts'
 import { type Lab, raiseLab } from './lab.ts'
 import { freePorts } from './ports.ts'

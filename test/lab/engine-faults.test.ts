@@ -1,7 +1,7 @@
 // The states of an engine in which it refuses, each produced for real, as curl sees them.
 
 import { afterEach, describe, expect, test } from 'vitest'
-import { createDockerodeSwarm } from '../../src/node/dockerode.ts'
+import { createDockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
 import { type CurlAnswer, curl } from '../support/curl.ts'
 import { type DeployerProcess, startDeployer } from '../support/deployer-process.ts'
 import { type Lab, raiseLab } from './lab.ts'

@@ -1,6 +1,6 @@
 // The Swarm contract on a real engine.
 
-import { createDockerodeSwarm } from '../../src/node/dockerode.ts'
+import { createDockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
 import { describeSwarm } from '../support/swarm-contract.ts'
 import { sharedLab } from './shared-lab.ts'
 

@@ -1,6 +1,6 @@
 // An event of a deployment, for tests that need any.
 
-import type { DeploymentEvent } from '../../src/deployment-event.ts'
+import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 
 export function exampleEvent(differs: Partial<DeploymentEvent> = {}): DeploymentEvent {
   return {

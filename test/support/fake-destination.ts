@@ -1,8 +1,8 @@
 // A destination that answers as it is told, and records who tried what.
 
-import { DeliveryFault } from '../../src/delivery-fault.ts'
-import type { DeploymentEvent } from '../../src/deployment-event.ts'
-import type { Destination } from '../../src/ports.ts'
+import { DeliveryFault } from '../../src/notification/delivery-error.ts'
+import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
+import type { Destination } from '../../src/swarm/swarm.ts'
 
 /** What comes of a try; a promise is an answer that takes its time. */
 export type Answer = 'take' | 'hang' | Error

@@ -1,6 +1,6 @@
 // The engine's event stream in memory: what happened is told in microtasks, in order.
 
-import type { ServiceEvent, ServiceListener, WatchOptions } from '../../src/ports.ts'
+import type { ServiceEvent, ServiceListener, WatchOptions } from '../../src/swarm/swarm.ts'
 
 export interface FakeEvents {
   /** How many streams are open. */

@@ -1,6 +1,6 @@
 // Where the tasks of a service go: its slots, or the nodes that are fit for it.
 
-import type { Node, Platform, TaskSpec, WatchedSpec } from '../../src/swarm-types.ts'
+import type { Node, Platform, TaskSpec, WatchedSpec } from '../../src/swarm/engine-types.ts'
 
 /** A slot, from 1 (in a replicated job, from 0); in a global service the ID of a node. */
 export type Place = number | string

@@ -1,7 +1,7 @@
 // A registry in memory: every image is there unless a test says otherwise.
 
-import { canonicalForm, parseImageReference } from '../../src/image-reference.ts'
-import type { ResolvedImage } from '../../src/ports.ts'
+import { canonicalForm, parseImageReference } from '../../src/swarm/image-reference.ts'
+import type { ResolvedImage } from '../../src/swarm/swarm.ts'
 
 /** What a test says of an image, or the error that asking for it ends with. */
 export type FakeImage = Partial<ResolvedImage> | Error

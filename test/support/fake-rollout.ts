@@ -1,6 +1,6 @@
 // The course of a rollout, steered by hand: the engine's words about it, and its tasks.
 
-import type { Node, UpdateStatus } from '../../src/swarm-types.ts'
+import type { Node, UpdateStatus } from '../../src/swarm/engine-types.ts'
 import { isJob, type Place, placesOf } from './fake-places.ts'
 import type { FakeService, FakeServices } from './fake-services.ts'
 import type { FailOptions } from './fake-task-status.ts'

@@ -1,14 +1,14 @@
 // A swarm in memory that answers as the engine does: lookup by ID, name, then ID prefix; a version
 // index that must match; rollouts that a test steers, or that take a course of their own.
 
+import type { Node, Task } from '../../src/swarm/engine-types.ts'
 import type {
   RegistryCredentials,
   ResolvedImage,
   ServiceSpec,
   Swarm,
   UpdateOutcome,
-} from '../../src/ports.ts'
-import type { Node, Task } from '../../src/swarm-types.ts'
+} from '../../src/swarm/swarm.ts'
 import { createFakeWriter, type FakeCourse } from './fake-course.ts'
 import { createFakeEvents } from './fake-events.ts'
 import { fakeNode, isJob, placesOf } from './fake-places.ts'

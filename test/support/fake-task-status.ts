@@ -1,6 +1,6 @@
 // What the engine says of tasks and of what they are made of.
 
-import type { Task, TaskSpec, TaskStatus } from '../../src/swarm-types.ts'
+import type { Task, TaskSpec, TaskStatus } from '../../src/swarm/engine-types.ts'
 import type { Place } from './fake-places.ts'
 
 /** How a task fails. */

@@ -1,6 +1,6 @@
 // The tasks of all services: a test, not a clock, moves them on.
 
-import type { Node, Task, TaskStatus } from '../../src/swarm-types.ts'
+import type { Node, Task, TaskStatus } from '../../src/swarm/engine-types.ts'
 import { fitNodes, isJob, noSuitableNode, type Place, placesOf } from './fake-places.ts'
 import type { FakeService } from './fake-services.ts'
 import { container, type FailOptions, failure, isOtherTemplate } from './fake-task-status.ts'

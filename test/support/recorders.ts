@@ -1,7 +1,7 @@
 // Hand-written recording fakes for the notifier and the logger.
 
-import type { DeploymentEvent } from '../../src/deployment-event.ts'
-import type { Logger, Notifier } from '../../src/ports.ts'
+import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
+import type { Logger, Notifier } from '../../src/swarm/swarm.ts'
 
 export interface RecordingNotifier {
   readonly notify: Notifier

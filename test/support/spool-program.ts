@@ -2,7 +2,7 @@
 // JSON each, and answers with a line.
 
 import { createInterface } from 'node:readline'
-import { createSpoolStore } from '../../src/node/spool-store.ts'
+import { createSpoolStore } from '../../src/node/spool/spool-store.ts'
 
 const [directory = '', optionsText = '{}'] = process.argv.slice(2)
 const log: unknown[] = []

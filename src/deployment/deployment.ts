@@ -1,0 +1,108 @@
+// A deployment: one accepted request, and the ID that tells all about it.
+
+import type { Rollout } from '../convergence/rollout.ts'
+import { type ForceUpdate, forceUpdateValue, parseForceUpdate } from '../swarm/force-update.ts'
+import { isServiceName } from '../swarm/service-name.ts'
+
+/** One accepted request: enough to find out, in any process, what became of it. */
+export interface Deployment {
+  /** The service's name. */
+  readonly service: string
+  /** The service's full ID. */
+  readonly serviceId: string
+  /** The image exactly as the caller sent it. */
+  readonly image: string
+  /** The image as it was written into the spec: with its digest, when that is known. */
+  readonly resolved: string
+  /** The image that the spec named before. */
+  readonly previous: string
+  /** `ForceUpdate` as it was written. */
+  readonly forceUpdate: ForceUpdate
+  /** The version index that the write replaced. */
+  readonly versionIndex: number
+  /** When it was written, by the engine's clock; RFC 3339. */
+  readonly startedAt: string
+  /** Of a deployment that was never written: why not. */
+  readonly unwritten?: 'unchanged' | 'superseded'
+}
+
+const FORMAT = 1
+const SERVICE_ID = /^[a-z0-9]{25}$/
+const MAX_ID_LENGTH = 8192
+const MAX_IMAGE_LENGTH = 1024
+
+/**
+ * Writes the ID of a deployment. It holds all of it, so that no database is needed; whoever can read
+ * it learns names of images, and nothing secret.
+ *
+ * @param deployment The deployment.
+ * @returns Letters, digits, `-` and `_`; the same for the same deployment.
+ */
+export function deploymentId(deployment: Deployment): string {
+  const { service, serviceId, image, resolved, previous } = deployment
+  const { forceUpdate, versionIndex, startedAt, unwritten } = deployment
+  const value = forceUpdateValue(forceUpdate)
+  // A number as long as JSON.parse reads it exactly.
+  const counter = typeof value === 'bigint' ? String(value) : value
+  const parts = [FORMAT, service, serviceId, image, resolved, previous, counter, versionIndex]
+  const text = JSON.stringify([...parts, Date.parse(startedAt), unwritten ?? ''])
+  return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}
+
+/**
+ * Reads the ID of a deployment.
+ *
+ * @param id What a caller sent.
+ * @returns The deployment, or undefined when that is no ID, or not a whole one.
+ */
+export function parseDeploymentId(id: string): Deployment | undefined {
+  const parts = id.length > MAX_ID_LENGTH ? undefined : decode(id)
+  if (!Array.isArray(parts) || parts.length !== 10 || parts[0] !== FORMAT) {
+    return undefined
+  }
+  const [, service, serviceId, image, resolved, previous, counter, versionIndex, at, unwritten] =
+    parts
+  const forceUpdate = parseForceUpdate(counter)
+  const isValid =
+    typeof service === 'string' &&
+    isServiceName(service) &&
+    typeof serviceId === 'string' &&
+    SERVICE_ID.test(serviceId) &&
+    [image, resolved, previous].every(isShortText) &&
+    [versionIndex, at].every(Number.isSafeInteger) &&
+    Math.abs(at) < 8.64e15 &&
+    ['', 'unchanged', 'superseded'].includes(unwritten)
+  if (!isValid || forceUpdate === undefined) {
+    return undefined
+  }
+  const startedAt = new Date(at).toISOString()
+  const deployment = {
+    ...{ service, serviceId, image, resolved, previous, forceUpdate, versionIndex, startedAt },
+    ...(unwritten === '' ? {} : { unwritten }),
+  }
+  return deploymentId(deployment) === id ? deployment : undefined
+}
+
+/**
+ * What the judge needs to know of a deployment.
+ *
+ * @param deployment The deployment.
+ * @returns Its rollout.
+ */
+export function rolloutOf(deployment: Deployment): Rollout {
+  const { resolved, forceUpdate, previous, versionIndex, startedAt } = deployment
+  return { image: resolved, forceUpdate, previous, versionIndex, writtenAt: startedAt }
+}
+
+function decode(id: string): unknown {
+  try {
+    return JSON.parse(atob(id.replaceAll('-', '+').replaceAll('_', '/')))
+  } catch {
+    return undefined
+  }
+}
+
+/** The image that a service had before may be anything that an engine once took, all ASCII. */
+function isShortText(text: unknown): boolean {
+  return typeof text === 'string' && text.length <= MAX_IMAGE_LENGTH && /^[ -~]*$/.test(text)
+}

@@ -1,0 +1,265 @@
+// Watches one rollout to its end: events tell when to look, the judge what is to be seen.
+
+import { onAbort } from '../async/abort.ts'
+import type { FailedTask } from '../convergence/evidence.ts'
+import type { Pending } from '../convergence/state.ts'
+import type { Deployment } from '../deployment/deployment.ts'
+import type { EndVerdict, Outcome } from '../deployment/verdict.ts'
+import type { ServiceEvents } from '../swarm/service-events.ts'
+import { allowsUpdates } from '../swarm/service-spec.ts'
+import type { Logger, Service, Swarm } from '../swarm/swarm.ts'
+import { createInbox } from './event-buffer.ts'
+import { type End, judgeDeployment } from './judgement.ts'
+import { reasonToWithholdLogs } from './log-access.ts'
+import { createServiceSight, type Seen } from './service-observer.ts'
+import type { ServiceReadings } from './service-readings.ts'
+import { mayHaveLog, readLogs } from './task-logs.ts'
+
+/** What a watch works with. */
+export interface WatchTools {
+  readonly swarm: Swarm
+  readonly events: ServiceEvents
+  readonly readings: ServiceReadings
+  /** Whether the evidence has the failed tasks' last lines. */
+  readonly evidenceLogs: boolean
+  /** How long a rollout may take, in milliseconds. */
+  readonly rolloutTimeoutMs: number
+  /** Is told of faults of Deployer's own. */
+  readonly logger: Logger
+  /** Ends the watch without a verdict. */
+  readonly signal: AbortSignal
+}
+
+/** Where a rollout stands that has not come to its end. */
+export interface Standing {
+  /** What it waits for. */
+  readonly message: string
+  /** How many tasks run (of a job: are complete), and of how many; when tasks were read. */
+  readonly counts?: { readonly running: number; readonly desired: number }
+  /** What was seen last. */
+  readonly seen: Seen
+}
+
+/** A rollout that is being watched, or has come to its end. */
+export interface RolloutWatch {
+  readonly deployment: Deployment
+  /** The end; never resolves when the watch is stopped without one. */
+  readonly ended: Promise<Outcome>
+  /** Resolves once the swarm was looked at, or could not be. */
+  readonly looked: Promise<void>
+  /** The end, once it is there. */
+  outcome(): Outcome | undefined
+  standing(): Standing
+  /**
+   * Has the tasks read every second as long as somebody follows.
+   *
+   * @param listener Is told after each look, and of the end.
+   * @returns A function that ends it.
+   */
+  follow(listener: () => void): () => void
+  /**
+   * Ends the rollout by what is known elsewhere; nothing happens when it has ended.
+   *
+   * @param verdict The end.
+   * @param message Why.
+   */
+  end(verdict: EndVerdict, message: string): void
+  /** Ends the watch without a verdict. */
+  stop(): void
+}
+
+const HIDDEN = 'The service does not allow updates, so its tasks are not shown'
+const FOLLOW_MS = 1000
+const FIRST_RETRY_MS = 500
+const LONGEST_RETRY_MS = 5000
+// The safety net, should all events fail.
+const LONGEST_WAIT_MS = 300_000
+
+/**
+ * Watches a rollout.
+ *
+ * @param deployment The deployment whose rollout it is.
+ * @param tools What the watch works with.
+ * @param written The service as this process has just written it; undefined when it was written
+ *   elsewhere or long ago, so that a whole rollout may have come and gone unseen.
+ * @returns The watch, already at work.
+ */
+export function watchRollout(
+  deployment: Deployment,
+  tools: WatchTools,
+  written?: Service,
+): RolloutWatch {
+  const { swarm, signal, rolloutTimeoutMs: timeoutMs } = tools
+  const { serviceId, resolved, startedAt } = deployment
+  const startedMs = Date.parse(startedAt)
+  const sight = createServiceSight(serviceId, tools, written)
+  const inbox = createInbox(resolved)
+  const followers = new Set<() => void>()
+  const [ended, settle] = promise<Outcome>()
+  const [looked, hasLooked] = promise<void>()
+  let outcome: Outcome | undefined
+  let standing: Standing = { message: 'The engine is about to begin', seen: sight.seen() }
+  let isBlind = written === undefined
+  let isStopped = signal.aborted
+
+  const stopListening = tools.events.listen(serviceId, {
+    missed: inbox.missed,
+    changed: inbox.add,
+  })
+  const forgetSignal = onAbort(signal, stop)
+
+  function stop(): void {
+    isStopped = true
+    forgetSignal()
+    stopListening()
+    sight.close()
+    inbox.wake()
+    hasLooked()
+  }
+
+  function end(
+    verdict: EndVerdict,
+    message?: string,
+    evidence: Pick<Outcome, 'tasks' | 'logsWithheld'> = {},
+  ): void {
+    if (outcome === undefined) {
+      outcome = {
+        verdict,
+        endedAt: new Date(swarm.now()).toISOString(),
+        ...(message === undefined ? {} : { message }),
+        ...evidence,
+      }
+      settle(outcome)
+      stop()
+      tellFollowers()
+    }
+  }
+
+  function tellFollowers(): void {
+    for (const follower of [...followers]) {
+      follower()
+    }
+  }
+
+  async function run(): Promise<void> {
+    if (written === undefined) {
+      await sight.look(true)
+    }
+    while (!isStopped) {
+      const seen = sight.seen()
+      const nowMs = seen.atMs ?? swarm.now()
+      const judgement = judgeDeployment(deployment, seen, { nowMs, startedMs, timeoutMs, isBlind })
+      switch (judgement.kind) {
+        case 'end':
+          await endWithLogs(judgement, seen)
+          break
+        case 'look':
+          // Tasks as new as the service that was seen; watches that saw the same reading share them.
+          await sight.look(true, seen.beganAt)
+          break
+        case 'wait':
+          await waitAndLook(judgement.pending, seen)
+          break
+      }
+    }
+    // A watch that was stopped before it began is not waited for either.
+    hasLooked()
+  }
+
+  async function waitAndLook(pending: Pending, seen: Seen): Promise<void> {
+    const { message, progress, needsTasks } = pending
+    standing = showsTasks(seen)
+      ? { message, ...(progress === undefined ? {} : { counts: progress }), seen }
+      : { message: HIDDEN, seen: { ...seen, tasks: undefined } }
+    isBlind = isBlind && seen.fault !== undefined
+    hasLooked()
+    tellFollowers()
+    const reason = await inbox.next(pauseMs(pending, seen))
+    if (isStopped) {
+      return
+    }
+    isBlind = isBlind || reason.kind === 'missed'
+    // A restarted engine may tell old events again: where it has spoken already, only a look tells.
+    const isSilent = seen.fault === undefined && !seen.service?.UpdateStatus
+    if (reason.kind === 'begun' && isSilent) {
+      sight.begun(reason.event)
+    } else {
+      const withTasks = needsTasks || followers.size > 0 || reason.kind === 'ended'
+      await sight.look(withTasks, reason.since)
+    }
+  }
+
+  function pauseMs({ lookAgainInMs = LONGEST_WAIT_MS }: Pending, { fault, atMs }: Seen): number {
+    const ageMs = atMs === undefined ? 0 : swarm.now() - atMs
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** sight.faultsInARow(), LONGEST_RETRY_MS)
+    return Math.min(
+      fault === undefined ? Math.max(0, lookAgainInMs - ageMs) : retryMs,
+      followers.size > 0 ? FOLLOW_MS : LONGEST_WAIT_MS,
+      Math.max(0, startedMs + timeoutMs - swarm.now()),
+    )
+  }
+
+  /** The message of a rollout whose tasks failed may repeat what they said. */
+  async function endWithLogs({ verdict, message, failed }: End, seen: Seen): Promise<void> {
+    if (failed === undefined) {
+      end(verdict, message)
+    } else if (showsTasks(seen)) {
+      end(verdict, message, await evidenceOf(failed, seen))
+    } else {
+      end(verdict, HIDDEN)
+    }
+  }
+
+  async function evidenceOf(
+    failed: readonly FailedTask[],
+    { service }: Seen,
+  ): Promise<Pick<Outcome, 'tasks' | 'logsWithheld'>> {
+    if (!tools.evidenceLogs || service === undefined) {
+      return { tasks: failed }
+    }
+    // Failed tasks of a deployment have its image, or they would not be its own. What its ID says of
+    // the image before proves nothing: the service itself has to tell.
+    const logsWithheld = reasonToWithholdLogs(service.Spec, resolved)
+    if (logsWithheld === undefined) {
+      return { tasks: await readLogs(failed, swarm) }
+    }
+    return { tasks: failed, ...(failed.some(mayHaveLog) ? { logsWithheld } : {}) }
+  }
+
+  run().catch((error) => {
+    // The judge must not fail; if it does, callers are not to wait for ever, nor the process to end.
+    tools.logger.error({ err: error, service: deployment.service }, 'rollout not judged')
+    end('unknown', 'Deployer itself failed at judging the rollout; its log says why')
+  })
+
+  return {
+    deployment,
+    ended,
+    looked,
+    outcome: () => outcome,
+    standing: () => standing,
+    follow(listener) {
+      followers.add(listener)
+      inbox.wake()
+      return () => void followers.delete(listener)
+    },
+    end,
+    stop,
+  }
+}
+
+/**
+ * Anybody with the token can make up the ID of a deployment of any service: those that do not allow
+ * updates are none of its business.
+ */
+function showsTasks({ service }: Seen): boolean {
+  return service === undefined || allowsUpdates(service.Spec)
+}
+
+function promise<T>(): readonly [Promise<T>, (value: T) => void] {
+  let resolve = (_: T): void => {}
+  const created = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return [created, resolve]
+}

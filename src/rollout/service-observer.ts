@@ -1,0 +1,108 @@
+// What this process knows of a service: the service as it was read last, its tasks, or why not.
+
+import { thisMoment } from '../async/moment.ts'
+import { DeployerError } from '../http/problem.ts'
+import type { Node, Task } from '../swarm/engine-types.ts'
+import type { Logger, Service, ServiceEvent } from '../swarm/swarm.ts'
+import type { ServiceReadings } from './service-readings.ts'
+
+/** What was seen in one look. */
+export interface Seen {
+  /** Undefined before the first look that worked. */
+  readonly service: Service | undefined
+  /** All tasks of the service; undefined: not read. */
+  readonly tasks: readonly Task[] | undefined
+  /** The nodes of the swarm; undefined: not read. */
+  readonly nodes: readonly Node[] | undefined
+  /** Why the last look failed; what is there besides is from before. */
+  readonly fault: DeployerError | undefined
+  /**
+   * When the reading was complete, by the engine's clock: another watch may have made it up to a second
+   * ago. Undefined: no reading, so that the present counts.
+   */
+  readonly atMs?: number
+  /** The moment at which that reading began. Undefined: no reading. */
+  readonly beganAt?: number
+}
+
+/** The eyes on one service. */
+export interface ServiceSight {
+  seen(): Seen
+  /** Looks that failed since the last one that worked. */
+  faultsInARow(): number
+  /**
+   * Reads the service.
+   *
+   * @param withTasks Whether to read its tasks, and the nodes, too.
+   * @param since From which moment on the reading must have begun. Default: now.
+   * @returns Nothing, once what was seen is there; a failure is part of that.
+   */
+  look(withTasks: boolean, since?: number): Promise<void>
+  /**
+   * Takes an event's word for it that the engine has begun its update.
+   *
+   * @param event The event.
+   */
+  begun(event: ServiceEvent): void
+  /** Ends the use of readings that are shared with other watches. */
+  close(): void
+}
+
+/** What a look takes. */
+export interface SightTools {
+  readonly readings: ServiceReadings
+  readonly logger: Logger
+}
+
+/**
+ * Opens the eyes on a service.
+ *
+ * @param serviceId The service's full ID.
+ * @param tools The readings of services, and who is told of faults of Deployer's own.
+ * @param known The service, when it has just been read or written.
+ * @returns The sight; nothing is read yet.
+ */
+export function createServiceSight(
+  serviceId: string,
+  tools: SightTools,
+  known: Service | undefined,
+): ServiceSight {
+  const { readings, logger } = tools
+  const reader = readings.open(serviceId)
+  let seen: Seen = { service: known, tasks: undefined, nodes: undefined, fault: undefined }
+  let faultsInARow = 0
+
+  async function look(withTasks: boolean, since = thisMoment()): Promise<void> {
+    try {
+      seen = { ...(await reader.read({ withTasks, since })), fault: undefined }
+      faultsInARow = 0
+    } catch (error) {
+      const { atMs: _, beganAt: __, ...before } = seen
+      seen = { ...before, fault: faultOf(error) }
+      faultsInARow += 1
+    }
+  }
+
+  /** What a swarm throws that is no DeployerError is a fault of its adapter. */
+  function faultOf(error: unknown): DeployerError {
+    if (error instanceof DeployerError) {
+      return error
+    }
+    logger.error({ err: error, serviceId }, 'service not looked at')
+    const message = 'Cannot look at the service: Deployer itself failed; its log says why'
+    return new DeployerError('internal-error', message, { cause: error })
+  }
+
+  return {
+    seen: () => seen,
+    faultsInARow: () => faultsInARow,
+    look,
+    close: reader.close,
+    begun({ timeMs, updateState = 'updating' }) {
+      const UpdateStatus = { State: updateState, StartedAt: new Date(timeMs).toISOString() }
+      const service = seen.service && { ...seen.service, UpdateStatus }
+      // The tasks are those from before.
+      seen = { service, tasks: undefined, nodes: undefined, fault: undefined }
+    },
+  }
+}

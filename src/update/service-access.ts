@@ -1,0 +1,80 @@
+// Finding a service that a caller named, and the reasons not to touch it.
+
+import { DeployerError } from '../http/problem.ts'
+import { isExpectedImage } from '../swarm/image-reference.ts'
+import { isServiceName } from '../swarm/service-name.ts'
+import { currentImage } from '../swarm/service-spec.ts'
+import type { Service, Swarm } from '../swarm/swarm.ts'
+import type { Wish } from './deploy-request.ts'
+import { findUpdateObstacle } from './update-permission.ts'
+
+/**
+ * Finds the service of a wish.
+ *
+ * @param wish The wish.
+ * @param swarm The swarm.
+ * @returns The service, which runs an image and allows updates.
+ * @throws DeployerError `service-not-found`, `updates-not-allowed`, `unsupported-service`, and
+ *   whatever the {@link Swarm} throws.
+ */
+export async function findUpdatable({ service: nameOrId }: Wish, swarm: Swarm): Promise<Service> {
+  const service = await findService(nameOrId, swarm)
+  updatableImage(service)
+  return service
+}
+
+/**
+ * Finds a service by its whole name or ID. The engine also takes a prefix of an ID, which a caller
+ * can only mean by mistake.
+ *
+ * @param nameOrId What a caller sent, percent-decoded.
+ * @param swarm The swarm.
+ * @returns The service.
+ * @throws DeployerError `service-not-found`, and whatever the {@link Swarm} throws.
+ */
+export async function findService(nameOrId: string, swarm: Swarm): Promise<Service> {
+  if (isServiceName(nameOrId)) {
+    const service = await swarm.inspectService(nameOrId)
+    if (service.Spec.Name === nameOrId || service.ID === nameOrId) {
+      return service
+    }
+  }
+  throw new DeployerError(
+    'service-not-found',
+    `Cannot find service ${JSON.stringify(nameOrId.slice(0, 100))}: give the full name or ID that "docker service ls" shows`,
+  )
+}
+
+/**
+ * The image of a service that may be updated.
+ *
+ * @param service The service.
+ * @returns Its image, as the spec spells it.
+ * @throws DeployerError `updates-not-allowed`, `unsupported-service`.
+ */
+export function updatableImage({ Spec }: Service): string {
+  const obstacle = findUpdateObstacle(Spec)
+  if (obstacle !== undefined) {
+    const { code, reason, remedy } = obstacle
+    throw new DeployerError(code, `Cannot update service "${Spec.Name}": ${reason}; ${remedy}`)
+  }
+  return currentImage(Spec) ?? ''
+}
+
+/**
+ * Holds a service against what the caller expects of it.
+ *
+ * @param service The service.
+ * @param wish What the caller wants.
+ * @throws DeployerError `image-mismatch`.
+ */
+export function checkExpected({ Spec }: Service, { expect }: Wish): void {
+  const running = currentImage(Spec) ?? ''
+  if (expect !== undefined && !isExpectedImage(expect, running)) {
+    throw new DeployerError(
+      'image-mismatch',
+      `Cannot update service "${Spec.Name}": it has ${running}, and not ${expect.given} as expected; look at what was deployed meanwhile`,
+      { members: { service: Spec.Name, expected: expect.given, running } },
+    )
+  }
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import { checkOptions, type DeployerOptions } from '../src/deployer-options.ts'
+import { createFakeSwarm } from './support/fake-swarm.ts'
+
+const swarm = createFakeSwarm()
+const OPTIONS: DeployerOptions = { token: 'SOME_TOKEN', swarm }
+
+describe('checkOptions', () => {
+  test.each<[string, Partial<DeployerOptions>]>([
+    ['the least', {}],
+    [
+      'all of them',
+      {
+        notifier() {},
+        logger: { info() {}, warn() {}, error() {} },
+        registryAuth: () => undefined,
+        resolveImage: 'require',
+        foreignRegistry: 'keep',
+        rolloutTimeoutMs: 1,
+        evidenceLogs: false,
+        basePath: '/api/cd',
+        signal: new AbortController().signal,
+      },
+    ],
+    ['the longest timeout', { rolloutTimeoutMs: 2_147_483_647 }],
+    ['no base path', { basePath: '' }],
+    ['a token beyond ASCII', { token: 'schlüssel' }],
+  ])('takes %s', (_, options) => {
+    expect(() => checkOptions({ ...OPTIONS, ...options })).not.toThrow()
+  })
+
+  test.each<[Readonly<Record<string, unknown>>, typeof TypeError | typeof RangeError, string]>([
+    [{ token: '' }, TypeError, 'token'],
+    [{ token: undefined }, TypeError, 'token'],
+    [{ token: 'x\n' }, TypeError, '`token`'],
+    [{ token: ' x' }, TypeError, '`token`'],
+    [{ swarm: undefined }, TypeError, 'inspectService'],
+    [{ swarm: null }, TypeError, '`swarm`'],
+    [{ swarm: { ...swarm, watchServices: undefined } }, TypeError, 'it has no watchServices)'],
+    [{ notifier: 'chat' }, TypeError, '`notifier`'],
+    [{ registryAuth: {} }, TypeError, '`registryAuth`'],
+    [{ logger: console.log }, TypeError, '`logger`'],
+    [{ logger: { info() {}, warn() {} } }, TypeError, '`logger`'],
+    [{ resolveImage: 'always' }, TypeError, 'auto, require or never'],
+    [{ foreignRegistry: 'drop' }, TypeError, '`foreignRegistry`'],
+    [{ resolveImage: true }, TypeError, '`resolveImage`'],
+    [{ rolloutTimeoutMs: 0 }, RangeError, '`rolloutTimeoutMs` 0'],
+    [{ rolloutTimeoutMs: -1 }, RangeError, '`rolloutTimeoutMs`'],
+    [{ rolloutTimeoutMs: Number.NaN }, RangeError, '`rolloutTimeoutMs`'],
+    [{ rolloutTimeoutMs: 2_147_483_648 }, RangeError, 'from 1 to 2147483647'],
+    [{ rolloutTimeoutMs: '1000' }, RangeError, '`rolloutTimeoutMs`'],
+    [{ evidenceLogs: 'false' }, TypeError, '`evidenceLogs`'],
+    [{ basePath: 'cd' }, TypeError, '`basePath`'],
+    [{ basePath: '/' }, TypeError, '`basePath`'],
+    [{ basePath: '/cd/' }, TypeError, '`basePath`'],
+    [{ basePath: '//evil.example' }, TypeError, '`basePath`'],
+    [{ basePath: '/cd?x' }, TypeError, '`basePath`'],
+    [{ basePath: '/c d' }, TypeError, '`basePath`'],
+    [{ basePath: 1 }, TypeError, '`basePath`'],
+    [{ signal: new AbortController() }, TypeError, '`signal`'],
+  ])('%j is a fault', (options, error, text) => {
+    const check = (): void => checkOptions({ ...OPTIONS, ...options } as DeployerOptions)
+    expect(check).toThrow(error)
+    expect(check).toThrow(text)
+  })
+
+  test('no fault shows the token', () => {
+    const token = 'hunter2\n'
+    expect(() => checkOptions({ ...OPTIONS, token })).not.toThrow('hunter2')
+  })
+})

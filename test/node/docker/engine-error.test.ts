@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest'
+import { engineFault, isOutOfSequence } from '../../../src/node/docker/engine-error.ts'
+import { EngineRefusal } from '../../../src/node/docker/modem.ts'
+
+// The words of real engines, 20.10 to 29.
+test.each([
+  [404, 'service nosuch not found', 'service-not-found', undefined],
+  [400, 'service n is ambiguous (2 matches found)', 'service-not-found', undefined],
+  [
+    503,
+    `This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.`,
+    'not-a-manager',
+    undefined,
+  ],
+  [
+    503,
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+    'not-a-manager',
+    undefined,
+  ],
+  [
+    503,
+    'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.',
+    'swarm-locked',
+    undefined,
+  ],
+  [500, 'rpc error: code = DeadlineExceeded desc = context deadline exceeded', 'no-quorum', 15],
+  [
+    500,
+    "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.",
+    'no-quorum',
+    15,
+  ],
+  [
+    500,
+    'rpc error: code = Unknown desc = raft: failed to process the request: node lost leader status',
+    'no-quorum',
+    15,
+  ],
+  [
+    400,
+    'rpc error: code = InvalidArgument desc = ContainerSpec: "foo bar" is not a valid repository/tag',
+    'invalid-image-reference',
+    undefined,
+  ],
+  [501, 'renaming services is not supported', 'engine-error', undefined],
+  [301, '', 'engine-error', undefined],
+])('%i %s', (status, message, code, retryAfterSeconds) => {
+  const fault = engineFault(new EngineRefusal(status, message), 'update service "blog"')
+  expect(fault).toMatchObject({ code, retryAfterSeconds })
+  expect(fault.message).toContain('Cannot update service "blog"')
+  expect(fault.message).toContain(message)
+})
+
+test.each([
+  [403, '<html>secret.internal</html>'],
+  [400, 'secret.internal: invalid reference format'],
+  [503, '<p>secret.internal is not a swarm manager</p>'],
+])(
+  'what a proxy or another server answered is not repeated, and stays the cause: %i %s',
+  (...answer) => {
+    const refusal = new EngineRefusal(...answer, { isEngineMessage: false })
+    const fault = engineFault(refusal, 'list services')
+    expect(fault).toMatchObject({ code: 'engine-error', cause: refusal })
+    expect(fault.message).toContain(`answered ${answer[0]}, but not as a Docker Engine does`)
+    expect(fault.message).not.toContain('secret.internal')
+  },
+)
+
+test('an update out of sequence is told from the other 500s', () => {
+  const words = 'rpc error: code = Unknown desc = update out of sequence'
+  expect(isOutOfSequence(new EngineRefusal(500, words))).toBe(true)
+  expect(isOutOfSequence(new EngineRefusal(500, 'something else'))).toBe(false)
+  expect(isOutOfSequence(new Error(words))).toBe(false)
+})
+
+test('whatever is no answer means that the engine cannot be reached', () => {
+  expect(engineFault(new Error('connect ECONNREFUSED'), 'inspect service "blog"')).toMatchObject({
+    code: 'engine-unreachable',
+    retryAfterSeconds: 5,
+    message: expect.stringContaining('connect ECONNREFUSED'),
+  })
+})

@@ -1,0 +1,79 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { parseJson, stringifyJson } from '../../../src/node/docker/json.ts'
+
+describe('a text that was read and written again', () => {
+  test.each([
+    '{"NanoCPUs":9223372036854775807}',
+    '{"MaxReplicas":18446744073709551615,"n":1}',
+    '{"ratio":0.10000000000000000555,"e":1e-07,"z":-0,"one":1.0,"big":1E400}',
+    '{"__proto__":{"a":1},"constructor":2}',
+    '[1,2.5,-3,null,true,false,"",{},[]]',
+    '"9223372036854775807"',
+  ])('%s is the same text', (text) => {
+    expect(stringifyJson(parseJson(text))).toBe(text)
+  })
+
+  test('keeps any JSON', () => {
+    const number = fc.oneof(
+      fc.bigInt().map(String),
+      fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+    )
+    const text = fc.array(fc.tuple(fc.string(), number)).map((members) => {
+      const unique = [...new Map(members.filter(([key]) => !/^\d+$/.test(key)))]
+      return `{${unique.map(([key, digits]) => `${JSON.stringify(key)}:${digits}`).join(',')}}`
+    })
+    fc.assert(fc.property(text, (json) => stringifyJson(parseJson(json)) === json))
+  })
+
+  test('means the same where Go escapes what JavaScript does not', () => {
+    const text = '{"Env":["A=\\u003c\\u0026\\u003e"],"Limit":9007199254740993}\n'
+    expect(stringifyJson(parseJson(text))).toBe('{"Env":["A=<&>"],"Limit":9007199254740993}')
+  })
+})
+
+test('numbers that JavaScript holds are numbers, and a large ForceUpdate is a bigint', () => {
+  const text =
+    '{"Index":42,"ForceUpdate":17326312345678902,"a":[{"ForceUpdate":17326312345678901}],"__proto__":{"ForceUpdate":9007199254740992}}'
+  const value = parseJson(text)
+  expect(value).toMatchObject({
+    Index: 42,
+    ForceUpdate: 17326312345678902n,
+    a: [{ ForceUpdate: 17326312345678901n }],
+  })
+  expect(stringifyJson(value)).toBe(text)
+})
+
+test('a large number that is no ForceUpdate can be reckoned with, as far as numbers go', () => {
+  const { Monitor, Replicas } = parseJson(
+    '{"Monitor":9223372036854775807,"Replicas":18446744073709551615}',
+  ) as Readonly<Record<string, number>>
+  expect((Monitor ?? 0) / 1_000_000).toBe(9223372036854.775)
+  expect((Replicas ?? 0) > 5).toBe(true)
+})
+
+test('numbers within strings stay text, and a string may end with backslashes', () => {
+  const text = '{"a\\\\":"\\"17326312345678901\\\\","b":["\\\\",17326312345678901,":1e400"]}'
+  expect(stringifyJson(parseJson(text))).toBe(text)
+})
+
+test('a text of megabytes is read, whatever it is made of', () => {
+  const parts = ['\\\\', '\\"', 'x', '\\u2028', '1']
+  const strings = parts.map((part) => `"${part.repeat(1_000_000)}"`)
+  const value = parseJson(`{"ForceUpdate":17326312345678901,"strings":[${strings.join()}]}`)
+  expect(value).toMatchObject({ ForceUpdate: 17326312345678901n })
+  expect((value as { strings: string[] }).strings).toEqual(
+    strings.map((string) => JSON.parse(string)),
+  )
+})
+
+test.each(['{"a":01}', '{"a":12345678901234567890.}', '[9007199254740993-]', '{"a":1.}'])(
+  '%s is no JSON, and throws',
+  (text) => {
+    expect(() => parseJson(text)).toThrow(SyntaxError)
+  },
+)
+
+test('what is no JSON throws', () => {
+  expect(() => parseJson('<html>')).toThrow(SyntaxError)
+})

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import { parseServiceEvent } from '../../../src/node/docker/service-event.ts'
+
+// The lines of a real engine, 20.10.
+test.each([
+  [
+    '{"Type":"service","Action":"create","Actor":{"ID":"ph1w","Attributes":{"name":"xa"}},"scope":"swarm","time":1795530641,"timeNano":1795530641909654501}',
+    { serviceId: 'ph1w', action: 'create', timeMs: 1795530641909 },
+  ],
+  [
+    '{"Type":"service","Action":"update","Actor":{"ID":"1lcb","Attributes":{"image.new":"h/app:v2@sha256:44","image.old":"h/app:v1@sha256:62","name":"xc"}},"scope":"swarm","time":1795530982,"timeNano":1795530982480872724}',
+    { serviceId: '1lcb', action: 'update', image: 'h/app:v2@sha256:44', timeMs: 1795530982480 },
+  ],
+  [
+    '{"Type":"service","Action":"update","Actor":{"ID":"1lcb","Attributes":{"name":"xc","updatestate.new":"completed","updatestate.old":"updating"}},"scope":"swarm","time":1795530987,"timeNano":1795530987084768297}',
+    { serviceId: '1lcb', action: 'update', updateState: 'completed', timeMs: 1795530987084 },
+  ],
+  [
+    '{"Type":"service","Action":"remove","Actor":{"ID":"1lcb","Attributes":{"name":"xc"}},"scope":"swarm","time":1795530994,"timeNano":1795530994544892550}',
+    { serviceId: '1lcb', action: 'remove', timeMs: 1795530994544 },
+  ],
+])('%s', (line, event) => {
+  expect(parseServiceEvent(line)).toEqual(event)
+})
+
+const line = (members: object): string =>
+  JSON.stringify({
+    Type: 'service',
+    Action: 'update',
+    Actor: { ID: 'a', Attributes: {} },
+    timeNano: 1_000_000_000,
+    ...members,
+  })
+
+test('the last nanosecond of a millisecond is still in it', () => {
+  const text = line({}).replace('1000000000', '1795530641909999999')
+  expect(parseServiceEvent(text)?.timeMs).toBe(1795530641909)
+})
+
+test.each([{ Attributes: null }, {}, { Attributes: { 'updatestate.new': '', 'image.new': 7 } }])(
+  'an event need not tell more than what changed: %j',
+  (rest) => {
+    const event = { serviceId: 'a', action: 'update', timeMs: 1000 }
+    expect(parseServiceEvent(line({ Actor: { ID: 'a', ...rest } }))).toEqual(event)
+  },
+)
+
+test.each([
+  '',
+  'null',
+  '7',
+  '[]',
+  '{"Type":',
+  '<html>',
+  line({ Type: 'container' }),
+  line({ Action: 'prune' }),
+  line({ Action: undefined }),
+  line({ Actor: null }),
+  line({ Actor: { ID: 7 } }),
+  line({ timeNano: undefined }),
+  line({ timeNano: 'soon' }),
+  line({ timeNano: -1 }),
+])('is no service event: %s', (text) => {
+  expect(parseServiceEvent(text)).toBeUndefined()
+})

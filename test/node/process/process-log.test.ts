@@ -1,0 +1,298 @@
+// The log while standard output cannot be written: nothing stops, and the number of missing lines is told.
+
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { freePorts } from '../../lab/ports.ts'
+import { type CurlAnswer, curl } from '../../support/curl.ts'
+import { type DeployerProcess, startDeployer } from '../../support/deployer-process.ts'
+import { httpLoopback, type Loopback } from '../../support/loopback.ts'
+import { spawnOwned } from '../../support/owned-process.ts'
+
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
+const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`
+const PATIENCE = { timeout: 40_000, interval: 50 }
+
+let folder: string
+let disk: string
+let engine: Loopback
+let descriptors: number[] = []
+let deployer: DeployerProcess | undefined
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'process-log-'))
+  disk = join(folder, 'disk')
+  mkdirSync(disk)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk])
+  engine = await httpLoopback(({ method, url = '' }, response) => {
+    if (url.startsWith('/events')) {
+      response.flushHeaders()
+    } else if (url.startsWith('/distribution')) {
+      response.end(JSON.stringify({ Descriptor: { digest: DIGEST }, Platforms: [] }))
+    } else if (method === 'POST') {
+      response.end('{}')
+    } else {
+      const Labels = { 'deployer.allowUpdates': 'true' }
+      const TaskTemplate = { ContainerSpec: { Image: 'me/blog:v1' } }
+      const Spec = { Name: 'blog', Labels, TaskTemplate }
+      response.end(JSON.stringify({ ID: 'a'.repeat(25), Version: { Index: 7 }, Spec }))
+    }
+  })
+})
+
+afterEach(async () => {
+  deployer?.kill('SIGKILL')
+  await deployer?.ended()
+  deployer = undefined
+  await engine.close()
+  for (const descriptor of descriptors) {
+    closeSync(descriptor)
+  }
+  descriptors = []
+  execFileSync('umount', [disk])
+  rmSync(folder, { recursive: true })
+})
+
+/** An output of a process, and its reader. */
+interface Output {
+  readonly descriptor: number
+  /** Makes writing possible where it was not. */
+  clear(): void
+  /** Everything that was written to it after `clear`. */
+  text(): string
+}
+
+function open(path: string, flags: number): number {
+  const descriptor = openSync(path, flags, 0o600)
+  descriptors.push(descriptor)
+  return descriptor
+}
+
+/** Writes until it is refused, and returns how many bytes were written. */
+function fill(descriptor: number): number {
+  let bytes = 0
+  try {
+    for (const block of [Buffer.alloc(65_536, ' '), Buffer.alloc(1, ' ')]) {
+      for (;;) bytes += writeSync(descriptor, block)
+    }
+  } catch {
+    // It is full, or nearly.
+  }
+  return bytes
+}
+
+function fileOnFullDisk(): Output {
+  const file = join(disk, 'log')
+  const descriptor = open(file, O_WRONLY | O_APPEND | O_CREAT)
+  const filler = join(disk, 'filler')
+  const writer = openSync(filler, 'w')
+  fill(writer)
+  closeSync(writer)
+  expect(statfsSync(disk).bavail).toBe(0)
+  return {
+    descriptor,
+    clear: () => writeFileSync(filler, ''),
+    text: () => readFileSync(file, 'utf8'),
+  }
+}
+
+function unreadPipe(): Output {
+  const path = join(folder, 'pipe')
+  execFileSync('mkfifo', [path])
+  const reader = open(path, O_RDONLY | O_NONBLOCK)
+  const filler = open(path, O_WRONLY | O_NONBLOCK)
+  let fillerBytes = fill(filler)
+  // The descriptor blocks, as those do that shells and Docker make.
+  const descriptor = open(path, O_WRONLY)
+  let received = ''
+  let isCleared = false
+  const read = (): void => {
+    const buffer = Buffer.alloc(65_536)
+    try {
+      for (let count = 1; count > 0; ) {
+        count = readSync(reader, buffer)
+        const skipped = Math.min(fillerBytes, count)
+        fillerBytes -= skipped
+        received += buffer.toString('latin1', skipped, count)
+      }
+    } catch {
+      // It is empty.
+    }
+  }
+  return {
+    descriptor,
+    clear() {
+      isCleared = true
+    },
+    text() {
+      if (isCleared) read()
+      return received
+    },
+  }
+}
+
+function pipeWithoutReader(): Output {
+  const path = join(folder, 'pipe')
+  execFileSync('mkfifo', [path])
+  const reader = openSync(path, O_RDONLY | O_NONBLOCK)
+  const descriptor = open(path, O_WRONLY)
+  closeSync(reader)
+  let received = ''
+  let newReader: number | undefined
+  return {
+    descriptor,
+    clear() {
+      newReader = open(path, O_RDONLY | O_NONBLOCK)
+    },
+    text() {
+      const buffer = Buffer.alloc(65_536)
+      try {
+        for (let count = 1; count > 0 && newReader !== undefined; ) {
+          count = readSync(newReader, buffer)
+          received += buffer.toString('latin1', 0, count)
+        }
+      } catch {
+        // It is empty.
+      }
+      return received
+    },
+  }
+}
+
+function fullDevice(): Output {
+  const descriptor = open('/dev/full', O_RDWR)
+  return { descriptor, clear: () => {}, text: () => '' }
+}
+
+const OUTPUTS: readonly (readonly [string, () => Output, boolean])[] = [
+  ['a file on a full disk', fileOnFullDisk, true],
+  ['a pipe that nobody reads', unreadPipe, true],
+  ['a pipe whose reader is gone', pipeWithoutReader, true],
+  ['/dev/full', fullDevice, false],
+]
+
+/** The messages of complete lines. */
+function messages(text: string): readonly unknown[] {
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line).msg)
+}
+
+describe('standard output that cannot be written', () => {
+  async function startOn(output: Output): Promise<(image: string) => Promise<CurlAnswer>> {
+    const [port = 0] = await freePorts(1)
+    const BIND = `127.0.0.1:${port}`
+    const DOCKER_HOST = `tcp://127.0.0.1:${engine.port}`
+    deployer = startDeployer({ env: { TOKEN: 'x', BIND, DOCKER_HOST }, stdout: output.descriptor })
+    await vi.waitFor(() => curl(`http://${BIND}/`), PATIENCE)
+    return (image) => {
+      const put = ['-X', 'PUT', '-H', 'Authorization: x', '-d', JSON.stringify({ image })]
+      return curl(...put, `http://${BIND}/service/blog`)
+    }
+  }
+
+  async function endBySigterm(): Promise<number | null | undefined> {
+    deployer?.kill('SIGTERM')
+    return (await deployer?.ended())?.status
+  }
+
+  test.each(OUTPUTS)(
+    '%s: deployments go on, and SIGTERM ends the process',
+    async (_, make) => {
+      const deploy = await startOn(make())
+      for (const tag of ['v2', 'v3', 'v4']) {
+        expect((await deploy(`me/blog:${tag}`)).status).toBe(200)
+      }
+      expect(await endBySigterm()).toBe(0)
+      expect(deployer?.output.stderr).toBe('')
+    },
+    60_000,
+  )
+
+  test.each(OUTPUTS.filter(([, , canClear]) => canClear))(
+    '%s: the lines are written once that is possible, each of them whole',
+    async (_, make) => {
+      const output = make()
+      const deploy = await startOn(output)
+      expect((await deploy('me/blog:v2')).status).toBe(200)
+      expect(output.text()).toBe('')
+      output.clear()
+      await vi.waitFor(
+        () => expect(messages(output.text())).toContain('deployment accepted'),
+        PATIENCE,
+      )
+      expect(await endBySigterm()).toBe(0)
+      expect(messages(output.text()).slice(-2)).toEqual(['shutting down', 'stopped'])
+    },
+    60_000,
+  )
+})
+
+describe('more lines than the log keeps', () => {
+  const source = fileURLToPath(new URL('../../../src/node/process/process-log.ts', import.meta.url))
+  // 60,000 lines are more than 4 MiB. Afterwards a line follows now and then.
+  const program = `
+    import { writeSync } from 'node:fs'
+    import { createProcessLog } from ${JSON.stringify(source)}
+    const { logger } = createProcessLog()
+    let n = 0
+    for (; n < 60000; n += 1) logger.info({ n, text: 'x'.repeat(50) }, 'line')
+    setInterval(() => logger.info({ n: n++ }, 'line'), 20)
+    writeSync(2, 'ready')
+  `
+
+  test.each(OUTPUTS.filter(([, , canClear]) => canClear))(
+    '%s: one line has the number of those that were dropped, where they are missing',
+    async (_, make) => {
+      const output = make()
+      const flags = ['--import', 'tsx', '--input-type=module', '--eval', program]
+      const child = spawnOwned(process.execPath, flags, {
+        stdio: ['ignore', output.descriptor, 'pipe'],
+      })
+      let errors = ''
+      child.stderr?.on('data', (data) => {
+        errors += data
+      })
+      await vi.waitFor(() => expect(errors).toBe('ready'), PATIENCE)
+      output.clear()
+      await vi.waitFor(
+        () => expect(output.text()).toMatch(/log lines were dropped[^\n]*\n[^\n]*"n":/),
+        PATIENCE,
+      )
+      child.kill('SIGKILL')
+
+      const lines = output.text().split('\n').slice(0, -1)
+      let next = 0
+      const droppedCounts: number[] = []
+      for (const { n, dropped } of lines.map((line) => JSON.parse(line))) {
+        if (dropped !== undefined) {
+          droppedCounts.push(dropped)
+          next += dropped
+        } else {
+          expect(n).toBe(next)
+          next += 1
+        }
+      }
+      expect(droppedCounts).toHaveLength(1)
+      expect(droppedCounts[0]).toBeGreaterThan(1000)
+      expect(next).toBeGreaterThan(60_000)
+    },
+    60_000,
+  )
+})

@@ -1,0 +1,707 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createBacklog, type Message } from '../../src/notification/backlog.ts'
+import { DeliveryFault } from '../../src/notification/delivery-error.ts'
+import { createDeliveryQueue, type DeliveryLimits } from '../../src/notification/delivery-queue.ts'
+import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
+import { exampleEvent } from '../support/example-event.ts'
+import {
+  type Answer,
+  type Answerer,
+  createFakeDestination,
+  finalRefusal,
+  refusal,
+} from '../support/fake-destination.ts'
+import { createRecordingLogger } from '../support/recorders.ts'
+
+const HOUR_MS = 3_600_000
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** A queue, its destination, and what was told. */
+function setUp(answer: Answerer = () => 'take', limits: DeliveryLimits = {}) {
+  const destination = createFakeDestination({ answer })
+  const logger = createRecordingLogger()
+  const settled: string[] = []
+  const queue = createDeliveryQueue(
+    destination,
+    { logger, settled: ({ key }) => settled.push(key) },
+    limits,
+  )
+  /** Queues messages named by service and number, such as `blog-1`. */
+  function add(...ids: readonly string[]): void {
+    for (const id of ids) {
+      queue.add(message(id))
+    }
+  }
+  return { queue, destination, logger, settled, add }
+}
+
+function message(id: string, differs: Partial<DeploymentEvent> = {}): Message {
+  const [service = ''] = id.split('-')
+  return {
+    key: id,
+    event: exampleEvent({ id, service, serviceId: `id-of-${service}`, ...differs }),
+  }
+}
+
+/** Lets what needs no time happen. */
+async function settle(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(0)
+}
+
+/** An answer that a test gives. */
+function held(): { readonly answer: Promise<Answer>; give(answer: Answer): void } {
+  let give: (answer: Answer) => void = () => {}
+  const answer = new Promise<Answer>((resolve) => {
+    give = resolve
+  })
+  return { answer, give: (given) => give(given) }
+}
+
+describe('the delivery queue: order', () => {
+  test('delivers at once, and tells who keeps the message', async () => {
+    const { queue, destination, settled, logger, add } = setUp()
+    add('blog-1', 'blog-2')
+    expect(settled).toEqual([])
+    await settle()
+    expect(destination.taken).toEqual(['blog-1', 'blog-2'])
+    expect(settled).toEqual(['blog-1', 'blog-2'])
+    expect(logger.lines).toEqual([])
+    expect(queue.counts()).toEqual({
+      destination: 'chat',
+      ...{ waiting: 0, delivered: 2, retried: 0, dropped: 0 },
+    })
+  })
+
+  test('keeps the order of a service while the first message fails', async () => {
+    const { destination, add } = setUp((_, tries) => (tries < 4 ? refusal() : 'take'))
+    add('blog-1', 'blog-2')
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(destination.tried).toEqual([
+      ...Array.from({ length: 4 }, () => 'blog-1'),
+      ...Array.from({ length: 4 }, () => 'blog-2'),
+    ])
+    expect(destination.hasOverlapped).toBe(false)
+  })
+
+  test('keeps an event that has no ID of the service in order with those that have', async () => {
+    const first = held()
+    const { queue, destination } = setUp((_, tries) =>
+      destination.tried.length === 1 && tries === 1 ? first.answer : 'take',
+    )
+    queue.add(message('blog-1'))
+    queue.add(message('blog-2', { serviceId: '' }))
+    await settle()
+    expect(destination.tried).toEqual(['blog-1'])
+    first.give('take')
+    await settle()
+    expect(destination.taken).toEqual(['blog-1', 'blog-2'])
+  })
+
+  test('does not let services wait for one another, and has 8 tries under way at most', async () => {
+    const answers = new Map<string, (answer: Answer) => void>()
+    const { destination, add } = setUp(({ id }) => {
+      const one = held()
+      answers.set(id, one.give)
+      return one.answer
+    })
+    add(...Array.from({ length: 12 }, (_, index) => `s${index}-1`), 's3-2')
+    await settle()
+    expect(destination.underWay).toBe(8)
+    answers.get('s3-1')?.('take')
+    await settle()
+    expect(destination.tried.at(-1)).toBe('s8-1')
+    for (const other of ['s0-1', 's1-1', 's2-1']) {
+      answers.get(other)?.('take')
+    }
+    await settle()
+    expect(destination.tried.slice(-3)).toEqual(['s9-1', 's10-1', 's11-1'])
+    answers.get('s4-1')?.('take')
+    await settle()
+    expect(destination.tried.at(-1)).toBe('s3-2')
+    expect(destination.mostAtOnce).toBe(8)
+  })
+
+  test('a service that fails does not keep another from being told', async () => {
+    const { destination, add } = setUp(({ service }) => (service === 'shop' ? refusal() : 'take'))
+    add('shop-1', 'blog-1', 'shop-2', 'blog-2')
+    await settle()
+    expect(destination.taken).toEqual(['blog-1', 'blog-2'])
+  })
+})
+
+describe('the delivery queue: when to try again', () => {
+  test('waits ever longer, but never more than 30 s', async () => {
+    const { destination, add } = setUp(() => refusal())
+    add('blog-1')
+    await vi.advanceTimersByTimeAsync(HOUR_MS)
+    const waits = destination.triedAtMs
+      .slice(1)
+      .map((at, i) => at - (destination.triedAtMs[i] ?? 0))
+    expect(waits[0]).toBeLessThanOrEqual(500)
+    expect(Math.max(...waits)).toBeLessThanOrEqual(30_000)
+    expect(Math.min(...waits.slice(6))).toBeGreaterThanOrEqual(15_000)
+    expect(waits.length).toBeGreaterThan(119)
+  })
+
+  test('begins anew with the next message', async () => {
+    const { destination, add } = setUp(({ id }, tries) =>
+      id === 'blog-1' && tries > 7 ? 'take' : refusal(),
+    )
+    add('blog-1', 'blog-2')
+    await vi.advanceTimersByTimeAsync(120_000)
+    const first = destination.tried.indexOf('blog-2')
+    const [a = 0, b = 0] = destination.triedAtMs.slice(first)
+    expect(b - a).toBeLessThanOrEqual(500)
+  })
+
+  test('tries at once what failed while the destination was away', async () => {
+    let isAway = true
+    const { destination, add } = setUp(() => (isAway ? refusal() : 'take'))
+    add('a-1', 'b-1', 'c-1')
+    await vi.advanceTimersByTimeAsync(10 * 60_000)
+    isAway = false
+    add('d-1')
+    await settle()
+    expect([...destination.taken].sort()).toEqual(['a-1', 'b-1', 'c-1', 'd-1'])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('tries once, not twice, what fails at the moment at which another is taken', async () => {
+    const { destination, add } = setUp(({ service }, tries) =>
+      service === 'c' ? 'take' : tries === 1 ? refusal() : 'hang',
+    )
+    add('b-1', 'c-1')
+    await settle()
+    expect(destination.tried).toEqual(['b-1', 'c-1', 'b-1'])
+    expect(destination.hasOverlapped).toBe(false)
+  })
+
+  test('does not hammer with a message that fails for a reason of its own', async () => {
+    const { destination, add } = setUp(({ service }) => (service === 'poison' ? refusal() : 'take'))
+    add('poison-1')
+    for (let second = 0; second < 600; second += 1) {
+      add(`busy-${second}`)
+      await vi.advanceTimersByTimeAsync(1000)
+    }
+    expect(destination.taken.length).toBe(600)
+    // Ten minutes at 15 to 30 s, and those of the beginning.
+    expect(destination.triesOf('poison-1')).toBeLessThan(50)
+    expect(destination.triesOf('poison-1')).toBeGreaterThan(20)
+  })
+
+  test('leaves the whole destination alone for as long as it asked', async () => {
+    const { destination, add } = setUp(({ id }, tries) =>
+      id === 'a-1' && tries === 1 ? new DeliveryFault('429', { retryAfterMs: 120_000 }) : 'take',
+    )
+    add('a-1')
+    await settle()
+    add('a-2', 'b-1')
+    await vi.advanceTimersByTimeAsync(119_999)
+    expect(destination.tried).toEqual(['a-1'])
+    add('c-1')
+    await vi.advanceTimersByTimeAsync(2)
+    expect([...destination.taken].sort()).toEqual(['a-1', 'a-2', 'b-1', 'c-1'])
+  })
+
+  test('of two such wishes, heeds the one that lasts longer', async () => {
+    const asked: Record<string, number> = { a: 60_000, b: 90_000, c: 1000 }
+    const { destination, add } = setUp(({ service }, tries) =>
+      tries === 1 ? new DeliveryFault('429', { retryAfterMs: asked[service] }) : 'take',
+    )
+    // All three are under way before the first of them is answered.
+    add('a-1', 'b-1', 'c-1')
+    await vi.advanceTimersByTimeAsync(89_999)
+    expect(destination.tried.length).toBe(3)
+    await vi.advanceTimersByTimeAsync(2)
+    expect(destination.taken.length).toBe(3)
+  })
+
+  test.each([
+    [Number.NaN, 1000],
+    [-5, 1000],
+    [0, 1000],
+    [2 ** 40, 25 * HOUR_MS],
+    [Number.POSITIVE_INFINITY, 25 * HOUR_MS],
+  ])('a wish for %d ms does not stall it', async (retryAfterMs, withinMs) => {
+    const { destination, add } = setUp(
+      (_, tries) => (tries === 1 ? new DeliveryFault('503', { retryAfterMs }) : 'take'),
+      { maxAgeMs: 48 * HOUR_MS },
+    )
+    add('a-1')
+    await vi.advanceTimersByTimeAsync(withinMs)
+    expect(destination.taken).toEqual(['a-1'])
+  })
+
+  test('leaves it alone for a day at most', async () => {
+    const { destination, add } = setUp(
+      () => new DeliveryFault('503', { retryAfterMs: Number.MAX_VALUE }),
+      { maxAgeMs: 48 * HOUR_MS },
+    )
+    add('a-1')
+    await vi.advanceTimersByTimeAsync(24 * HOUR_MS - 1)
+    expect(destination.tried.length).toBe(1)
+    await vi.advanceTimersByTimeAsync(2)
+    expect(destination.tried.length).toBe(2)
+  })
+
+  test('heeds a wish although the clock is set back', async () => {
+    const { destination, add } = setUp((_, tries) =>
+      tries === 1 ? new DeliveryFault('503', { retryAfterMs: 60_000 }) : 'take',
+    )
+    add('a-1')
+    await settle()
+    vi.setSystemTime(Date.now() - HOUR_MS)
+    await vi.advanceTimersByTimeAsync(60_001)
+    expect(destination.taken).toEqual(['a-1'])
+  })
+
+  test('tries all at once when it is asked to', async () => {
+    const { queue, destination, add } = setUp(() => refusal())
+    add('a-1', 'b-1')
+    await vi.advanceTimersByTimeAsync(60_000)
+    destination.answer = () => 'take'
+    queue.retryNow()
+    await settle()
+    expect(destination.taken).toEqual(['a-1', 'b-1'])
+  })
+
+  test.each([
+    ['a text', 'no'],
+    ['nothing', undefined],
+    ['an object without a prototype', Object.create(null)],
+    ['an error', new TypeError('x')],
+  ])('tries again after %s was thrown', async (_, thrown) => {
+    let tries = 0
+    const logger = createRecordingLogger()
+    const queue = createDeliveryQueue(
+      {
+        name: 'odd',
+        events: [],
+        async deliver() {
+          tries += 1
+          if (tries === 1) {
+            throw thrown
+          }
+        },
+      },
+      { logger, settled() {} },
+    )
+    queue.add(message('blog-1'))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 1, retried: 1 })
+  })
+
+  test('tries again after a deliver that throws at once', async () => {
+    let tries = 0
+    const queue = createDeliveryQueue(
+      {
+        name: 'odd',
+        events: [],
+        deliver() {
+          tries += 1
+          if (tries === 1) {
+            throw new Error('at once')
+          }
+          return Promise.resolve()
+        },
+      },
+      { logger: createRecordingLogger(), settled() {} },
+    )
+    queue.add(message('blog-1'))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 1 })
+  })
+})
+
+describe('the delivery queue: what is given up', () => {
+  test('a final refusal drops the message, once in the log, and the next one follows', async () => {
+    const { queue, destination, logger, settled, add } = setUp(({ id }) =>
+      id === 'blog-1' ? finalRefusal('HTTP 400') : 'take',
+    )
+    add('blog-1', 'blog-2')
+    await settle()
+    expect(destination.tried).toEqual(['blog-1', 'blog-2'])
+    expect(logger.lines).toEqual([
+      {
+        ...message('blog-1').event,
+        destination: 'chat',
+        reason: 'HTTP 400',
+        level: 'error',
+        message: 'message not delivered',
+      },
+    ])
+    expect(settled).toEqual(['blog-1', 'blog-2'])
+    expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 1, retried: 0, dropped: 1 })
+  })
+
+  test('a message is given up after 24 hours', async () => {
+    const { queue, destination, logger, add } = setUp(() => refusal())
+    add('blog-1')
+    await vi.advanceTimersByTimeAsync(24 * HOUR_MS - 1)
+    expect(queue.counts().waiting).toBe(1)
+    await vi.advanceTimersByTimeAsync(30_001)
+    const tries = destination.tried.length
+    expect(logger.lines.filter(({ level }) => level === 'error')).toMatchObject([
+      { id: 'blog-1', reason: 'nobody took it for 24 hours' },
+    ])
+    await vi.advanceTimersByTimeAsync(HOUR_MS)
+    expect(destination.tried.length).toBe(tries)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test.each([
+    ['ahead', 400 * 24 * HOUR_MS],
+    ['back', -400 * 24 * HOUR_MS],
+  ])('a clock that jumps %s by 400 days neither drops nor keeps a message', async (_, jumpMs) => {
+    const { queue, destination, add } = setUp(() => refusal())
+    add('blog-1')
+    await vi.advanceTimersByTimeAsync(HOUR_MS)
+    vi.setSystemTime(Date.now() + jumpMs)
+    const tries = destination.tried.length
+    await vi.advanceTimersByTimeAsync(22 * HOUR_MS)
+    expect(queue.counts()).toMatchObject({ waiting: 1, dropped: 0 })
+    expect(destination.tried.length).toBeGreaterThan(tries + 22 * 60)
+    await vi.advanceTimersByTimeAsync(HOUR_MS + 60_000)
+    expect(queue.counts()).toMatchObject({ waiting: 0, dropped: 1 })
+  })
+
+  test('those that an earlier process left a day ago are tried for an hour', async () => {
+    const { queue, destination, logger } = setUp(() => refusal())
+    for (const id of ['blog-1', 'blog-2', 'shop-1']) {
+      queue.add({ ...message(id), queuedAtMs: Date.now() - 30 * HOUR_MS })
+    }
+    await vi.advanceTimersByTimeAsync(HOUR_MS)
+    expect(queue.counts()).toMatchObject({ waiting: 3, dropped: 0 })
+    expect(destination.triesOf('shop-1')).toBeGreaterThan(100)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(queue.counts()).toMatchObject({ waiting: 0, dropped: 3 })
+    expect(logger.lines.filter(({ level }) => level === 'error').map(({ id }) => id)).toEqual(
+      expect.arrayContaining(['blog-1', 'blog-2', 'shop-1']),
+    )
+  })
+
+  test('none is given up without a try', async () => {
+    const { queue, destination } = setUp((_, tries) =>
+      tries === 1 && destination.tried.length <= 8
+        ? new DeliveryFault('429', { retryAfterMs: 2 * HOUR_MS })
+        : 'take',
+    )
+    for (let service = 0; service < 12; service += 1) {
+      queue.add({ ...message(`s${service}-1`), queuedAtMs: Date.now() - 30 * HOUR_MS })
+    }
+    await vi.advanceTimersByTimeAsync(2 * HOUR_MS + 60_000)
+    expect(destination.taken).toEqual(expect.arrayContaining(['s8-1', 's9-1', 's10-1', 's11-1']))
+  })
+
+  test('messages that get too old one by one do not hammer', async () => {
+    const { queue, destination, add } = setUp(() => refusal(), { maxAgeMs: 2 * HOUR_MS })
+    for (let second = 0; second < 600; second += 1) {
+      add(`blog-${second}`)
+      await vi.advanceTimersByTimeAsync(1000)
+    }
+    await vi.advanceTimersByTimeAsync(2 * HOUR_MS - 601_000)
+    expect(queue.counts()).toMatchObject({ waiting: 600, dropped: 0 })
+    const tries = destination.tried.length
+    await vi.advanceTimersByTimeAsync(631_000)
+    expect(queue.counts()).toMatchObject({ waiting: 0, dropped: 600 })
+    expect(destination.tried.length - tries).toBeLessThan(50)
+  })
+
+  test('more than its number: the oldest that is not under way makes room', async () => {
+    const { queue, destination, logger, settled, add } = setUp(() => 'hang', { maxWaiting: 3 })
+    add('a-1', 'a-2', 'b-1', 'c-1', 'd-1')
+    await settle()
+    expect(destination.tried).toEqual(['a-1', 'b-1', 'c-1'])
+    expect(settled).toEqual(['a-2', 'd-1'])
+    expect(logger.lines).toMatchObject([
+      {
+        id: 'a-2',
+        message: 'message not delivered',
+        reason: 'more than 3 messages wait for this destination; the oldest make room',
+      },
+      { id: 'd-1' },
+    ])
+    expect(queue.counts()).toMatchObject({ waiting: 3, dropped: 2 })
+    expect(queue.stop().map(({ key }) => key)).toEqual(['a-1', 'b-1', 'c-1'])
+  })
+
+  test('more than its size: likewise, and what is delivered frees its part', async () => {
+    const size = JSON.stringify(message('a-1').event).length
+    const { queue, destination, settled, logger, add } = setUp(() => refusal(), {
+      maxWaitingSize: 2 * size,
+    })
+    add('a-1', 'b-1')
+    await settle()
+    add('c-1')
+    expect(settled).toEqual(['a-1'])
+    expect(logger.lines.at(-1)).toMatchObject({
+      reason: `more than ${2 * size} characters wait for this destination; the oldest make room`,
+    })
+    destination.answer = () => 'take'
+    await vi.advanceTimersByTimeAsync(1000)
+    destination.answer = () => 'hang'
+    add('d-1', 'e-1')
+    expect(queue.counts()).toMatchObject({ waiting: 2, delivered: 2, dropped: 1 })
+  })
+
+  test('making room does not shorten the backoff of what follows', async () => {
+    const { queue, destination, add } = setUp(() => refusal(), { maxWaiting: 2 })
+    for (let second = 0; second < 300; second += 1) {
+      add(`blog-${second}`)
+      await vi.advanceTimersByTimeAsync(1000)
+    }
+    expect(destination.tried.length).toBeLessThan(35)
+    expect(queue.counts()).toMatchObject({ waiting: 2, dropped: 298 })
+  })
+
+  test('what makes room leaves no timer, and no lane', async () => {
+    const { destination, add } = setUp(() => refusal(), { maxWaiting: 1 })
+    add('a-1')
+    await settle()
+    destination.answer = () => 'hang'
+    add('b-1')
+    await settle()
+    expect(vi.getTimerCount()).toBe(0)
+
+    const backlog = createBacklog({})
+    const one = message('a-1')
+    const lane = backlog.add(one)
+    backlog.remove(one)
+    expect(backlog.add(one)).not.toBe(lane)
+  })
+
+  test('giving up what is gone already changes nothing', async () => {
+    const { queue, logger, add } = setUp()
+    const one = message('blog-1')
+    queue.add(one)
+    await settle()
+    destinationHangs()
+    queue.giveUp(one, 'late')
+    expect(queue.counts()).toMatchObject({ waiting: 1, delivered: 1, dropped: 0 })
+    expect(logger.lines).toEqual([])
+
+    function destinationHangs(): void {
+      add('blog-2')
+    }
+  })
+
+  test('a record cannot pass itself off as another destination', async () => {
+    const { queue, logger } = setUp(() => finalRefusal())
+    const differs = { destination: 'other', reason: 'none' } as Partial<DeploymentEvent>
+    queue.add(message('blog-1', differs))
+    await settle()
+    expect(logger.lines).toMatchObject([{ destination: 'chat', reason: 'never' }])
+  })
+})
+
+describe('the delivery queue: what is logged', () => {
+  test('one line when the destination begins to fail, one when it works again', async () => {
+    const { logger, destination, add } = setUp(() => refusal('ECONNREFUSED'))
+    add('a-1', 'b-1', 'b-2')
+    await vi.advanceTimersByTimeAsync(10 * 60_000)
+    destination.answer = () => 'take'
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(logger.lines).toEqual([
+      {
+        ...{ destination: 'chat', reason: 'ECONNREFUSED', waiting: 3 },
+        ...{ level: 'warn', message: 'messages are not delivered for now' },
+      },
+      {
+        ...{ destination: 'chat', waiting: expect.any(Number) },
+        ...{ level: 'info', message: 'messages are delivered again' },
+      },
+    ])
+    destination.answer = () => refusal()
+    add('a-2')
+    await settle()
+    expect(logger.lines.length).toBe(3)
+  })
+
+  test('a message that fails for a reason of its own beside a busy neighbour: one line', async () => {
+    const { logger, destination, add } = setUp(async ({ service }) => {
+      await new Promise((resolve) => setTimeout(resolve, service === 'poison' ? 2000 : 100))
+      return service === 'poison' ? refusal() : 'take'
+    })
+    add('poison-1')
+    for (let turn = 0; turn < 1000; turn += 1) {
+      add(`busy-${turn}`)
+      await vi.advanceTimersByTimeAsync(300)
+    }
+    expect(logger.lines.map(({ level }) => level)).toEqual(['warn'])
+    destination.answer = () => 'take'
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(logger.lines.map(({ level }) => level)).toEqual(['warn', 'info'])
+  })
+
+  test('says that it works again when what failed was dropped and others are taken', async () => {
+    const { logger, add } = setUp(({ id }, tries) =>
+      id !== 'a-1' ? 'take' : tries === 1 ? refusal() : finalRefusal(),
+    )
+    add('a-1')
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(logger.lines.map(({ level }) => level)).toEqual(['warn', 'error'])
+    add('b-1')
+    await settle()
+    expect(logger.lines.map(({ level }) => level)).toEqual(['warn', 'error', 'info'])
+  })
+})
+
+describe('the delivery queue: its end', () => {
+  test('ends tries, timers and connections, and gives what waits in order', async () => {
+    const { queue, destination, logger, add } = setUp(({ service }) =>
+      service === 'a' ? 'hang' : service === 'b' ? refusal() : 'take',
+    )
+    add('c-1', 'a-1', 'a-2')
+    await settle()
+    add('b-1')
+    await settle()
+    const lines = logger.lines.length
+    expect(queue.stop().map(({ key }) => key)).toEqual(['a-1', 'a-2', 'b-1'])
+    expect(vi.getTimerCount()).toBe(0)
+    expect(destination.closed).toBe(1)
+    await vi.advanceTimersByTimeAsync(HOUR_MS)
+    expect(destination.underWay).toBe(0)
+    expect(destination.tried).toEqual(['c-1', 'a-1', 'b-1'])
+    expect(logger.lines.length).toBe(lines)
+    expect(queue.counts()).toMatchObject({ waiting: 3, delivered: 1, retried: 1 })
+  })
+
+  test('leaves no timer of a pause', async () => {
+    const { queue, add } = setUp(() => new DeliveryFault('429', { retryAfterMs: HOUR_MS }))
+    add('a-1')
+    await settle()
+    queue.stop()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('what is taken although it was ended counts as delivered', async () => {
+    const one = held()
+    const { queue, settled, add } = setUp(() => one.answer)
+    add('a-1')
+    await settle()
+    queue.stop()
+    one.give('take')
+    await settle()
+    expect(settled).toEqual(['a-1'])
+    expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 1 })
+  })
+
+  test('what is taken after it was given up counts once, and takes nothing else with it', async () => {
+    const one = held()
+    const { queue, settled, add } = setUp(() => one.answer)
+    add('a-1', 'a-2')
+    await settle()
+    const [first] = queue.stop()
+    queue.giveUp(first ?? message('none'), 'ends')
+    one.give('take')
+    await settle()
+    expect(settled).toEqual([])
+    expect(queue.counts()).toMatchObject({ waiting: 1, delivered: 0, dropped: 1 })
+  })
+
+  test('what comes afterwards is counted, not tried, and drops nothing', async () => {
+    const { queue, destination, settled, add } = setUp(() => 'hang', { maxWaiting: 1 })
+    add('a-1')
+    queue.stop()
+    add('b-1', 'c-1')
+    await settle()
+    expect(destination.tried).toEqual(['a-1'])
+    expect(settled).toEqual([])
+    expect(queue.counts()).toMatchObject({ waiting: 3, dropped: 0 })
+  })
+
+  test('is drained at once where nothing waits, otherwise with the last message', async () => {
+    const one = held()
+    const { queue, add } = setUp(() => one.answer)
+    await queue.drained()
+    add('a-1')
+    const told: string[] = []
+    const drained = queue.drained().then(() => told.push('drained'))
+    await settle()
+    expect(told).toEqual([])
+    one.give(finalRefusal())
+    await drained
+  })
+})
+
+test('what waits, was delivered and was dropped add up, whatever happens', async () => {
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('add'), service: fc.nat({ max: 11 }) }) },
+    fc.record({ kind: fc.constant('wait'), ms: fc.nat({ max: 40_000 }) }),
+    fc.record({ kind: fc.constant('retry') }),
+    fc.record({ kind: fc.constant('stop') }),
+  )
+  const answers = fc.array(
+    fc.constantFrom<Answer>(
+      'take',
+      'take',
+      refusal(),
+      refusal(),
+      finalRefusal(),
+      new DeliveryFault('429', { retryAfterMs: 50_000 }),
+    ),
+    { minLength: 1 },
+  )
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 40 }),
+      answers,
+      fc.nat({ max: 3000 }),
+      async (steps, script, lasts) => {
+        let asked = 0
+        const { queue, destination, settled } = setUp(
+          async () => {
+            asked += 1
+            await new Promise((resolve) => setTimeout(resolve, (asked * lasts) % 4000))
+            return script[asked % script.length] ?? 'take'
+          },
+          { maxWaiting: 9, maxAgeMs: 60_000 },
+        )
+        let queued = 0
+        let stopped = false
+        const check = (): void => {
+          const { waiting, delivered, dropped } = queue.counts()
+          expect(waiting + delivered + dropped).toBe(queued)
+          expect(settled.length).toBe(delivered + dropped)
+          expect(delivered).toBe(new Set(destination.taken).size)
+          expect(destination.taken.length).toBe(delivered)
+          expect(waiting <= 9 || stopped).toBe(true)
+        }
+        for (const [index, one] of steps.entries()) {
+          if (one.kind === 'add' && 'service' in one) {
+            queued += 1
+            queue.add(message(`s${one.service}-${index}`))
+          } else if (one.kind === 'retry') {
+            queue.retryNow()
+          } else if (one.kind === 'stop' && index > 30) {
+            stopped = true
+            queue.stop()
+          }
+          check()
+          await vi.advanceTimersByTimeAsync('ms' in one ? one.ms : 0)
+          check()
+        }
+        expect(destination.hasOverlapped).toBe(false)
+        expect(destination.mostAtOnce).toBeLessThanOrEqual(8)
+        if (!stopped) {
+          destination.answer = () => 'take'
+          await vi.advanceTimersByTimeAsync(200_000)
+          check()
+          expect(queue.counts().waiting).toBe(0)
+          queue.stop()
+        }
+        await vi.advanceTimersByTimeAsync(5000)
+        expect(vi.getTimerCount()).toBe(0)
+      },
+    ),
+    { numRuns: 200 },
+  )
+})

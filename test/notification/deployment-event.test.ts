@@ -1,0 +1,272 @@
+// Events by value: what is told of a deployment, and what is taken for an event when it is read back.
+
+import { describe, expect, test } from 'vitest'
+import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
+import { endVerdicts, type Outcome, type TaskEvidence } from '../../src/deployment/verdict.ts'
+import {
+  acceptedEvent,
+  deploymentEventNames,
+  endedEvent,
+  errorLine,
+  isDeploymentEvent,
+  isOrigin,
+  newMessageId,
+  refusedEvent,
+} from '../../src/notification/deployment-event.ts'
+import { exampleEvent } from '../support/example-event.ts'
+
+const ORIGIN = {
+  messageId: '0123456789abcdef0123456789abcdef',
+  caller: 'ci',
+  metadata: { commit: 'a1' },
+}
+const DIGEST = `sha256:${'2'.repeat(64)}`
+const ENDED_AT = '2026-11-24T14:01:00.000Z'
+
+const deployment: Deployment = {
+  service: 'blog',
+  serviceId: '4cdgfyky7ozwh3htjfw0d12qv',
+  image: 'me/app:v2',
+  resolved: `me/app:v2@${DIGEST}`,
+  previous: 'me/app:v1',
+  forceUpdate: '0',
+  versionIndex: 10,
+  startedAt: '2026-11-24T14:00:00.000Z',
+}
+const told = { deployment, deploymentId: deploymentId(deployment), origin: ORIGIN }
+
+const SAME = {
+  service: 'blog',
+  serviceId: deployment.serviceId,
+  image: 'me/app:v2',
+  digest: DIGEST,
+  previous: 'me/app:v1',
+  deploymentId: told.deploymentId,
+  caller: 'ci',
+  startedAt: deployment.startedAt,
+  metadata: { commit: 'a1' },
+}
+
+function task(differs: Partial<TaskEvidence> = {}): TaskEvidence {
+  return {
+    ...{ taskId: 'task', node: 'node1', state: 'failed', error: 'no such image' },
+    log: 'a secret of the log',
+    ...differs,
+  }
+}
+
+describe('an event', () => {
+  test('of a deployment that was accepted has no error and no end', () => {
+    const id = 'msg_0123456789abcdef0123456789abcdef_accepted'
+    expect(acceptedEvent(told)).toEqual({ id, event: 'accepted', ...SAME, error: '', endedAt: '' })
+  })
+
+  test('of an end tells why, when, and nothing of any log', () => {
+    const tasks = [task({ slot: 1, exitCode: 3 })]
+    const outcome: Outcome = { verdict: 'paused', endedAt: ENDED_AT, message: 'paused', tasks }
+    expect(endedEvent(told, outcome)).toEqual({
+      ...{ id: 'msg_0123456789abcdef0123456789abcdef_paused', event: 'paused' },
+      ...SAME,
+      ...{ error: 'paused; task 1 on node1 failed: no such image, exit code 3', endedAt: ENDED_AT },
+    })
+  })
+
+  test('of a request that was turned away begins and ends at once, and belongs to no deployment', () => {
+    const refusal = {
+      ...{ service: 'shop', image: 'me/app:v2', reason: 'Cannot update\n"shop"', origin: ORIGIN },
+      nowMs: Date.parse(ENDED_AT),
+    }
+    expect(refusedEvent(refusal)).toEqual({
+      ...{ id: 'msg_0123456789abcdef0123456789abcdef_refused', event: 'refused' },
+      ...{ service: 'shop', image: 'me/app:v2', error: 'Cannot update "shop"' },
+      ...{ serviceId: '', digest: '', previous: '', deploymentId: '' },
+      ...{ startedAt: ENDED_AT, endedAt: ENDED_AT },
+      ...{ caller: 'ci', metadata: { commit: 'a1' } },
+    })
+  })
+
+  test('of an image without a digest has an empty one', () => {
+    const loose = { ...told, deployment: { ...deployment, resolved: 'me/app:v2' } }
+    expect(acceptedEvent(loose).digest).toBe('')
+  })
+
+  test('can have each of the verdicts, and two names more', () => {
+    expect(deploymentEventNames).toEqual(['accepted', ...endVerdicts, 'refused'])
+    for (const verdict of endVerdicts) {
+      expect(endedEvent(told, { verdict, endedAt: ENDED_AT }).event).toBe(verdict)
+    }
+  })
+
+  test('has the same ID each time, another for each name and each request, and no dot in it', () => {
+    const origins = [newMessageId(), newMessageId()].map((messageId) => ({ ...ORIGIN, messageId }))
+    const ids = origins.flatMap((origin) => [
+      acceptedEvent({ ...told, origin }).id,
+      ...endVerdicts.map((verdict) => endedEvent({ ...told, origin }, { verdict, endedAt: '' }).id),
+      refusedEvent({ service: '', image: '', reason: '', nowMs: 0, origin }).id,
+    ])
+    expect(new Set(ids).size).toBe(2 * deploymentEventNames.length)
+    for (const id of ids) {
+      expect(id).toMatch(/^msg_[0-9a-f]{32}_[a-z-]+$/)
+    }
+    expect(acceptedEvent(told).id).toBe(acceptedEvent({ ...told, deploymentId: 'other' }).id)
+  })
+
+  test('begins with what no other request has: 32 hexadecimal digits', () => {
+    const drawn = Array.from({ length: 100 }, newMessageId)
+    expect(new Set(drawn).size).toBe(100)
+    for (const messageId of drawn) {
+      expect(isOrigin({ ...ORIGIN, messageId })).toBe(true)
+    }
+  })
+})
+
+describe('the error line', () => {
+  const one = task({ slot: 1 })
+  test.each<[said: string, outcome: Partial<Outcome>, line: string]>([
+    ['nothing', {}, ''],
+    ['a message', { message: 'update paused' }, 'update paused'],
+    ['a task', { tasks: [one] }, 'task 1 on node1 failed: no such image'],
+    ['both', { message: 'm', tasks: [one] }, 'm; task 1 on node1 failed: no such image'],
+    ['an empty message', { message: '', tasks: [one] }, 'task 1 on node1 failed: no such image'],
+    [
+      'several tasks',
+      { message: 'm', tasks: [one, task({ slot: 2, node: 'node2', state: 'rejected' })] },
+      'm; task 1 on node1 failed: no such image; task 2 on node2 rejected: no such image',
+    ],
+    ['no tasks', { message: 'm', tasks: [] }, 'm'],
+    ['the slot of a job', { tasks: [task({ slot: 0 })] }, 'task 0 on node1 failed: no such image'],
+    ['a global task', { tasks: [task()] }, 'a task on node1 failed: no such image'],
+    [
+      'global tasks',
+      { tasks: [task(), task({ node: 'node2' })] },
+      'a task on node1 failed: no such image; a task on node2 failed: no such image',
+    ],
+    ['no node', { tasks: [task({ slot: 1, node: '' })] }, 'task 1 failed: no such image'],
+    ['neither', { tasks: [task({ node: '' })] }, 'a task failed: no such image'],
+    ['no error', { tasks: [task({ slot: 1, error: '' })] }, 'task 1 on node1 failed'],
+    [
+      'an exit code',
+      { tasks: [task({ slot: 1, exitCode: 137 })] },
+      'task 1 on node1 failed: no such image, exit code 137',
+    ],
+    [
+      'an exit code of 0',
+      { tasks: [task({ slot: 1, state: 'complete', error: '', exitCode: 0 })] },
+      'task 1 on node1 complete, exit code 0',
+    ],
+  ])('of %s', (_, outcome, line) => {
+    expect(errorLine({ verdict: 'failed', endedAt: ENDED_AT, ...outcome })).toBe(line)
+  })
+
+  test.each([
+    ['line breaks', 'a\nb\r\nc\n\nd', 'a b c d'],
+    ['the breaks of Unicode', 'a\u2028b\u2029c\u0085d', 'a b c d'],
+    ['control characters', 'a\u0000b\tc\u001b[31md\u007fe\u009bf', 'a b c [31md e f'],
+    ['space around', '  a  b\n', 'a  b'],
+    ['other letters', 'späť – 更新 🚀', 'späť – 更新 🚀'],
+    ['nothing but breaks', '\n\r\n', ''],
+  ])('has one line, whatever was said: %s', (_, message, line) => {
+    expect(errorLine({ verdict: 'failed', endedAt: ENDED_AT, message })).toBe(line)
+    const tasks = [task({ slot: 1, error: message })]
+    const ofTask = errorLine({ verdict: 'failed', endedAt: ENDED_AT, tasks })
+    expect(ofTask).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}]/u)
+  })
+
+  test.each([
+    [1024, 'x'.repeat(1024)],
+    [1025, `${'x'.repeat(1023)}…`],
+    [100_000, `${'x'.repeat(1023)}…`],
+  ])('has at most 1024 characters, of %d', (length, line) => {
+    const message = 'x'.repeat(length)
+    expect(errorLine({ verdict: 'failed', endedAt: ENDED_AT, message })).toBe(line)
+    const refusal = { service: '', image: '', reason: message, nowMs: 0, origin: ORIGIN }
+    expect(refusedEvent(refusal).error).toBe(line)
+  })
+
+  test('has at most 1024 characters of many tasks, and of spaces that were cut away none', () => {
+    const tasks = Array.from({ length: 100 }, (_, index) => task({ slot: index + 1 }))
+    const line = errorLine({
+      verdict: 'failed',
+      endedAt: ENDED_AT,
+      message: '\n'.repeat(2000),
+      tasks,
+    })
+    expect(line).toHaveLength(1024)
+    expect(line).toMatch(/task 1 on node1 failed: no such image; task 2 .*…$/)
+  })
+
+  test.each(deploymentEventNames.filter((name) => name !== 'accepted' && name !== 'refused'))(
+    'of %s is empty where it ended well, and never has a log',
+    (verdict) => {
+      const tasks = [task({ slot: 1 }), task({ log: 'more secrets' })]
+      const line = errorLine({ verdict, endedAt: ENDED_AT, message: 'm', tasks })
+      expect(line).not.toContain('secret')
+      expect(line === '').toBe(verdict === 'converged' || verdict === 'unchanged')
+    },
+  )
+})
+
+/** Each member of an object that is whole, missing and of another kind. */
+function spoiled(whole: object): readonly (readonly [said: string, value: unknown])[] {
+  return Object.keys(whole).flatMap((member) => [
+    [`no ${member}`, Object.fromEntries(Object.entries(whole).filter(([key]) => key !== member))],
+    [`${member} undefined`, { ...whole, [member]: undefined }],
+    [`${member} null`, { ...whole, [member]: null }],
+    [`${member} a number`, { ...whole, [member]: 1 }],
+    [`${member} a list of numbers`, { ...whole, [member]: [1] }],
+  ])
+}
+
+const NO_OBJECTS: readonly (readonly [said: string, value: unknown])[] = [
+  ['undefined', undefined],
+  ['null', null],
+  ['a number', 1],
+  ['a text', 'accepted'],
+  ['true', true],
+  ['a list', []],
+  ['empty', {}],
+]
+
+describe('what was kept as JSON', () => {
+  test.each(deploymentEventNames)('is an event %s', (event) => {
+    expect(isDeploymentEvent(JSON.parse(JSON.stringify(exampleEvent({ event }))))).toBe(true)
+  })
+
+  test('is an event whatever its texts and its metadata say', () => {
+    expect(isDeploymentEvent(exampleEvent({ metadata: { a: '', b: 'x' }, error: 'e' }))).toBe(true)
+    expect(isDeploymentEvent({ ...exampleEvent(), comes: 'from a later version' })).toBe(true)
+  })
+
+  test.each<readonly [said: string, value: unknown]>([
+    ...NO_OBJECTS,
+    ...spoiled(exampleEvent()),
+    ['the event pending', { ...exampleEvent(), event: 'pending' }],
+    ['the event toString', { ...exampleEvent(), event: 'toString' }],
+    ['metadata a text', { ...exampleEvent(), metadata: 'a1' }],
+    ['metadata of a number', { ...exampleEvent(), metadata: { a: '1', b: 2 } }],
+    ['metadata of metadata', { ...exampleEvent(), metadata: { a: {} } }],
+  ])('is no event: %s', (_, value) => {
+    expect(isDeploymentEvent(value)).toBe(false)
+  })
+
+  test('is an origin', () => {
+    expect(isOrigin(JSON.parse(JSON.stringify(ORIGIN)))).toBe(true)
+    expect(isOrigin({ ...ORIGIN, caller: '', metadata: {} })).toBe(true)
+  })
+
+  test.each<readonly [said: string, value: unknown]>([
+    ...NO_OBJECTS,
+    ...spoiled(ORIGIN),
+    ['a messageId in a list', { ...ORIGIN, messageId: [ORIGIN.messageId] }],
+    ['an empty messageId', { ...ORIGIN, messageId: '' }],
+    ['a messageId too short', { ...ORIGIN, messageId: ORIGIN.messageId.slice(1) }],
+    ['a messageId too long', { ...ORIGIN, messageId: `${ORIGIN.messageId}0` }],
+    ['a messageId in capitals', { ...ORIGIN, messageId: ORIGIN.messageId.toUpperCase() }],
+    ['a messageId with a dot', { ...ORIGIN, messageId: `${ORIGIN.messageId.slice(1)}.` }],
+    ['a messageId and a line break', { ...ORIGIN, messageId: `${ORIGIN.messageId}\n` }],
+    ['metadata a text', { ...ORIGIN, metadata: 'a1' }],
+    ['metadata of a number', { ...ORIGIN, metadata: { a: '1', b: 2 } }],
+  ])('is no origin: %s', (_, value) => {
+    expect(isOrigin(value)).toBe(false)
+  })
+})

@@ -1,0 +1,186 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createServiceEvents } from '../../src/swarm/service-events.ts'
+import type { ServiceEvent } from '../../src/swarm/swarm.ts'
+import { createFakeSwarm } from '../support/fake-swarm.ts'
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+function setUp() {
+  const swarm = createFakeSwarm()
+  const stop = new AbortController()
+  const events = createServiceEvents(swarm, stop.signal)
+  const told: (string | ServiceEvent)[] = []
+  const listener = {
+    missed: (): void => void told.push('missed'),
+    changed: (event: ServiceEvent): void => void told.push(event),
+  }
+  const { ID } = swarm.addService('blog')
+  const touch = (): void => swarm.change('blog', (spec) => spec)
+  return { swarm, stop, events, told, listener, ID, touch }
+}
+
+describe('the stream of events', () => {
+  test('is opened for the first who listens, shared, and closed ten seconds after the last', async () => {
+    const { swarm, events, listener, ID } = setUp()
+    expect(swarm.streams).toBe(0)
+    const one = events.listen(ID, listener)
+    const other = events.listen('other', listener)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(swarm.streams).toBe(1)
+    one()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(swarm.streams).toBe(1)
+    other()
+    await vi.advanceTimersByTimeAsync(9_999)
+    expect(swarm.streams).toBe(1)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(swarm.streams).toBe(0)
+    expect(swarm.calls.filter((call) => call === 'watch')).toHaveLength(1)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('stays open for who comes while it lingers, and is opened anew for who comes later', async () => {
+    const { swarm, events, listener, ID } = setUp()
+    events.listen(ID, listener)()
+    await vi.advanceTimersByTimeAsync(9_000)
+    const end = events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(swarm.calls.filter((call) => call === 'watch')).toHaveLength(1)
+    end()
+    await vi.advanceTimersByTimeAsync(10_000)
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(0)
+    expect([swarm.streams, swarm.calls.filter((call) => call === 'watch').length]).toEqual([1, 2])
+  })
+
+  test('prepared for nobody, it is closed again', async () => {
+    const { swarm, events } = setUp()
+    events.prepare()
+    await vi.advanceTimersByTimeAsync(9_000)
+    events.prepare()
+    await vi.advanceTimersByTimeAsync(9_000)
+    expect(swarm.streams).toBe(1)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(swarm.streams).toBe(0)
+  })
+
+  test('prepared, it does not close under who listens by then', async () => {
+    const { swarm, events, listener, ID } = setUp()
+    events.prepare()
+    events.listen(ID, listener)
+    events.prepare()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(swarm.streams).toBe(1)
+  })
+
+  test('tells each listener of its own service, until it ends', async () => {
+    const { events, told, listener, ID, touch } = setUp()
+    const end = events.listen(ID, listener)
+    events.listen('other', { missed() {}, changed: () => expect.unreachable() })
+    await vi.advanceTimersByTimeAsync(0)
+    touch()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(told).toMatchObject(['missed', { serviceId: ID, action: 'update' }])
+    end()
+    end()
+    touch()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(told).toHaveLength(2)
+  })
+
+  test('two who listen for one service are both told, and one that ends takes no other along', async () => {
+    const { events, told, listener, ID, touch } = setUp()
+    const end = events.listen(ID, { missed() {}, changed: () => end() })
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(0)
+    touch()
+    touch()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(told).toHaveLength(3)
+  })
+
+  test('broken, it is opened again from a second before the last event, and all are told', async () => {
+    const { swarm, events, told, listener, ID, touch } = setUp()
+    const sinces: (number | undefined)[] = []
+    const { watchServices } = swarm
+    swarm.watchServices = (one, options) => {
+      sinces.push(options.sinceMs)
+      return watchServices(one, options)
+    }
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(0)
+    touch()
+    await vi.advanceTimersByTimeAsync(0)
+    const at = Date.now()
+    await vi.advanceTimersByTimeAsync(30_000)
+    swarm.breakStreams(new Error('broken'))
+    await vi.advanceTimersByTimeAsync(99)
+    expect(swarm.streams).toBe(0)
+    await vi.advanceTimersByTimeAsync(1)
+    expect([swarm.streams, sinces]).toEqual([1, [undefined, at - 1000]])
+    expect(told.filter((one) => one === 'missed')).toHaveLength(2)
+  })
+
+  test('broken before any event, it is opened again from the moment in which it broke', async () => {
+    const { swarm, events, listener, ID } = setUp()
+    const sinces: (number | undefined)[] = []
+    const { watchServices } = swarm
+    swarm.watchServices = (one, options) => {
+      sinces.push(options.sinceMs)
+      return watchServices(one, options)
+    }
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(5000)
+    const brokeAt = Date.now()
+    swarm.breakStreams()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(sinces).toEqual([undefined, brokeAt - 1000])
+  })
+
+  test('an engine that is away is asked less and less often, at least every five seconds', async () => {
+    const { swarm, events, listener, ID } = setUp()
+    swarm.failure = new Error('away')
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(60_000)
+    const tries = swarm.calls.length
+    expect(tries).toBeGreaterThanOrEqual(60 / 5)
+    expect(tries).toBeLessThan(25)
+    swarm.failure = undefined
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(swarm.streams).toBe(1)
+    swarm.breakStreams()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(swarm.streams).toBe(1)
+  })
+
+  test('what answers and hangs up at once is asked less and less often too', async () => {
+    const { swarm, events, listener, ID } = setUp()
+    let tries = 0
+    swarm.watchServices = async ({ opened }) => {
+      tries += 1
+      opened()
+    }
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(tries).toBeGreaterThanOrEqual(60 / 5)
+    expect(tries).toBeLessThan(25)
+  })
+
+  test('the signal closes it for good', async () => {
+    const { swarm, stop, events, listener, ID } = setUp()
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(0)
+    stop.abort()
+    expect(swarm.streams).toBe(0)
+    events.prepare()
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect([swarm.streams, swarm.calls]).toEqual([0, ['watch']])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})

@@ -1,0 +1,30 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { createDeployer } from '../../src/http/app.ts'
+import { createFakeSwarm } from '../support/fake-swarm.ts'
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+test('a service that changes under every attempt is given up after 10 s, with pauses between', async () => {
+  const swarm = createFakeSwarm()
+  swarm.addService('blog')
+  swarm.beforeUpdate = () => swarm.change('blog', (spec) => spec)
+  const app = createDeployer({ token: 'x', swarm })
+  const init = { method: 'PUT', body: '{"image":"me/app:v2"}', headers: { Authorization: 'x' } }
+  const outcome = Promise.resolve(app.request('/service/blog', init))
+  await vi.advanceTimersByTimeAsync(9_500)
+  const attempts = swarm.calls.filter((call) => call === 'update blog').length
+  await vi.advanceTimersByTimeAsync(1_500)
+  const response = await outcome
+  expect([response.status, response.headers.get('Retry-After')]).toEqual([503, '1'])
+  expect(await response.json()).toMatchObject({
+    code: 'update-out-of-sequence',
+    detail: expect.stringContaining('nothing was written'),
+  })
+  expect(attempts).toBeGreaterThan(20)
+  expect(attempts).toBeLessThan(100)
+})

@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createIdempotencyKeys, requestMark } from '../../src/update/idempotency.ts'
+
+const HOUR = 3_600_000
+
+describe('idempotency keys', () => {
+  beforeEach(() => {
+    vi.useFakeTimers()
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  function setUp() {
+    const keys = createIdempotencyKeys<number>()
+    let begun = 0
+    const once = (service: string, mark: string): Promise<number> =>
+      keys.once(service, mark, async () => {
+        begun += 1
+        return begun
+      })
+    return { keys, once }
+  }
+
+  test('a key begins once for a service, whether the first has ended or not', async () => {
+    const { once } = setUp()
+    const both = [once('blog', 'k.r'), once('blog', 'k.r')]
+    expect(await Promise.all(both)).toEqual([1, 1])
+    expect(await once('blog', 'k.r')).toBe(1)
+    expect(await once('shop', 'k.r')).toBe(2)
+    expect(await once('blog', 'other.r')).toBe(3)
+  })
+
+  test('a key with another request is refused, while the first is under way and later', async () => {
+    const { once } = setUp()
+    const first = once('blog', 'k.r')
+    await expect(once('blog', 'k.s')).rejects.toMatchObject({ code: 'idempotency-key-reused' })
+    await first
+    await expect(once('blog', 'k.s')).rejects.toMatchObject({ status: 422 })
+    expect(await once('blog', 'k.r')).toBe(1)
+  })
+
+  test('a key is free again when nothing has begun, and all that joined are told why', async () => {
+    const { keys, once } = setUp()
+    const refuse = (): Promise<number> => Promise.reject(new Error('refused'))
+    const both = [keys.once('blog', 'k.r', refuse), keys.once('blog', 'k.r', refuse)]
+    const told = await Promise.allSettled(both)
+    expect(told.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    expect(await once('blog', 'k.s')).toBe(1)
+  })
+
+  test('a key is forgotten after a day, and not before', async () => {
+    const { once } = setUp()
+    await once('blog', 'k.r')
+    vi.advanceTimersByTime(24 * HOUR - 1)
+    expect(await once('blog', 'k.r')).toBe(1)
+    vi.advanceTimersByTime(1)
+    expect(await once('blog', 'k.s')).toBe(2)
+  })
+
+  test('a clock that jumps ahead by a day makes no request begin anew', async () => {
+    const { once } = setUp()
+    await once('blog', 'k.r')
+    vi.setSystemTime(Date.now() + 25 * HOUR)
+    expect(await once('blog', 'k.r')).toBe(1)
+  })
+
+  test('the oldest of more than ten thousand keys is forgotten', async () => {
+    const { once } = setUp()
+    for (let index = 0; index <= 10_001; index += 1) {
+      await once('blog', `k${index}.r`)
+    }
+    expect(await once('blog', 'k10001.r')).toBe(10_002)
+    expect(await once('blog', 'k9.r')).toBe(10)
+    expect(await once('blog', 'k0.r')).toBe(10_003)
+  })
+})
+
+describe('requestMark', () => {
+  test('tells keys and requests apart, and shows neither', async () => {
+    const marks = await Promise.all([
+      requestMark('key', ['me/app:v2']),
+      requestMark('key', ['me/app:v3']),
+      requestMark('other', ['me/app:v2']),
+      requestMark('key', ['me/app:v2']),
+    ])
+    const [one, otherRequest, otherKey, same] = marks.map((mark) => mark.split('.'))
+    expect(same).toEqual(one)
+    expect([otherRequest?.[0] === one?.[0], otherRequest?.[1] === one?.[1]]).toEqual([true, false])
+    expect([otherKey?.[0] === one?.[0], otherKey?.[1] === one?.[1]]).toEqual([false, true])
+    for (const mark of marks) {
+      expect(mark).toMatch(/^[0-9a-f]{24}\.[0-9a-f]{24}$/)
+    }
+  })
+})

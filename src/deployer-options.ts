@@ -1,9 +1,13 @@
 // The options of a deployer, and what is wrong with them.
 
 import { tokenFault } from './http/token.ts'
+import type { Logger } from './logger.ts'
 import { type DeploymentEventName, deploymentEventNames } from './notification/deployment-event.ts'
-import type { Logger, Notifier, RegistryAuthStore, Spool, Swarm } from './swarm/swarm.ts'
+import type { Notifier } from './notification/notifier.ts'
+import type { Spool } from './notification/spool.ts'
+import type { Swarm } from './swarm/swarm.ts'
 import type { ResolveImage } from './update/image-resolution.ts'
+import type { RegistryAuthStore } from './update/registry-auth-store.ts'
 import type { ForeignRegistry } from './update/registry-credentials.ts'
 
 /** What `createDeployer` is made of. */

@@ -2,7 +2,7 @@
 // those before it ended. Only there can another process find what this one knew.
 
 import { targetOf } from '../convergence/tasks.ts'
-import type { ServiceSpec } from '../swarm/swarm.ts'
+import type { ServiceSpec } from '../swarm/service.ts'
 import { type EndVerdict, endVerdicts } from './verdict.ts'
 
 /** The service label that holds the record; it restarts no task. */

@@ -1,12 +1,10 @@
 // Which deployment a service shows, and which one a wish would make of it.
 
-import { forceUpdateOf, nextForceUpdate } from '../swarm/force-update.ts'
-import { type Change, currentImage } from '../swarm/service-spec.ts'
-import type { Service } from '../swarm/swarm.ts'
-import type { Wish } from '../update/deploy-request.ts'
-import { keyReused } from '../update/idempotency.ts'
+import { forceUpdateOf } from '../swarm/force-update.ts'
+import type { Service } from '../swarm/service.ts'
+import { currentImage } from '../swarm/service-spec.ts'
 import type { Deployment } from './deployment.ts'
-import { readRecord, writerOf } from './deployment-record.ts'
+import { writerOf } from './deployment-record.ts'
 
 /**
  * The deployment that wrote a service's spec, as far as the service tells.
@@ -35,72 +33,5 @@ export function deploymentOf(
     // Any index below the service's own will do where nobody wrote it down.
     versionIndex: entry?.versionIndex ?? Version.Index - 1,
     startedAt: new Date(startedAt).toISOString(),
-  }
-}
-
-/**
- * The deployment that an earlier request with the same idempotency key began.
- *
- * @param wish The wish, with its mark.
- * @param service The service.
- * @returns The deployment, when the service has a record of it.
- * @throws DeployerError `idempotency-key-reused`.
- */
-export function markedDeployment({ mark, image }: Wish, service: Service): Deployment | undefined {
-  const [keyHash] = mark?.split('.') ?? []
-  const record = readRecord(service.Spec)
-  const entry = record.find(({ key }) => keyHash !== undefined && key?.startsWith(`${keyHash}.`))
-  if (entry === undefined) {
-    return undefined
-  }
-  if (entry.key !== mark) {
-    throw keyReused()
-  }
-  const current = currentImage(service.Spec) ?? ''
-  const isNewest = entry === record[0] && writerOf(service.Spec) !== undefined
-  const previous = isNewest && service.PreviousSpec ? currentImage(service.PreviousSpec) : undefined
-  return {
-    service: service.Spec.Name,
-    serviceId: service.ID,
-    image: image?.given ?? current,
-    resolved: isNewest || image === undefined ? current : image.given,
-    previous: previous ?? current,
-    forceUpdate: forceUpdateOf(service.Spec.TaskTemplate),
-    versionIndex: entry.versionIndex,
-    startedAt: entry.startedAt,
-  }
-}
-
-/** What a deployment is made of. */
-export interface DeploymentParts {
-  readonly wish: Wish
-  readonly change: Change
-  /** The time, in milliseconds since 1970. */
-  readonly nowMs: number
-  readonly unwritten?: 'unchanged' | 'superseded'
-}
-
-/**
- * The deployment that a write makes, or would have made.
- *
- * @param service The service as it is before.
- * @param parts What is written, and when.
- * @returns The deployment.
- */
-export function newDeployment(
-  { ID, Version, Spec }: Service,
-  { wish, change, nowMs, unwritten }: DeploymentParts,
-): Deployment {
-  const forceUpdate = forceUpdateOf(Spec.TaskTemplate)
-  return {
-    service: Spec.Name,
-    serviceId: ID,
-    image: wish.image?.given ?? change.image,
-    resolved: change.image,
-    previous: currentImage(Spec) ?? '',
-    forceUpdate: change.force ? nextForceUpdate(forceUpdate) : forceUpdate,
-    versionIndex: Version.Index,
-    startedAt: new Date(nowMs).toISOString(),
-    ...(unwritten === undefined ? {} : { unwritten }),
   }
 }

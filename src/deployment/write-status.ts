@@ -1,6 +1,6 @@
 // Pure: whether a service shows that a deployment was written, when nobody heard the engine's answer.
 
-import type { Service, ServiceSpec } from '../swarm/swarm.ts'
+import type { Service, ServiceSpec } from '../swarm/service.ts'
 import type { Deployment } from './deployment.ts'
 import { readRecord } from './deployment-record.ts'
 

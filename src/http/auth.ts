@@ -1,7 +1,8 @@
 // Bearer middleware: lets a request through when its `Authorization` header carries the token.
 
 import type { Context, MiddlewareHandler } from 'hono'
-import { DeployerError, problemAnswer } from './problem.ts'
+import { DeployerError } from '../errors.ts'
+import { problemResponder } from './problem.ts'
 
 const REMEDY = 'send the header "Authorization: Bearer <token>"'
 
@@ -12,7 +13,7 @@ const CALLER = 'token'
 export interface AuthEnv {
   Variables: {
     /** The name of what the caller showed. */
-    caller: string
+    deployerCaller: string
   }
 }
 
@@ -44,7 +45,7 @@ export function bearer(
     const isBare = isEqual(header, expected)
     const isBearer = isEqual(header.replace(/^Bearer +/i, ''), expected)
     if (isBare || isBearer) {
-      c.set('caller', CALLER)
+      c.set('deployerCaller', CALLER)
       return next()
     }
     const { error, answer } = header === '' ? missing : /^bearer *$/i.test(header) ? empty : invalid
@@ -86,11 +87,12 @@ interface Refusal {
 /** RFC 6750 section 3: no `error` parameter for a request without credentials. */
 function refusal(code: 'missing-token' | 'invalid-token', message: string): Refusal {
   const challenge = 'Bearer realm="deployer"'
-  const error = new DeployerError(code, message, {
-    headers: {
+  const error = new DeployerError(code, message)
+  return {
+    error,
+    answer: problemResponder(error, {
       'WWW-Authenticate':
         code === 'missing-token' ? challenge : `${challenge}, error="invalid_token"`,
-    },
-  })
-  return { error, answer: problemAnswer(error) }
+    }),
+  }
 }

@@ -2,7 +2,7 @@
 // middleware has read, and on one that breaks off.)
 
 import type { Context } from 'hono'
-import { DeployerError } from './problem.ts'
+import { DeployerError } from '../errors.ts'
 
 const MAX_BYTES = 64 * 1024
 const REMEDY = 'send {"image": "name:tag"}'

@@ -1,6 +1,7 @@
 // What a request asks for: the body of a deployment, its query and its headers.
 
 import type { Context } from 'hono'
+import { DeployerError } from '../errors.ts'
 import { type ImageReference, parseImageReference } from '../swarm/image-reference.ts'
 import { parseDuration } from '../text/duration.ts'
 import type { Wish } from '../update/deploy-request.ts'
@@ -8,7 +9,6 @@ import { bodyText, malformedBody } from './body.ts'
 import { checkNames, isBodyImage } from './known-names.ts'
 import { memberNames } from './member-names.ts'
 import { readMetadata } from './metadata.ts'
-import { DeployerError } from './problem.ts'
 
 /** The body of a deployment, checked. */
 export type WishBody = Pick<Wish, 'image' | 'expect' | 'force' | 'resume'> & {

@@ -1,8 +1,9 @@
 // What a caller is told of a deployment, and with which status.
 
 import type { TaskEvidence, Verdict } from '../deployment/verdict.ts'
+import { DeployerError, type ProblemCode } from '../errors.ts'
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
-import { DeployerError, type ProblemCode, problemResponse } from './problem.ts'
+import { problemResponse } from './problem.ts'
 
 /** A deployment as callers see it: in a plain answer, in a problem document, in the last event. */
 export interface DeploymentReport {
@@ -63,13 +64,13 @@ export function answer(known: KnownDeployment, options: AnswerOptions): Response
   const headers = { Location: options.location }
   const error =
     told.verdict === 'pending' && options.underWay === 'rollout-pending'
-      ? pendingProblem(told, headers)
-      : verdictProblem(told, headers)
+      ? pendingError(told)
+      : verdictError(told)
   // Bun would add a charset, which application/json has none of (RFC 8259 section 11).
   const jsonHeaders = { ...headers, 'Content-Type': 'application/json' }
   return error === undefined
     ? Response.json(told, { headers: jsonHeaders })
-    : problemResponse(error)
+    : problemResponse(error, headers)
 }
 
 interface Failure {
@@ -119,10 +120,7 @@ const FAILURES: Readonly<Record<Verdict, Failure | undefined>> = {
   },
 }
 
-function verdictProblem(
-  told: DeploymentReport,
-  headers: Readonly<Record<string, string>>,
-): DeployerError | undefined {
+function verdictError(told: DeploymentReport): DeployerError | undefined {
   const { verdict, image, service, message = '' } = told
   const failure = FAILURES[verdict]
   if (failure === undefined) {
@@ -131,16 +129,12 @@ function verdictProblem(
   const { code, reason, remedy } = failure
   const why = message === '' ? '' : ` (${message})`
   const text = `Cannot deploy ${image} to service "${service}": ${reason}${why}; ${remedy}`
-  return new DeployerError(code, text, { headers, members: { ...told } })
+  return new DeployerError(code, text, { members: { ...told } })
 }
 
-function pendingProblem(
-  told: DeploymentReport,
-  headers: Readonly<Record<string, string>>,
-): DeployerError {
+function pendingError(told: DeploymentReport): DeployerError {
   const text = `Cannot tell yet what becomes of ${told.image} on service "${told.service}": ${told.message ?? 'the rollout is under way'}; ask again at the Location`
   return new DeployerError('rollout-pending', text, {
-    headers,
     members: { ...told },
     retryAfterSeconds: RETRY_AFTER_SECONDS,
   })

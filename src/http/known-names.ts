@@ -1,7 +1,7 @@
 // Pure: the names of query parameters and body members that a request may have, and the mistakes in
 // them. A request with such a mistake means something else than it says, so it is refused.
 
-import { DeployerError } from './problem.ts'
+import { DeployerError } from '../errors.ts'
 
 /** Where a name stands in a request. */
 export type NamePlace = 'query' | 'body'

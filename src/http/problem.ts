@@ -1,37 +1,6 @@
-// What can go wrong, as the caller is told: one error, one table of codes, one RFC 9457 document.
+// RFC 9457 problem documents: the one table that maps each error code to a status and a title.
 
-/** A stable name for what went wrong; `docs/problems.md` has a heading for each. */
-export type ProblemCode =
-  | 'malformed-request'
-  | 'invalid-image-reference'
-  | 'missing-token'
-  | 'invalid-token'
-  | 'updates-not-allowed'
-  | 'not-found'
-  | 'service-not-found'
-  | 'deployment-not-found'
-  | 'method-not-allowed'
-  | 'image-mismatch'
-  | 'superseded'
-  | 'service-removed'
-  | 'verdict-unknown'
-  | 'body-too-large'
-  | 'unsupported-service'
-  | 'image-not-found'
-  | 'image-not-readable'
-  | 'no-suitable-node'
-  | 'idempotency-key-reused'
-  | 'rollout-failed'
-  | 'internal-error'
-  | 'engine-error'
-  | 'engine-unreachable'
-  | 'not-a-manager'
-  | 'swarm-locked'
-  | 'no-quorum'
-  | 'overloaded'
-  | 'registry-unavailable'
-  | 'update-out-of-sequence'
-  | 'rollout-pending'
+import type { DeployerError, ProblemCode } from '../errors.ts'
 
 /** The table: each code with its HTTP status and the title of its problem document. */
 const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: string]>> = {
@@ -70,49 +39,6 @@ const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: st
 /** Every {@link ProblemCode}. */
 export const problemCodes: readonly ProblemCode[] = Object.keys(PROBLEMS) as ProblemCode[]
 
-/** What a {@link DeployerError} may carry besides its code and message. */
-export interface DeployerErrorOptions {
-  /** The fault that led here. It is logged, never sent to the caller. */
-  readonly cause?: unknown
-  /** After how many seconds trying again may help; sent as `Retry-After`. */
-  readonly retryAfterSeconds?: number
-  /** Response headers that belong to the problem, such as `WWW-Authenticate` or `Allow`. */
-  readonly headers?: Readonly<Record<string, string>>
-  /** Extension members of the problem document (RFC 9457 section 3.2). */
-  readonly members?: Readonly<Record<string, unknown>>
-}
-
-/** A failure with a stable {@link ProblemCode} and a message that is safe to show to the caller. */
-export class DeployerError extends Error {
-  override readonly name = 'DeployerError'
-  /** What went wrong. */
-  readonly code: ProblemCode
-  /** After how many seconds trying again may help; undefined when waiting does not. */
-  readonly retryAfterSeconds: number | undefined
-  /** Response headers that belong to the problem. */
-  readonly headers: Readonly<Record<string, string>>
-  /** Extension members of the problem document. */
-  readonly members: Readonly<Record<string, unknown>>
-
-  /**
-   * @param code What went wrong, from the closed list.
-   * @param message What failed, with which value, and what to do; no secrets.
-   * @param options Cause, `Retry-After` in seconds, further headers and members.
-   */
-  constructor(code: ProblemCode, message: string, options: DeployerErrorOptions = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined)
-    this.code = code
-    this.retryAfterSeconds = options.retryAfterSeconds
-    this.headers = options.headers ?? {}
-    this.members = options.members ?? {}
-  }
-
-  /** The HTTP status that goes with the code. */
-  get status(): number {
-    return PROBLEMS[this.code][0]
-  }
-}
-
 /** An RFC 9457 problem document with Deployer's `code` as an extension member. */
 export interface ProblemDocument {
   /** A URN that ends in the code, or `about:blank`. */
@@ -130,30 +56,46 @@ export interface ProblemDocument {
 }
 
 /**
- * The `application/problem+json` response that tells a caller of an error.
+ * The HTTP status of an error code.
  *
- * @param error The error to tell of.
- * @returns A response with the status of the error's code and the error's headers.
+ * @param code The code.
+ * @returns The status.
  */
-export function problemResponse(error: DeployerError): Response {
-  return problemAnswer(error)()
+export function statusOf(code: ProblemCode): number {
+  return PROBLEMS[code][0]
 }
 
 /**
- * The same for an error that is answered often: its document is written once.
+ * The `application/problem+json` response for an error.
  *
- * @param error The error to tell of.
- * @returns A function that makes a response each time.
+ * @param error The error.
+ * @param headers Response headers that belong to the problem, such as `WWW-Authenticate` or `Allow`.
+ * @returns A response with the status of the error's code.
  */
-export function problemAnswer(error: DeployerError): () => Response {
+export function problemResponse(
+  error: DeployerError,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return problemResponder(error, headers)()
+}
+
+/**
+ * The same for an error that occurs often: its document is serialised once.
+ *
+ * @param error The error.
+ * @param headers Response headers that belong to the problem.
+ * @returns A function that creates a response each time.
+ */
+export function problemResponder(
+  error: DeployerError,
+  headers: Readonly<Record<string, string>>,
+): () => Response {
   const [status, title] = PROBLEMS[error.code]
-  const headers: Record<string, string> = { ...error.headers }
-  if (error.retryAfterSeconds !== undefined) {
-    headers['Retry-After'] = String(error.retryAfterSeconds)
-  }
+  const retryAfter: Record<string, string> =
+    error.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(error.retryAfterSeconds) }
   const type = `urn:problem-type:deployer:${error.code}`
   const { code, message: detail, members } = error
-  return answer({ type, title, status, code, detail, ...members }, headers)
+  return respond({ type, title, status, code, detail, ...members }, { ...headers, ...retryAfter })
 }
 
 /**
@@ -168,13 +110,13 @@ export function httpProblemResponse(status: number, detail: string, headers: Hea
   const kept = new Headers(headers)
   kept.delete('Content-Length')
   kept.delete('Content-Type')
-  return answer(
+  return respond(
     { type: 'about:blank', title: `HTTP ${status}`, status, code: 'http-error', detail },
     Object.fromEntries(kept),
   )()
 }
 
-function answer(
+function respond(
   document: ProblemDocument,
   headers: Readonly<Record<string, string>>,
 ): () => Response {

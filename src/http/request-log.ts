@@ -1,9 +1,10 @@
 // The log lines of requests for a deployment: one each.
 
 import type { Context, MiddlewareHandler } from 'hono'
-import { HTTPException } from 'hono/http-exception'
-import type { Logger } from '../swarm/swarm.ts'
-import { DeployerError } from './problem.ts'
+import { DeployerError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import { shortened } from './paths.ts'
+import { statusOf } from './problem.ts'
 
 /** What the line of a request tells, filled in as the request goes on. */
 export interface LogFields {
@@ -21,9 +22,9 @@ export interface LogFields {
 /** What {@link requestLog} puts on the context. */
 export interface LogEnv {
   Variables: {
-    logFields: LogFields
-    /** Writes the line of an accepted deployment, at once: its caller may wait for long. */
-    logAccepted: (fields: LogFields) => void
+    deployerLogFields: LogFields
+    /** Writes the log line of an accepted deployment immediately: its caller may wait for long. */
+    deployerLogAccepted: (fields: LogFields) => void
   }
 }
 
@@ -32,7 +33,7 @@ const UNAUTHORIZED_LINES_A_SECOND = 20
 
 /**
  * Middleware that writes `deployment tried` (a dry run) or `deployment refused`, with the fields that
- * the handler put into `logFields`; the handler itself says when one is accepted.
+ * the handler put into `deployerLogFields`; the handler itself says when one is accepted.
  *
  * @param logger Gets the lines.
  * @param serviceName Tells the name that the path holds; shown shortened.
@@ -45,12 +46,12 @@ export function requestLog(
   return async function requestLog(c, next) {
     const startedAt = performance.now()
     const durationMs = (): number => Math.round(performance.now() - startedAt)
-    c.set('logFields', { service: shortened(serviceName(c)) })
-    c.set('logAccepted', (fields) => {
+    c.set('deployerLogFields', { service: shortened(serviceName(c)) })
+    c.set('deployerLogAccepted', (fields) => {
       logger.info({ ...fields, durationMs: durationMs() }, 'deployment accepted')
     })
     await next()
-    const fields = { ...c.get('logFields'), status: c.res.status, durationMs: durationMs() }
+    const fields = { ...c.get('deployerLogFields'), status: c.res.status, durationMs: durationMs() }
     if (c.error !== undefined) {
       const level = c.res.status < 500 ? 'warn' : 'error'
       logger[level]({ ...fields, ...described(c.error) }, 'deployment refused')
@@ -85,7 +86,7 @@ export function unauthorizedLog(
     }
     const fields = {
       service: shortened(serviceName(c)),
-      status: error.status,
+      status: statusOf(error.code),
       ...described(error),
       ...(leftOut === 0 ? {} : { leftOut }),
     }
@@ -99,17 +100,7 @@ function described(error: Error): Readonly<Record<string, string>> {
     const { code, message, cause } = error
     return { code, reason: message, ...(cause instanceof Error ? { cause: cause.message } : {}) }
   }
-  return error instanceof HTTPException
+  return 'getResponse' in error
     ? { code: 'http-error', reason: error.message }
     : { code: 'internal-error', reason: 'see the line "request failed"' }
-}
-
-/**
- * Cuts what a caller made long.
- *
- * @param text The text.
- * @returns Its first 200 characters.
- */
-export function shortened(text: string): string {
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }

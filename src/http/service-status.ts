@@ -4,8 +4,8 @@ import { wantedTasks } from '../convergence/slots.ts'
 import { countTasks } from '../rollout/task-states.ts'
 import type { ServiceMode, Task, UpdateStatus } from '../swarm/engine-types.ts'
 import { digestOf } from '../swarm/image-reference.ts'
+import type { Service } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
-import type { Service } from '../swarm/swarm.ts'
 import { findUpdateObstacle, type UpdateObstacle } from '../update/update-permission.ts'
 
 /** A service as callers see it. */

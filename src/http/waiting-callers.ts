@@ -1,6 +1,6 @@
 // The callers who wait for a verdict: each keeps a connection and memory, so there is a limit.
 
-import { DeployerError } from './problem.ts'
+import { DeployerError } from '../errors.ts'
 
 /** The place of one caller. */
 export interface WaitingPlace {

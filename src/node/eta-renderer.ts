@@ -5,7 +5,7 @@ import type { ControlNode, Expression, GoTemplate, TemplateNode } from '../go-te
 import { functions, isTrue, memberOf } from '../go-template/functions.ts'
 import { parseGoTemplate } from '../go-template/index.ts'
 import { messageFields } from '../notification/message-data.ts'
-import type { MessageData, Renderer } from '../swarm/swarm.ts'
+import type { MessageData, Renderer } from '../notification/renderer.ts'
 
 /**
  * Compiles a message template, written in the subset of Go's text/template that Deployer has.

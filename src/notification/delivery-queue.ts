@@ -1,9 +1,10 @@
 // The deliveries to one destination: in order for each service, tried until they are taken.
 
 import { backoffMs } from '../async/backoff.ts'
-import type { Destination, Logger } from '../swarm/swarm.ts'
+import type { Logger } from '../logger.ts'
 import { type BacklogLimits, createBacklog, type Lane, type Message } from './backlog.ts'
 import { DeliveryFault } from './delivery-error.ts'
+import type { Destination } from './destination.ts'
 import { isTooOld, type Moment, presentMoment } from './message-age.ts'
 import { createPause } from './pause.ts'
 

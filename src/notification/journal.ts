@@ -1,7 +1,7 @@
 // What is still to be told of deployments, kept over a restart.
 
 import { parseDeploymentId } from '../deployment/deployment.ts'
-import type { Logger, Spool, SpooledRecord } from '../swarm/swarm.ts'
+import type { Logger } from '../logger.ts'
 import { reasonOf } from '../text/error-message.ts'
 import {
   type DeploymentEvent,
@@ -9,6 +9,7 @@ import {
   isDeploymentEvent,
   isOrigin,
 } from './deployment-event.ts'
+import type { Spool, SpooledRecord } from './spool.ts'
 
 /** How far a deployment has come, and been told. */
 export type Stage =

@@ -1,8 +1,8 @@
 // Pure: event gives template data.
 
-import type { MessageData } from '../swarm/swarm.ts'
 import { goDuration } from '../text/duration.ts'
 import type { DeploymentEvent } from './deployment-event.ts'
+import type { MessageData } from './renderer.ts'
 
 /** The variables that a message template has, and what they are. */
 export const messageFields: {

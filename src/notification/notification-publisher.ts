@@ -7,10 +7,11 @@ import { waitFor } from '../async/wait-for.ts'
 import { type Deployment, deploymentId } from '../deployment/deployment.ts'
 import { endVerdicts, type Outcome } from '../deployment/verdict.ts'
 import { wasWritten } from '../deployment/write-status.ts'
-import { DeployerError } from '../http/problem.ts'
+import { DeployerError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
 import type { Deployments } from '../rollout/deployments.ts'
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
-import type { Logger, Notifier, Spool, Swarm } from '../swarm/swarm.ts'
+import type { Swarm } from '../swarm/swarm.ts'
 import { reasonOf } from '../text/error-message.ts'
 import {
   acceptedEvent,
@@ -27,6 +28,8 @@ import {
   type EventEntry,
   type JournalEntry,
 } from './journal.ts'
+import type { Notifier } from './notifier.ts'
+import type { Spool } from './spool.ts'
 
 /** A write that is about to be sent. One of its methods is called, once. */
 export interface Intention {

@@ -1,7 +1,7 @@
 // The notifier that delivers: every event goes to each destination that wants it, at least once.
 
 import { waitFor } from '../async/wait-for.ts'
-import type { Destination, Logger, Notifier, Spool, SpooledRecord } from '../swarm/swarm.ts'
+import type { Logger } from '../logger.ts'
 import type { Message } from './backlog.ts'
 import {
   createDeliveryQueue,
@@ -11,6 +11,9 @@ import {
   type DeliveryTools,
 } from './delivery-queue.ts'
 import { isDeploymentEvent } from './deployment-event.ts'
+import type { Destination } from './destination.ts'
+import type { Notifier } from './notifier.ts'
+import type { Spool, SpooledRecord } from './spool.ts'
 
 /** What an outbox is made of. */
 export interface OutboxOptions extends DeliveryLimits {

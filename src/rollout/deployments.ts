@@ -3,7 +3,7 @@
 import { type Deployment, deploymentId } from '../deployment/deployment.ts'
 import type { RecordEntry } from '../deployment/deployment-record.ts'
 import type { Outcome } from '../deployment/verdict.ts'
-import type { Service } from '../swarm/swarm.ts'
+import type { Service } from '../swarm/service.ts'
 import { type KnownDeployment, REASONS, settled } from './known-deployment.ts'
 import { type RolloutWatch, type WatchTools, watchRollout } from './rollout-watch.ts'
 

@@ -10,7 +10,7 @@ import { isFailure, isMadeOf, milliseconds } from '../convergence/tasks.ts'
 import { type Deployment, rolloutOf } from '../deployment/deployment.ts'
 import { readRecord, writerOf } from '../deployment/deployment-record.ts'
 import type { EndVerdict } from '../deployment/verdict.ts'
-import type { Service } from '../swarm/swarm.ts'
+import type { Service } from '../swarm/service.ts'
 import type { Seen } from './service-observer.ts'
 
 /** What is known besides the service. */

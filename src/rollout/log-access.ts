@@ -3,8 +3,8 @@
 // counts, however often a caller deploys another one.
 
 import { isFromSameRepository } from '../swarm/image-reference.ts'
+import type { ServiceSpec } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
-import type { ServiceSpec } from '../swarm/swarm.ts'
 
 /**
  * The service label that Deployer sets when it writes an image of another repository than the owner's:

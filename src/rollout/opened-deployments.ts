@@ -3,8 +3,8 @@
 
 import { type Deployment, parseDeploymentId } from '../deployment/deployment.ts'
 import { readRecord } from '../deployment/deployment-record.ts'
-import { DeployerError } from '../http/problem.ts'
-import type { Service } from '../swarm/swarm.ts'
+import { DeployerError } from '../errors.ts'
+import type { Service } from '../swarm/service.ts'
 import { type KnownDeployment, REASONS, settled } from './known-deployment.ts'
 import { type WatchTools, watchRollout } from './rollout-watch.ts'
 

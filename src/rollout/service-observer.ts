@@ -1,9 +1,11 @@
 // What this process knows of a service: the service as it was read last, its tasks, or why not.
 
 import { thisMoment } from '../async/moment.ts'
-import { DeployerError } from '../http/problem.ts'
+import { DeployerError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
 import type { Node, Task } from '../swarm/engine-types.ts'
-import type { Logger, Service, ServiceEvent } from '../swarm/swarm.ts'
+import type { Service } from '../swarm/service.ts'
+import type { ServiceEvent } from '../swarm/swarm.ts'
 import type { ServiceReadings } from './service-readings.ts'
 
 /** What was seen in one look. */

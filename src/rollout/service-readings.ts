@@ -3,7 +3,8 @@
 import { thisMoment } from '../async/moment.ts'
 import type { Node, Task } from '../swarm/engine-types.ts'
 import type { NodeList } from '../swarm/node-list.ts'
-import type { Service, Swarm } from '../swarm/swarm.ts'
+import type { Service } from '../swarm/service.ts'
+import type { Swarm } from '../swarm/swarm.ts'
 
 /** What the swarm said of a service in one reading. */
 export interface Reading {

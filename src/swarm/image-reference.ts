@@ -1,7 +1,7 @@
 // Image references as Docker's reference library (github.com/distribution/reference) reads them:
 // parse `domain/path:tag@digest` and print it again.
 
-import { DeployerError } from '../http/problem.ts'
+import { DeployerError } from '../errors.ts'
 
 /** An image reference, normalised as Docker does: `nginx` is `docker.io/library/nginx`. */
 export interface ImageReference {

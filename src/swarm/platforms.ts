@@ -1,6 +1,6 @@
 // Whether a node can run an image, by Swarm's own rule.
 
-import { DeployerError } from '../http/problem.ts'
+import { DeployerError } from '../errors.ts'
 import type { Node, Platform } from './engine-types.ts'
 
 // Go's names of processors for those of `uname -m` (swarmkit, manager/scheduler/filter.go).

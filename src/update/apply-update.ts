@@ -1,18 +1,21 @@
 // Writing a service: over the spec that is there now, once, and never blindly again.
 
 import { type RecordEntry, withRecord, writerOf } from '../deployment/deployment-record.ts'
-import { deploymentOf, newDeployment } from '../deployment/service-deployment.ts'
-import { DeployerError } from '../http/problem.ts'
+import { deploymentOf } from '../deployment/service-deployment.ts'
+import { DeployerError } from '../errors.ts'
 import type { Announcer, Intention } from '../notification/notification-publisher.ts'
 import type { Deployments } from '../rollout/deployments.ts'
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
 import { withForeignImage } from '../rollout/log-access.ts'
-import { type Change, currentImage, isPaused, isWritten, nextSpec } from '../swarm/service-spec.ts'
-import type { Service, ServiceSpec, Swarm, UpdateOutcome } from '../swarm/swarm.ts'
+import type { Service, ServiceSpec } from '../swarm/service.ts'
+import { currentImage, isPaused } from '../swarm/service-spec.ts'
+import type { Swarm, UpdateOutcome } from '../swarm/swarm.ts'
 import type { Wish } from './deploy-request.ts'
+import { newDeployment } from './new-deployment.ts'
 import { pausedNotice, resumeWarnings } from './paused-update.ts'
 import { type ForeignRegistry, updateCredentials } from './registry-credentials.ts'
 import { checkExpected, findUpdatable } from './service-access.ts'
+import { type Change, isWritten, nextSpec } from './spec-change.ts'
 
 // Swarm's orchestrator bumps a service's version while it rolls out, a few times a second at most.
 const KEEP_TRYING_MS = 10_000

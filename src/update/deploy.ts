@@ -1,22 +1,23 @@
 // The story of a deployment: find the service, check that it may be updated, resolve the image, wait
 // for the turn, write the next spec.
 
-import { markedDeployment, newDeployment } from '../deployment/service-deployment.ts'
-import { DeployerError, type ProblemCode } from '../http/problem.ts'
+import { DeployerError, type ProblemCode } from '../errors.ts'
 import type { NamedDeployment } from '../rollout/known-deployment.ts'
 import type { OpenedDeployments } from '../rollout/opened-deployments.ts'
 import { digestOf } from '../swarm/image-reference.ts'
 import type { NodeList } from '../swarm/node-list.ts'
 import { hasSuitableNode, noSuitableNode } from '../swarm/platforms.ts'
+import type { Service } from '../swarm/service.ts'
 import type { ServiceEvents } from '../swarm/service-events.ts'
-import { type Change, currentImage } from '../swarm/service-spec.ts'
-import type { Service } from '../swarm/swarm.ts'
+import { currentImage } from '../swarm/service-spec.ts'
 import { type WriteTools, type Written, write } from './apply-update.ts'
 import type { Wish } from './deploy-request.ts'
 import { type Resolution, type ResolutionTools, resolveImage } from './image-resolution.ts'
+import { markedDeployment, newDeployment } from './new-deployment.ts'
 import { updateCredentials } from './registry-credentials.ts'
 import { checkExpected, findUpdatable, updatableImage } from './service-access.ts'
 import type { WriteQueue } from './service-queue.ts'
+import type { Change } from './spec-change.ts'
 
 /** What deployments are made with. */
 export interface DeployTools extends ResolutionTools, WriteTools {

@@ -2,11 +2,12 @@
 
 import type { Platform } from '../swarm/engine-types.ts'
 import { digestOf } from '../swarm/image-reference.ts'
-import { type Change, currentImage, isPaused, isWritten } from '../swarm/service-spec.ts'
-import type { Service } from '../swarm/swarm.ts'
+import type { Service } from '../swarm/service.ts'
+import { currentImage, isPaused } from '../swarm/service-spec.ts'
 import type { Plan } from './deploy.ts'
 import type { Wish } from './deploy-request.ts'
 import { pausedNotice, resumeWarnings } from './paused-update.ts'
+import { type Change, isWritten } from './spec-change.ts'
 
 /** What would change. */
 export interface DryRunReport {

@@ -1,6 +1,6 @@
 // Idempotency keys: a request that is sent again joins what it began.
 
-import { DeployerError } from '../http/problem.ts'
+import { DeployerError } from '../errors.ts'
 
 /** The keys of one process. */
 export interface IdempotencyKeys<T> {

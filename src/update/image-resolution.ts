@@ -1,7 +1,7 @@
 // From the image that a caller wants to the one that is written: pinned to a digest, with the
 // platforms that it runs on, or refused while the service is still untouched.
 
-import { DeployerError } from '../http/problem.ts'
+import { DeployerError } from '../errors.ts'
 import type { Platform } from '../swarm/engine-types.ts'
 import {
   canonicalForm,
@@ -10,7 +10,8 @@ import {
   pinnedForm,
 } from '../swarm/image-reference.ts'
 import { checkPlatforms } from '../swarm/platforms.ts'
-import type { RegistryAuthStore, ResolvedImage, Swarm } from '../swarm/swarm.ts'
+import type { ResolvedImage, Swarm } from '../swarm/swarm.ts'
+import type { RegistryAuthStore } from './registry-auth-store.ts'
 
 /**
  * Whether images are resolved before they are written. `auto`: yes, but for the image of a service

@@ -2,8 +2,9 @@
 // resumes it, but replaces the previous spec, which is the only one that a rollback can go back to.
 
 import { isSameImage, parseImageReference } from '../swarm/image-reference.ts'
-import { type Change, currentImage } from '../swarm/service-spec.ts'
-import type { Service } from '../swarm/swarm.ts'
+import type { Service } from '../swarm/service.ts'
+import { currentImage } from '../swarm/service-spec.ts'
+import type { Change } from './spec-change.ts'
 
 /**
  * Says that nothing is written because the update to the same image is paused, and what can be done.

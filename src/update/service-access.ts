@@ -1,10 +1,11 @@
 // Finding a service that a caller named, and the reasons not to touch it.
 
-import { DeployerError } from '../http/problem.ts'
+import { DeployerError } from '../errors.ts'
 import { isExpectedImage } from '../swarm/image-reference.ts'
+import type { Service } from '../swarm/service.ts'
 import { isServiceName } from '../swarm/service-name.ts'
 import { currentImage } from '../swarm/service-spec.ts'
-import type { Service, Swarm } from '../swarm/swarm.ts'
+import type { Swarm } from '../swarm/swarm.ts'
 import type { Wish } from './deploy-request.ts'
 import { findUpdateObstacle } from './update-permission.ts'
 

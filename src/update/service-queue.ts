@@ -1,7 +1,7 @@
 // Whose turn it is to write a service: one write at a time, the latest wish first, and the earlier
 // ones need not be written any more.
 
-import { DeployerError } from '../http/problem.ts'
+import { isRequestError } from '../errors.ts'
 
 /** A wish that wants to be written. */
 export interface WriteRequest<T> {
@@ -86,7 +86,7 @@ export function createWriteQueue<T>(): WriteQueue<T> {
     } catch (error) {
       remove(line, next)
       next.reject(error)
-      if (!(error instanceof DeployerError) || error.status >= 500) {
+      if (!isRequestError(error)) {
         for (const other of line.waiting.splice(0)) {
           other.reject(error)
         }

@@ -1,7 +1,7 @@
 // Pure: why a service cannot be updated, and what its owner can do about that.
 
+import type { ServiceSpec } from '../swarm/service.ts'
 import { ALLOW_UPDATES_LABEL, allowsUpdates, currentImage } from '../swarm/service-spec.ts'
-import type { ServiceSpec } from '../swarm/swarm.ts'
 
 /** Why a service cannot be updated. */
 export interface UpdateObstacle {

@@ -1,7 +1,7 @@
 // Behaviour of accepted deployments.
 
-import { DeployerError } from '../../src/http/problem.ts'
-import type { ServiceSpec } from '../../src/swarm/swarm.ts'
+import { DeployerError } from '../../src/errors.ts'
+import type { ServiceSpec } from '../../src/swarm/service.ts'
 import { equal } from '../support/equal.ts'
 import { type Case, createHarness, imageOf, pinned, read, TOKEN } from './harness.ts'
 
@@ -281,7 +281,7 @@ export const deployments: readonly Case[] = [
   {
     name: 'without notifier and logger it deploys just the same',
     async run() {
-      const { createDeployer } = await import('../../src/http/app.ts')
+      const { createDeployer } = await import('../../src/deployer.ts')
       const { swarm } = createHarness()
       swarm.addService('blog')
       const app = createDeployer({ token: TOKEN, swarm })

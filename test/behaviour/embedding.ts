@@ -1,7 +1,7 @@
 // Behaviour inside another Hono app, as docs/embedding.md shows it.
 
 import { Hono } from 'hono'
-import { createDeployer } from '../../src/http/app.ts'
+import { createDeployer } from '../../src/deployer.ts'
 import { equal } from '../support/equal.ts'
 import { createFakeSwarm } from '../support/fake-swarm.ts'
 import { type Case, createHarness, read, TOKEN } from './harness.ts'

@@ -1,8 +1,8 @@
 // What each case of the behaviour suite starts from: an app on a fake swarm, with recorders.
 
 import type { Hono } from 'hono'
+import { createDeployer } from '../../src/deployer.ts'
 import type { DeployerOptions } from '../../src/deployer-options.ts'
-import { createDeployer } from '../../src/http/app.ts'
 import { digestOf } from '../support/fake-registry.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'

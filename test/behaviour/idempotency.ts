@@ -1,6 +1,6 @@
 // Behaviour of requests that are sent again, with an Idempotency-Key and without.
 
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import { equal } from '../support/equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import {

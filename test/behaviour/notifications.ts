@@ -1,6 +1,6 @@
 // Behaviour of notifications: what is told of a deployment, to whoever waits or not.
 
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import { equal } from '../support/equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'

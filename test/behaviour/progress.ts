@@ -1,6 +1,6 @@
 // Behaviour of a rollout that is streamed: server-sent events, by PUT and at the Location.
 
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import { equal } from '../support/equal.ts'
 import { type Case, createHarness, type Harness, read, TOKEN, until } from './harness.ts'
 

@@ -1,6 +1,6 @@
 // Behaviour of several requests for one service at once: who is written, and what the others are told.
 
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import { equal } from '../support/equal.ts'
 import {
   type Answer,

@@ -1,8 +1,8 @@
 // Behaviour of refused requests: each with its code, and the swarm untouched.
 
 import { HTTPException } from 'hono/http-exception'
-import { createDeployer } from '../../src/http/app.ts'
-import { DeployerError, type ProblemCode } from '../../src/http/problem.ts'
+import { createDeployer } from '../../src/deployer.ts'
+import { DeployerError, type ProblemCode } from '../../src/errors.ts'
 import { equal } from '../support/equal.ts'
 import { type Case, createHarness, type PutOptions, read, TOKEN } from './harness.ts'
 

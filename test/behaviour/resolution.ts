@@ -1,6 +1,6 @@
 // Behaviour of resolving: the digest that is written, the platforms, the credentials, the refusals.
 
-import { DeployerError, type ProblemCode } from '../../src/http/problem.ts'
+import { DeployerError, type ProblemCode } from '../../src/errors.ts'
 import { equal } from '../support/equal.ts'
 import { fakeNode } from '../support/fake-places.ts'
 import {

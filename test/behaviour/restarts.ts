@@ -1,6 +1,6 @@
 // Behaviour of notifications over a restart: what a spool keeps is told by whoever comes next.
 
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import { equal } from '../support/equal.ts'
 import { createFakeSpool, type FakeSpool } from '../support/fake-spool.ts'

@@ -1,6 +1,6 @@
 // Behaviour of the questions about services.
 
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import { equal } from '../support/equal.ts'
 import { fakeNode } from '../support/fake-places.ts'
 import { digestOf } from '../support/fake-registry.ts'

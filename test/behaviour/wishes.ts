@@ -1,7 +1,7 @@
 // Behaviour of what a body can ask for besides an image: expect, force; and of a dry run.
 
-import { DeployerError } from '../../src/http/problem.ts'
-import type { ServiceSpec } from '../../src/swarm/swarm.ts'
+import { DeployerError } from '../../src/errors.ts'
+import type { ServiceSpec } from '../../src/swarm/service.ts'
 import { equal } from '../support/equal.ts'
 import { digestOf } from '../support/fake-registry.ts'
 import { type Case, countCalls, createHarness, imageOf, pinned } from './harness.ts'

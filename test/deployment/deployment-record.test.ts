@@ -8,7 +8,7 @@ import {
   writerOf,
 } from '../../src/deployment/deployment-record.ts'
 import { endVerdicts } from '../../src/deployment/verdict.ts'
-import type { ServiceSpec } from '../../src/swarm/swarm.ts'
+import type { ServiceSpec } from '../../src/swarm/service.ts'
 
 const SPEC: ServiceSpec = {
   Name: 'blog',

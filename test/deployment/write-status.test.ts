@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { Deployment } from '../../src/deployment/deployment.ts'
 import { RECORD_LABEL } from '../../src/deployment/deployment-record.ts'
 import { wasWritten } from '../../src/deployment/write-status.ts'
-import type { Service, ServiceSpec } from '../../src/swarm/swarm.ts'
+import type { Service, ServiceSpec } from '../../src/swarm/service.ts'
 
 const WRITE = Date.parse('2026-11-24T14:00:00.000Z')
 // The write replaced version 10; nothing else that is below has its time.

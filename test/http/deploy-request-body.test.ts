@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { describe, expect, test } from 'vitest'
+import { DeployerError } from '../../src/errors.ts'
 import {
   readDryRun,
   readIdempotencyKey,
@@ -8,7 +9,6 @@ import {
   readWishBody,
   wantsEvents,
 } from '../../src/http/deploy-request-body.ts'
-import { DeployerError } from '../../src/http/problem.ts'
 import { parseDuration } from '../../src/text/duration.ts'
 
 /** What a reader makes of a request: its value, or the code and message of its refusal. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { DeployerError } from '../../src/errors.ts'
 import { checkNames, type NamePlace } from '../../src/http/known-names.ts'
 import { memberNames } from '../../src/http/member-names.ts'
-import { DeployerError } from '../../src/http/problem.ts'
 
 function faultOf(place: NamePlace, names: readonly string[]): string | undefined {
   try {

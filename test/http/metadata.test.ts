@@ -2,8 +2,8 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { DeployerError } from '../../src/errors.ts'
 import { readMetadata } from '../../src/http/metadata.ts'
-import { DeployerError } from '../../src/http/problem.ts'
 
 function faultOf(value: unknown): string {
   try {

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { TemplateFault } from '../../src/go-template/template-error.ts'
 import { createEtaRenderer } from '../../src/node/eta-renderer.ts'
 import { messageFields } from '../../src/notification/message-data.ts'
-import type { MessageData } from '../../src/swarm/swarm.ts'
+import type { MessageData } from '../../src/notification/renderer.ts'
 import { codeUnder, fencedBlocks } from '../support/fenced-blocks.ts'
 import { readVectors } from '../support/vectors.ts'
 

@@ -4,7 +4,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
 import { withRecord } from '../../src/deployment/deployment-record.ts'
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import {
   type DeploymentEvent,
   type DeploymentEventName,
@@ -12,11 +12,11 @@ import {
 } from '../../src/notification/deployment-event.ts'
 import { createJournal, type JournalEntry, type Stage } from '../../src/notification/journal.ts'
 import { type Announcer, createAnnouncer } from '../../src/notification/notification-publisher.ts'
+import type { Notifier } from '../../src/notification/notifier.ts'
 import { createDeployments, type Deployments } from '../../src/rollout/deployments.ts'
 import { createServiceReadings } from '../../src/rollout/service-readings.ts'
 import { createNodeList } from '../../src/swarm/node-list.ts'
 import { createServiceEvents } from '../../src/swarm/service-events.ts'
-import type { Notifier } from '../../src/swarm/swarm.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import { createFakeSpool, type FakeSpool } from '../support/fake-spool.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'

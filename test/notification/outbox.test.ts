@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import { createOutbox, type OutboxOptions } from '../../src/notification/outbox.ts'
-import type { SpooledRecord } from '../../src/swarm/swarm.ts'
+import type { SpooledRecord } from '../../src/notification/spool.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import {
   type Answer,

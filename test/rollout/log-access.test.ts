@@ -5,7 +5,7 @@ import {
   reasonToWithholdLogs,
   withForeignImage,
 } from '../../src/rollout/log-access.ts'
-import type { ServiceSpec } from '../../src/swarm/swarm.ts'
+import type { ServiceSpec } from '../../src/swarm/service.ts'
 
 function spec(image: string, Labels?: Readonly<Record<string, string>> | null): ServiceSpec {
   const TaskTemplate = { ContainerSpec: { Image: image } }

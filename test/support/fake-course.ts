@@ -1,6 +1,6 @@
 // What follows a write: tasks are scaled, and a rollout takes the course that the test chose.
 
-import type { ServiceSpec } from '../../src/swarm/swarm.ts'
+import type { ServiceSpec } from '../../src/swarm/service.ts'
 import { isJob } from './fake-places.ts'
 import { createFakeRollout, type FakeRollout, type FakeStage } from './fake-rollout.ts'
 import type { FakeService } from './fake-services.ts'

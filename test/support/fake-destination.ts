@@ -2,7 +2,7 @@
 
 import { DeliveryFault } from '../../src/notification/delivery-error.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
-import type { Destination } from '../../src/swarm/swarm.ts'
+import type { Destination } from '../../src/notification/destination.ts'
 
 /** What comes of a try; a promise is an answer that takes its time. */
 export type Answer = 'take' | 'hang' | Error

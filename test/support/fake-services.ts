@@ -1,8 +1,9 @@
 // The services that the fake holds: every change grows the version index and is told of.
 
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import type { ServiceMode, UpdateStatus, VersionIndex } from '../../src/swarm/engine-types.ts'
-import type { Service, ServiceEvent, ServiceSpec } from '../../src/swarm/swarm.ts'
+import type { Service, ServiceSpec } from '../../src/swarm/service.ts'
+import type { ServiceEvent } from '../../src/swarm/swarm.ts'
 import { idOf, isJob } from './fake-places.ts'
 
 /** A service to put into the fake, by what tests care about. */

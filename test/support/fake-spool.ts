@@ -1,6 +1,6 @@
 // A spool in memory: what a restart finds is what was put so far.
 
-import type { Spool, SpooledRecord } from '../../src/swarm/swarm.ts'
+import type { Spool, SpooledRecord } from '../../src/notification/spool.ts'
 
 /** The fake, and what a test may ask and do. */
 export interface FakeSpool extends Spool {

@@ -2,10 +2,10 @@
 // index that must match; rollouts that a test steers, or that take a course of their own.
 
 import type { Node, Task } from '../../src/swarm/engine-types.ts'
+import type { ServiceSpec } from '../../src/swarm/service.ts'
 import type {
   RegistryCredentials,
   ResolvedImage,
-  ServiceSpec,
   Swarm,
   UpdateOutcome,
 } from '../../src/swarm/swarm.ts'

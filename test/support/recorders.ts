@@ -1,7 +1,8 @@
 // Hand-written recording fakes for the notifier and the logger.
 
+import type { Logger } from '../../src/logger.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
-import type { Logger, Notifier } from '../../src/swarm/swarm.ts'
+import type { Notifier } from '../../src/notification/notifier.ts'
 
 export interface RecordingNotifier {
   readonly notify: Notifier

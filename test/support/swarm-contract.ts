@@ -1,10 +1,11 @@
 // What every Swarm must do: one suite for the fake and for the adapter on a real engine.
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { createDeployer } from '../../src/deployer.ts'
 import { parseDeploymentId } from '../../src/deployment/deployment.ts'
 import { writerOf } from '../../src/deployment/deployment-record.ts'
-import { createDeployer } from '../../src/http/app.ts'
-import type { Service, ServiceEvent, Swarm } from '../../src/swarm/swarm.ts'
+import type { Service } from '../../src/swarm/service.ts'
+import type { ServiceEvent, Swarm } from '../../src/swarm/swarm.ts'
 
 /** A swarm to hold to the contract, and the means to put services into it. */
 export interface SwarmUnderTest {

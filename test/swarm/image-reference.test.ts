@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import {
   canonicalForm,
   familiarForm,

@@ -1,4 +1,4 @@
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import { createFakeSwarm } from '../support/fake-swarm.ts'
 import { describeSwarm } from '../support/swarm-contract.ts'
 

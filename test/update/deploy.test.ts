@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { createDeployer } from '../../src/http/app.ts'
+import { createDeployer } from '../../src/deployer.ts'
 import { createFakeSwarm } from '../support/fake-swarm.ts'
 
 beforeEach(() => {

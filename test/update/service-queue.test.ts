@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { DeployerError } from '../../src/http/problem.ts'
+import { DeployerError } from '../../src/errors.ts'
 import { createWriteQueue, type Turn } from '../../src/update/service-queue.ts'
 
 interface Held {

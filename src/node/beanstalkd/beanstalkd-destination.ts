@@ -6,8 +6,9 @@ import {
   type DeploymentEventName,
   deploymentEventNames,
 } from '../../notification/deployment-event.ts'
+import type { Destination } from '../../notification/destination.ts'
 import { messageData } from '../../notification/message-data.ts'
-import type { Destination, Renderer } from '../../swarm/swarm.ts'
+import type { Renderer } from '../../notification/renderer.ts'
 import { reasonOf } from '../../text/error-message.ts'
 import { type Address, formatAddress, parseAddress } from '../settings/address.ts'
 import { shown } from '../settings/settings-issue.ts'

@@ -1,8 +1,8 @@
 // Credentials for registries from a Docker `config.json`, which is read again when it changes.
 
 import { readFileSync, statSync } from 'node:fs'
-import type { RegistryAuthStore } from '../../swarm/swarm.ts'
 import { reasonOf } from '../../text/error-message.ts'
+import type { RegistryAuthStore } from '../../update/registry-auth-store.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { findRegistryAuth, parseRegistryAuths, type RegistryAuths } from './registry-auths.ts'
 

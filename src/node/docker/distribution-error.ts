@@ -2,7 +2,7 @@
 // credentials, of the reference or of the engine. The cases are those of Docker Engine 20.10 to 29
 // and of the registries behind it.
 
-import { DeployerError, type ProblemCode } from '../../http/problem.ts'
+import { DeployerError, type ProblemCode } from '../../errors.ts'
 import { engineFault, UNKNOWN_TO_THIS_ENGINE } from './engine-error.ts'
 import { EngineRefusal } from './modem.ts'
 import { BrokenExchange, Overdue } from './round-trip.ts'

@@ -1,7 +1,7 @@
 // What a registry says of an image, asked through the engine.
 
 import { coalesce } from '../../async/single-flight.ts'
-import { DeployerError } from '../../http/problem.ts'
+import { DeployerError } from '../../errors.ts'
 import type { Platform } from '../../swarm/engine-types.ts'
 import type { RegistryCredentials, ResolvedImage } from '../../swarm/swarm.ts'
 import { createCallPool, createKeyedCallPools, PoolFullError } from './call-pool.ts'

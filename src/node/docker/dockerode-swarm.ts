@@ -1,8 +1,9 @@
 // The swarm behind a Docker Engine, through dockerode.
 
 import DockerodeService from 'dockerode/lib/service.js'
-import { DeployerError } from '../../http/problem.ts'
-import type { Service, Swarm } from '../../swarm/swarm.ts'
+import { DeployerError } from '../../errors.ts'
+import type { Service } from '../../swarm/service.ts'
+import type { Swarm } from '../../swarm/swarm.ts'
 // The whole of dockerode brings gRPC and protobuf along, 14 MiB of memory for builds that nobody here asks for.
 import { shown } from '../settings/settings-issue.ts'
 import { createImageResolver } from './distribution.ts'

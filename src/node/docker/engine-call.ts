@@ -1,6 +1,6 @@
 // Calls of the engine whose failures are told as callers are shown them, and whose answers are looked at.
 
-import { DeployerError } from '../../http/problem.ts'
+import { DeployerError } from '../../errors.ts'
 import { engineFault } from './engine-error.ts'
 import { EngineRefusal } from './modem.ts'
 

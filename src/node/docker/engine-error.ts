@@ -1,7 +1,7 @@
 // What an engine's refusal means: the engine's words to one of Deployer's codes. The cases are
 // those of Docker Engine 20.10 to 29.
 
-import { DeployerError, type ProblemCode } from '../../http/problem.ts'
+import { DeployerError, type ProblemCode } from '../../errors.ts'
 import { reasonOf } from '../../text/error-message.ts'
 import { EngineRefusal } from './modem.ts'
 

@@ -1,8 +1,8 @@
 // The engine's lists of services, tasks and nodes.
 
-import { DeployerError } from '../../http/problem.ts'
+import { DeployerError } from '../../errors.ts'
 import type { Node, Task } from '../../swarm/engine-types.ts'
-import type { Service } from '../../swarm/swarm.ts'
+import type { Service } from '../../swarm/service.ts'
 import { attemptFor } from './engine-call.ts'
 import { isNodeList, isServiceList, isTaskList } from './engine-shapes.ts'
 import { filterQuery } from './filter-query.ts'

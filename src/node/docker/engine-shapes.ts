@@ -1,7 +1,7 @@
 // What the engine's answers must look like: whoever else answers at its address must not pass for it.
 
 import type { Node, Task } from '../../swarm/engine-types.ts'
-import type { Service } from '../../swarm/swarm.ts'
+import type { Service } from '../../swarm/service.ts'
 
 /** The parts of the engine's `GET /info` that Deployer looks at. */
 export interface EngineInfo {

@@ -1,7 +1,7 @@
 // The engine's streams: what a task wrote, and what happens to services.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import { DeployerError } from '../../http/problem.ts'
+import { DeployerError } from '../../errors.ts'
 import type { ServiceListener, WatchOptions } from '../../swarm/swarm.ts'
 import { attempt } from './engine-call.ts'
 import { filterQuery } from './filter-query.ts'

@@ -1,7 +1,7 @@
 // The destinations that the settings name.
 
+import type { Destination } from '../../notification/destination.ts'
 import { createWebhook } from '../../notification/webhook/webhook.ts'
-import type { Destination } from '../../swarm/swarm.ts'
 import { createBeanstalkdDestination } from '../beanstalkd/beanstalkd-destination.ts'
 import { createEtaRenderer } from '../eta-renderer.ts'
 import type { NotifySettings } from './notify-flags.ts'

@@ -1,8 +1,9 @@
 // The notifications of a process: its destinations, and where messages wait for them.
 
+import type { Logger } from '../../logger.ts'
 import type { DeploymentEventName } from '../../notification/deployment-event.ts'
 import { createOutbox, type Outbox } from '../../notification/outbox.ts'
-import type { Logger, Spool } from '../../swarm/swarm.ts'
+import type { Spool } from '../../notification/spool.ts'
 import { createSpoolStore } from '../spool/spool-store.ts'
 import { createDestinations } from './destinations.ts'
 import type { Settings } from './settings.ts'

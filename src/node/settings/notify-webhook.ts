@@ -2,9 +2,9 @@
 // query of `url`, the values of `headers`, `secret`.
 
 import { isHeaderValue } from '../../http/auth.ts'
+import type { Renderer } from '../../notification/renderer.ts'
 import { createWebhook, type WebhookOptions } from '../../notification/webhook/webhook.ts'
 import { urlTemplateFault } from '../../notification/webhook/webhook-url.ts'
-import type { Renderer } from '../../swarm/swarm.ts'
 import { reasonOf } from '../../text/error-message.ts'
 import { createEtaRenderer } from '../eta-renderer.ts'
 import { type NotifyEntry, readTemplate } from './notify-entry.ts'

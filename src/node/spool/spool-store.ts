@@ -1,7 +1,8 @@
 // SPOOL_DIR: the records of this process, and those that it takes over from processes that are gone.
 
 import { waitFor } from '../../async/wait-for.ts'
-import type { Logger, Spool, SpooledRecord } from '../../swarm/swarm.ts'
+import type { Logger } from '../../logger.ts'
+import type { Spool, SpooledRecord } from '../../notification/spool.ts'
 import { reasonOf } from '../../text/error-message.ts'
 import { createPlacedSpool, type PlacedSpool, type SpoolPlace } from './directory-spool.ts'
 import { createSpoolLease } from './spool-lease.ts'

@@ -1,6 +1,6 @@
 // Pure: where a webhook goes. Values come into its URL percent-encoded, and none can lead elsewhere.
 
-import type { MessageData, Renderer } from '../../swarm/swarm.ts'
+import type { MessageData, Renderer } from '../renderer.ts'
 
 /** The URL that a template gives for an event, or why that is not to be used. */
 export type WebhookUrl = { readonly url: URL } | { readonly fault: string }

@@ -1,14 +1,15 @@
 // A destination that is told by an HTTP request, signed as Standard Webhooks has it.
 
 import { onAbort } from '../../async/abort.ts'
-import type { Destination, Renderer } from '../../swarm/swarm.ts'
 import { DeliveryFault } from '../delivery-error.ts'
 import {
   type DeploymentEvent,
   type DeploymentEventName,
   deploymentEventNames,
 } from '../deployment-event.ts'
+import type { Destination } from '../destination.ts'
 import { messageData } from '../message-data.ts'
+import type { Renderer } from '../renderer.ts'
 import { innermost, networkReason } from './network-error.ts'
 import { defaultBody } from './webhook-body.ts'
 import { createWebhookHeaders, type WebhookHeaders } from './webhook-headers.ts'

@@ -7,7 +7,7 @@ import {
   createBeanstalkdDestination,
 } from '../../../src/node/beanstalkd/beanstalkd-destination.ts'
 import { DeliveryFault } from '../../../src/notification/delivery-error.ts'
-import type { Destination } from '../../../src/swarm/swarm.ts'
+import type { Destination } from '../../../src/notification/destination.ts'
 import { exampleEvent } from '../../support/example-event.ts'
 import { type Loopback, tcpLoopback } from '../../support/loopback.ts'
 

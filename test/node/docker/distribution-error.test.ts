@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { DeployerError } from '../../../src/http/problem.ts'
+import type { DeployerError } from '../../../src/errors.ts'
 import { distributionFault } from '../../../src/node/docker/distribution-error.ts'
 import { EngineRefusal } from '../../../src/node/docker/modem.ts'
 import { BrokenExchange, Overdue } from '../../../src/node/docker/round-trip.ts'

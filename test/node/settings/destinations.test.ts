@@ -3,8 +3,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDestinations } from '../../../src/node/settings/destinations.ts'
 import { type NotifySettings, readNotifyFlags } from '../../../src/node/settings/notify-flags.ts'
+import type { Destination } from '../../../src/notification/destination.ts'
 import { defaultBody } from '../../../src/notification/webhook/webhook-body.ts'
-import type { Destination } from '../../../src/swarm/swarm.ts'
 import { exampleEvent } from '../../support/example-event.ts'
 import { httpLoopback, type Loopback, tcpLoopback } from '../../support/loopback.ts'
 

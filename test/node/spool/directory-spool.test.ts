@@ -27,7 +27,7 @@ import {
   type DirectorySpoolOptions,
   isSpoolKey,
 } from '../../../src/node/spool/directory-spool.ts'
-import type { Spool } from '../../../src/swarm/swarm.ts'
+import type { Spool } from '../../../src/notification/spool.ts'
 import { spawnOwned } from '../../support/owned-process.ts'
 import { createRecordingLogger, type RecordingLogger } from '../../support/recorders.ts'
 

@@ -19,7 +19,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createLeaseWatch } from '../../../src/node/spool/spool-orphans.ts'
 import { createSpoolStore, type SpoolStoreOptions } from '../../../src/node/spool/spool-store.ts'
-import type { SpooledRecord } from '../../../src/swarm/swarm.ts'
+import type { SpooledRecord } from '../../../src/notification/spool.ts'
 import { createRecordingLogger, type RecordingLogger } from '../../support/recorders.ts'
 import { killAll, startSpoolProcess } from '../../support/spool-process.ts'
 

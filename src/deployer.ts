@@ -1,6 +1,9 @@
-// What a deployer works with, put together from its options.
+// Builds a deployer from its options.
 
-import type { DeployerOptions } from './deployer-options.ts'
+import type { Hono } from 'hono'
+import { checkOptions, type DeployerOptions } from './deployer-options.ts'
+import { createApp } from './http/app.ts'
+import type { Logger } from './logger.ts'
 import { deploymentEventNames } from './notification/deployment-event.ts'
 import { createAnnouncer } from './notification/notification-publisher.ts'
 import { createDeployments } from './rollout/deployments.ts'
@@ -9,21 +12,41 @@ import { createOpenedDeployments } from './rollout/opened-deployments.ts'
 import { createServiceReadings } from './rollout/service-readings.ts'
 import { createNodeList } from './swarm/node-list.ts'
 import { createServiceEvents } from './swarm/service-events.ts'
-import type { Logger } from './swarm/swarm.ts'
 import type { Written } from './update/apply-update.ts'
 import type { DeployTools } from './update/deploy.ts'
 import { createWriteQueue } from './update/service-queue.ts'
 
 const THIRTY_MINUTES_MS = 30 * 60 * 1000
+const SILENT: Logger = { info() {}, warn() {}, error() {} }
 
 /**
- * Makes the tools of one deployer; nothing of them is shared with another.
+ * Creates the HTTP API of Deployer: `PUT /service/:name` with `{"image": "name:tag"}`,
+ * `GET /deployments/:id`, `GET /service/:name`, `GET /services` and `GET /healthz`.
  *
- * @param options The deployer's options.
- * @param defaults The logger and the signal, also where the options have none.
- * @returns The tools; the swarm has not been asked anything yet.
+ * @param options The token, the swarm, and what else differs from the defaults. It is never changed.
+ * @returns A Hono app. Its `fetch` is the handler; `gateway.route('/cd', app)` and
+ *   `gateway.mount('/cd', app.fetch)` mount it under a path of another Hono app. Every error response
+ *   is an RFC 9457 problem document.
+ * @throws TypeError or RangeError that names an invalid option.
+ * @example
+ * ```ts
+ * import { createDeployer } from 'swarm-deployer'
+ * import { createDockerodeSwarm } from 'swarm-deployer/node'
+ *
+ * const swarm = createDockerodeSwarm({ dockerHost: 'unix:///var/run/docker.sock' })
+ * gateway.route('/cd', createDeployer({ token: 'SOME_TOKEN', swarm }))
+ * ```
  */
-export function createTools(
+export function createDeployer(options: DeployerOptions): Hono {
+  checkOptions(options)
+  const { token, logger = SILENT, basePath } = options
+  const signal = options.signal ?? new AbortController().signal
+  const tools = createTools(options, { logger, signal })
+  return createApp({ token, tools, logger, basePath, signal })
+}
+
+/** Nothing of the tools is shared with another deployer. The swarm is not called yet. */
+function createTools(
   options: DeployerOptions,
   { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): DeployTools {

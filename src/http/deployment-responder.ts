@@ -1,0 +1,134 @@
+// Responds with a deployment: immediately, once its verdict is known, or as a stream of events.
+
+import type { Context } from 'hono'
+import { waitFor } from '../async/wait-for.ts'
+import type { Deployments } from '../rollout/deployments.ts'
+import type { KnownDeployment } from '../rollout/known-deployment.ts'
+import type { OpenedDeployment, OpenedDeployments } from '../rollout/opened-deployments.ts'
+import { wantsEvents } from './deploy-request-body.ts'
+import { answer } from './deployment-response.ts'
+import { deploymentLocation } from './paths.ts'
+import { streamDeployment } from './progress-stream.ts'
+import { createWaitingCallers, NO_PLACE, type WaitingPlace } from './waiting-callers.ts'
+
+/** How to respond with a deployment. */
+export interface ResponseOptions {
+  /** How long the caller wants to wait for the verdict, in milliseconds; undefined: not at all. */
+  readonly waitMs: number | undefined
+  readonly warnings: readonly string[]
+  /** The verdict to report while the rollout is in progress. */
+  readonly underWay: 'accepted' | 'pending'
+  /** The caller's place among those that wait. */
+  readonly place: WaitingPlace
+}
+
+/** Responds with deployments. */
+export interface DeploymentResponder {
+  /**
+   * Reserves a place for a caller that wants to wait, before anything is deployed.
+   *
+   * @param c The request's context.
+   * @param handle Handles the request.
+   * @returns The response. The place is released with it; that of a stream at the stream's end.
+   * @throws DeployerError `overloaded` when too many callers wait.
+   */
+  withPlace(c: Context, handle: (place: WaitingPlace) => Promise<Response>): Promise<Response>
+  /**
+   * Opens a deployment, whether or not this process created it.
+   *
+   * @param id The deployment's ID.
+   * @returns The deployment; {@link DeploymentResponder.respond} closes it.
+   */
+  open(id: string): Promise<OpenedDeployment>
+  /**
+   * Responds with a deployment, and closes it.
+   *
+   * @param c The request's context.
+   * @param opened The deployment.
+   * @param options How long to wait, and what else to report.
+   * @returns The response.
+   */
+  respond(c: Context, opened: OpenedDeployment, options: ResponseOptions): Promise<Response>
+}
+
+/** What a responder needs. */
+export interface DeploymentResponderOptions {
+  readonly deployments: Deployments
+  readonly openedDeployments: OpenedDeployments
+  readonly basePath: string | undefined
+  /** Ends every wait. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Creates a responder.
+ *
+ * @param options Where the deployments are, and what ends every wait.
+ * @returns The responder. At most 2,000 callers wait at a time.
+ */
+export function createDeploymentResponder({
+  deployments,
+  openedDeployments,
+  basePath,
+  signal,
+}: DeploymentResponderOptions): DeploymentResponder {
+  const callers = createWaitingCallers()
+  return {
+    async withPlace(c, handle) {
+      const isWaiting = c.req.query('wait') !== undefined || wantsEvents(c)
+      const place = isWaiting ? callers.enter() : NO_PLACE
+      let response: Response | undefined
+      try {
+        response = await handle(place)
+        return response
+      } finally {
+        if (!isEventStream(response)) {
+          place.release()
+        }
+      }
+    },
+
+    async open(id) {
+      const known = deployments.find(id)
+      return known === undefined ? openedDeployments.open(id) : { known, close() {} }
+    },
+
+    async respond(c, { known, close }, { waitMs, warnings, underWay, place }) {
+      const location = deploymentLocation(c, known.id, basePath)
+      if (wantsEvents(c)) {
+        const ended = (): void => {
+          close()
+          place.release()
+        }
+        return streamDeployment(c, known, { waitMs, warnings, signal, location, ended })
+      }
+      try {
+        if (waitMs !== undefined) {
+          await waitFor(known.ended, { timeoutMs: waitMs, signals: [signal, c.req.raw.signal] })
+        } else if (underWay === 'pending') {
+          await waitFor(known.looked, { signals: [signal, c.req.raw.signal] })
+          throwIfNeverSeen(known)
+        }
+        return answer(known, {
+          location,
+          underWay: waitMs === undefined ? underWay : 'rollout-pending',
+          warnings,
+        })
+      } finally {
+        close()
+      }
+    },
+  }
+}
+
+function isEventStream(response: Response | undefined): boolean {
+  return response?.headers.get('Content-Type')?.startsWith('text/event-stream') === true
+}
+
+/** Where the service could never be read, the error is the response. */
+function throwIfNeverSeen({ outcome, standing }: KnownDeployment): void {
+  const { fault, service } = standing().seen
+  if (fault !== undefined && service === undefined && outcome() === undefined) {
+    throw fault
+  }
+}

@@ -1,0 +1,23 @@
+// `GET /deployments/:id`: the verdict of a deployment, or its progress.
+
+import type { Context } from 'hono'
+import { checkQueryNames, readWait } from '../deploy-request-body.ts'
+import type { DeploymentResponder } from '../deployment-responder.ts'
+import { deploymentIdOf } from '../paths.ts'
+
+/**
+ * Creates the handler.
+ *
+ * @param responder Responds with the deployment.
+ * @returns A named Hono handler.
+ */
+export function getDeployment(responder: DeploymentResponder): (c: Context) => Promise<Response> {
+  return function getDeployment(c) {
+    return responder.withPlace(c, async (place) => {
+      checkQueryNames(c)
+      const waitMs = readWait(c)
+      const opened = await responder.open(deploymentIdOf(c))
+      return responder.respond(c, opened, { waitMs, warnings: [], underWay: 'pending', place })
+    })
+  }
+}

@@ -1,0 +1,79 @@
+// `PUT /service/:name`: deploys an image to a service.
+
+import type { Context } from 'hono'
+import { newMessageId } from '../../notification/deployment-event.ts'
+import type { KnownDeployment } from '../../rollout/known-deployment.ts'
+import { type DeployTools, deploy, plan } from '../../update/deploy.ts'
+import { dryRunReport } from '../../update/dry-run.ts'
+import { createIdempotencyKeys, requestMark } from '../../update/idempotency.ts'
+import type { AuthEnv } from '../auth.ts'
+import {
+  checkQueryNames,
+  readDryRun,
+  readIdempotencyKey,
+  readRegistryAuth,
+  readWait,
+  readWishBody,
+} from '../deploy-request-body.ts'
+import type { DeploymentResponder } from '../deployment-responder.ts'
+import { keepAlive } from '../keep-alive.ts'
+import { serviceNameOf } from '../paths.ts'
+import type { LogEnv, LogFields } from '../request-log.ts'
+import { rethrow } from '../rethrow.ts'
+
+interface Accepted {
+  readonly id: string
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Creates the handler.
+ *
+ * @param tools What a deployment needs.
+ * @param responder Responds with the deployment.
+ * @returns A named Hono handler.
+ */
+export function putService(
+  tools: DeployTools,
+  responder: DeploymentResponder,
+): (c: Context<AuthEnv & LogEnv>) => Promise<Response> {
+  const keys = createIdempotencyKeys<Accepted>()
+  return function putService(c) {
+    return responder.withPlace(c, async (place) => {
+      checkQueryNames(c)
+      const waitMs = readWait(c)
+      const isDryRun = readDryRun(c)
+      const registryAuth = readRegistryAuth(c)
+      const key = readIdempotencyKey(c)
+      const body = await readWishBody(c)
+      const service = serviceNameOf(c)
+      c.var.deployerLogFields.image = body.image?.given ?? ''
+      const { metadata, ...wanted } = body
+      const origin = { messageId: newMessageId(), caller: c.var.deployerCaller, metadata }
+      const wish = { service, registryAuth, origin, ...wanted }
+      if (isDryRun) {
+        c.var.deployerLogFields.dryRun = true
+        return c.json(dryRunReport(wish, await plan(wish, tools).catch(rethrow)))
+      }
+      const accept = async (mark?: string): Promise<Accepted> => {
+        const { deployment, warnings } = await deploy({ ...wish, mark }, tools).catch(rethrow)
+        return { id: deployment.id, warnings }
+      }
+      const { image, expect, force, resume } = body
+      // Requests without "resume" have the fingerprint of earlier versions: keys outlive an upgrade.
+      const request = [image?.given, expect?.given, force, ...(resume ? [resume] : [])]
+      const mark = key === undefined ? undefined : await requestMark(key, request)
+      const accepted = mark === undefined ? accept() : keys.once(service, mark, () => accept(mark))
+      const { id, warnings } = await accepted.finally(() => keepAlive(c, tools.announcer.idle()))
+      const opened = await responder.open(id)
+      c.var.deployerLogAccepted(logFields(opened.known))
+      return responder.respond(c, opened, { waitMs, warnings, underWay: 'accepted', place })
+    })
+  }
+}
+
+function logFields({ id, deployment, outcome }: KnownDeployment): LogFields {
+  const { service, serviceId, image, resolved, previous } = deployment
+  const verdict = outcome()?.verdict ?? 'accepted'
+  return { service, serviceId, image, resolved, previous, verdict, deploymentId: id }
+}

@@ -29,15 +29,16 @@ export type ImageResolver = (
 // An engine waits 25 to 40 s for a registry that is silent.
 const MAX_CALL_MS = 12_000
 const MAX_TOTAL_MS = 20_000
-const MAX_WAITING = 32
+// 50 callers who deploy 50 images of one registry at once are all served within the 5 s.
+const MAX_WAITING = 128
 const MAX_WAIT_MS = 5000
 const RETRY_AFTER_SECONDS = 5
 
 /**
- * Creates a resolver of images. A silent registry holds an engine's connection for long, so these calls
- * have connections of their own, and 32 more may wait for 5 s; one registry gets half of both. All who ask for a reference with the same
- * credentials while that is being asked for share the next answer: the one on its way may be from before
- * the image was pushed.
+ * Creates an image resolver. An unresponsive registry occupies a connection of the engine for long, so
+ * these calls have connections of their own. 128 more calls wait for at most 5 s; one registry gets
+ * half of both limits. Callers that resolve the same reference with the same credentials share the
+ * next answer, never the one in flight, which may be from before the image was pushed.
  *
  * @param modem Reaches the engine.
  * @param options The longest that any call of the engine may take, in milliseconds. These take 12 s at

@@ -136,7 +136,7 @@ describe('resolveImage', () => {
     expect(lines()).toHaveLength(4)
   })
 
-  test('of 200 questions to four silent registries 16 are asked, 8 of each; others wait for 5 s or are overloaded at once, and other calls go through', async () => {
+  test('of 400 resolutions of images of four unresponsive registries, 16 are in progress, 8 of each; others wait for 5 s or are overloaded at once, and other calls go through', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     try {
       const dockerHost = `tcp://127.0.0.1:${engine.port}`
@@ -147,20 +147,20 @@ describe('resolveImage', () => {
         }
       }
       const codes: string[] = []
-      const questions = Array.from({ length: 200 }, (_, n) =>
+      const questions = Array.from({ length: 400 }, (_, n) =>
         patient
-          .resolveImage(`r${Math.floor(n / 50)}.io/a:${n}`)
+          .resolveImage(`r${Math.floor(n / 100)}.io/a:${n}`)
           .catch((error) => codes.push(error.code)),
       )
       await vi.waitUntil(() => lines().length === 16, { interval: 1 })
       expect(new Set(lines().map((line) => line.slice(0, 24))).size).toBe(2)
-      expect(codes).toEqual(Array.from({ length: 104 }, () => 'overloaded'))
+      expect(codes).toEqual(Array.from({ length: 112 }, () => 'overloaded'))
       await Promise.all(Array.from({ length: 64 }, () => patient.inspectService('blog')))
       await vi.advanceTimersByTimeAsync(5000)
-      expect(codes).toEqual(Array.from({ length: 184 }, () => 'overloaded'))
+      expect(codes).toEqual(Array.from({ length: 384 }, () => 'overloaded'))
       await vi.advanceTimersByTimeAsync(7000)
       await Promise.all(questions)
-      expect(codes.slice(184)).toEqual(Array.from({ length: 16 }, () => 'registry-unavailable'))
+      expect(codes.slice(384)).toEqual(Array.from({ length: 16 }, () => 'registry-unavailable'))
       // Nothing is left behind: the next one is asked at once.
       void patient.resolveImage('r.io/next:1').catch(() => {})
       await vi.waitUntil(() => lines().some((line) => line.includes('next')), { interval: 1 })
@@ -185,6 +185,16 @@ describe('resolveImage', () => {
     } finally {
       vi.useRealTimers()
     }
+  })
+
+  test('50 images of one registry at once are all resolved', async () => {
+    engine.answer = (request, response) => {
+      setTimeout(() => text(200, IMAGE)(request, response), 20)
+    }
+    const resolutions = Array.from({ length: 50 }, (_, n) =>
+      engine.swarm.resolveImage(`r.io/a:${n}`),
+    )
+    expect(await Promise.all(resolutions)).toHaveLength(50)
   })
 
   test('an engine that is not there is engine-unreachable', async () => {

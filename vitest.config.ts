@@ -18,6 +18,7 @@ const config: ViteUserConfig = {
           include: ['test/**/*.test.ts'],
           exclude: ['test/lab/**'],
           testTimeout: 15_000,
+          maxConcurrency: 16,
         },
       },
       {

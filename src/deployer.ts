@@ -5,16 +5,16 @@ import { checkOptions, type DeployerOptions } from './deployer-options.ts'
 import { createApp } from './http/app.ts'
 import type { Logger } from './logger.ts'
 import { deploymentEventNames } from './notification/deployment-event.ts'
-import { createAnnouncer } from './notification/notification-publisher.ts'
+import { createNotificationPublisher } from './notification/notification-publisher.ts'
 import { createDeployments } from './rollout/deployments.ts'
 import type { NamedDeployment } from './rollout/known-deployment.ts'
 import { createOpenedDeployments } from './rollout/opened-deployments.ts'
 import { createServiceReadings } from './rollout/service-readings.ts'
 import { createNodeList } from './swarm/node-list.ts'
 import { createServiceEvents } from './swarm/service-events.ts'
-import type { Written } from './update/apply-update.ts'
+import type { AppliedUpdate } from './update/apply-update.ts'
 import type { DeployTools } from './update/deploy.ts'
-import { createWriteQueue } from './update/service-queue.ts'
+import { createServiceQueues } from './update/service-queue.ts'
 
 const THIRTY_MINUTES_MS = 30 * 60 * 1000
 const SILENT: Logger = { info() {}, warn() {}, error() {} }
@@ -60,7 +60,7 @@ function createTools(
   const watch = { swarm, events, readings, evidenceLogs, rolloutTimeoutMs, logger, signal }
   const deployments = createDeployments(watch)
   const openedDeployments = createOpenedDeployments(watch)
-  const announcer = createAnnouncer({
+  const announcer = createNotificationPublisher({
     ...{ notifier, notifierEvents, spool },
     ...{ swarm, deployments, logger, signal },
   })
@@ -69,7 +69,7 @@ function createTools(
     order += 1
     return order
   }
-  const queue = createWriteQueue<Written<NamedDeployment>>()
+  const queue = createServiceQueues<AppliedUpdate<NamedDeployment>>()
   return {
     ...{ swarm, resolveImage, registryAuth, foreignRegistry, events, nodes },
     ...{ deployments, openedDeployments, announcer, queue, nextOrder },

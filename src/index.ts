@@ -9,7 +9,7 @@ export { type ProblemDocument, problemCodes } from './http/problem.ts'
 export type { ProgressReport } from './http/progress-stream.ts'
 export type { ServiceStatus } from './http/service-status.ts'
 export type { Logger } from './logger.ts'
-export { DeliveryFault, type DeliveryFaultOptions } from './notification/delivery-error.ts'
+export { DeliveryError, type DeliveryErrorOptions } from './notification/delivery-error.ts'
 export type { DeliveryCounts, DeliveryLimits } from './notification/delivery-queue.ts'
 export {
   type DeploymentEvent,
@@ -23,7 +23,7 @@ export type { MessageData, Renderer } from './notification/renderer.ts'
 export type { Spool, SpooledRecord } from './notification/spool.ts'
 export { createWebhook, type WebhookOptions } from './notification/webhook/webhook.ts'
 export { defaultBody } from './notification/webhook/webhook-body.ts'
-export { urlTemplateFault } from './notification/webhook/webhook-url.ts'
+export { urlTemplateError } from './notification/webhook/webhook-url.ts'
 export type { Node, Platform, Task } from './swarm/engine-types.ts'
 export type { Service, ServiceSpec } from './swarm/service.ts'
 export type {

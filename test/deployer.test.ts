@@ -1,8 +1,14 @@
-// The behaviour suite on this Node; `npm run test:runtimes` runs it on the others.
+// The behaviour suite on this Node; `npm run test:runtimes` runs it on the others. Most cases wait for
+// timers, so many run at the same time.
 
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { test } from 'vitest'
+import { separateHarnesses } from './behaviour/harness.ts'
 import { suite } from './behaviour/suite.ts'
 
+const currentCase = new AsyncLocalStorage<Set<AbortController>>()
+separateHarnesses(() => currentCase.getStore())
+
 for (const { name, run } of suite) {
-  test(name, run)
+  test.concurrent(name, () => currentCase.run(new Set(), run))
 }

@@ -37,7 +37,7 @@ test('both doors open by name, and give what the documents name', () => {
   )
   expect(JSON.parse(run('node', 'doors.js'))).toEqual([
     [
-      'DeliveryFault',
+      'DeliveryError',
       'DeployerError',
       'createDeployer',
       'createOutbox',
@@ -45,10 +45,10 @@ test('both doors open by name, and give what the documents name', () => {
       'defaultBody',
       'deploymentEventNames',
       'problemCodes',
-      'urlTemplateFault',
+      'urlTemplateError',
     ],
     [
-      'TemplateFault',
+      'TemplateError',
       'createBeanstalkdDestination',
       'createDirectorySpool',
       'createDockerodeSwarm',

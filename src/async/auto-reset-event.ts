@@ -1,14 +1,14 @@
 // A bell: rung by whoever has news, heard by the one who waits for them, now or later.
 
 /** The bell. */
-export interface Bell {
-  ring(): void
+export interface AutoResetEvent {
+  set(): void
   /**
    * Waits until it rings; not at all when it has rung since the last wait.
    *
    * @param timeoutMs The longest to wait, in milliseconds.
    */
-  heard(timeoutMs: number): Promise<void>
+  wait(timeoutMs: number): Promise<void>
 }
 
 /**
@@ -16,16 +16,16 @@ export interface Bell {
  *
  * @returns The bell, silent.
  */
-export function createBell(): Bell {
+export function createAutoResetEvent(): AutoResetEvent {
   let isRung = false
   let wake = (): void => {}
   return {
-    ring() {
+    set() {
       isRung = true
       wake()
     },
 
-    async heard(timeoutMs) {
+    async wait(timeoutMs) {
       if (!isRung) {
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, timeoutMs)

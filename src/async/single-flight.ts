@@ -6,7 +6,7 @@
  * @param act What is to be done; it is never done twice at a time.
  * @returns A function whose promise tells of an act that began after the call.
  */
-export function coalesce<T>(act: () => Promise<T>): () => Promise<T> {
+export function singleFlight<T>(act: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined
   let next: Promise<T> | undefined
 

@@ -3,10 +3,10 @@
 import type { UpdateConfig } from '../swarm/engine-types.ts'
 import { isHigher } from '../swarm/force-update.ts'
 import { firstMoment, isMadeBy, type Rollout } from './rollout.ts'
-import { type Aim, isJob, wantedTasks } from './slots.ts'
-import { type Convergence, type Sight, wait } from './state.ts'
+import { isJob, type RolloutTarget, wantedTasks } from './slots.ts'
+import { type Convergence, type ObservedState, pending } from './state.ts'
 import { judgeTasks, judgeUnderWay } from './task-verdict.ts'
-import { isFailure, isMadeOf, madeAt, milliseconds, targetOf } from './tasks.ts'
+import { isFailure, isMadeOf, madeAt, milliseconds, taskTargetOf } from './tasks.ts'
 
 const NANOSECONDS_PER_MILLISECOND = 1_000_000
 const DEFAULT_MONITOR_MS = 5000
@@ -21,10 +21,10 @@ const START_MS = 1000
  * @returns Where the rollout stands. A manual rollback is `superseded`: somebody wanted another
  *   spec.
  */
-export function judge(rollout: Rollout, sight: Sight): Convergence {
+export function judge(rollout: Rollout, sight: ObservedState): Convergence {
   const { Spec, Version } = sight.service
   if (Version.Index <= rollout.versionIndex) {
-    return wait('The engine shows the service as it was before', { lookAgainInMs: START_MS })
+    return pending('The engine shows the service as it was before', { lookAgainInMs: START_MS })
   }
   return isMadeOf(rollout, Spec.TaskTemplate)
     ? judgeWanted(rollout, sight)
@@ -32,7 +32,7 @@ export function judge(rollout: Rollout, sight: Sight): Convergence {
 }
 
 /** The spec is the rollout's. What rolls back to it, after a later update, is welcome too. */
-function judgeWanted(rollout: Rollout, sight: Sight): Convergence {
+function judgeWanted(rollout: Rollout, sight: ObservedState): Convergence {
   const { service, tasks, now } = sight
   const mode = service.Spec.Mode ?? {}
   if (wantedTasks(mode) === 0) {
@@ -54,13 +54,13 @@ function judgeWanted(rollout: Rollout, sight: Sight): Convergence {
   }
   const elapsed = now - milliseconds(rollout.writtenAt)
   if (!status && !tasks && !isJob(mode) && elapsed >= 0 && elapsed < START_MS) {
-    return wait('The engine is about to begin', { lookAgainInMs: START_MS - elapsed })
+    return pending('The engine is about to begin', { lookAgainInMs: START_MS - elapsed })
   }
   return judgeTasks(aim, sight, { end })
 }
 
 /** The spec is another one: somebody wrote it, or the engine rolled an update back. */
-function judgeReplaced(rollout: Rollout, sight: Sight): Convergence {
+function judgeReplaced(rollout: Rollout, sight: ObservedState): Convergence {
   const { service, tasks } = sight
   const status = service.UpdateStatus
   const isRollback = status?.State?.startsWith('rollback_') ?? false
@@ -94,9 +94,9 @@ function judgeReplaced(rollout: Rollout, sight: Sight): Convergence {
  * the engine goes on. The spec before that change is the same but for labels, and shows the image
  * from before the rollout, whose tasks failed.
  */
-function isBackWhereItWas(rollout: Rollout, { service, tasks }: Sight): boolean {
+function isBackWhereItWas(rollout: Rollout, { service, tasks }: ObservedState): boolean {
   const { Spec, PreviousSpec } = service
-  const back = targetOf(Spec.TaskTemplate)
+  const back = taskTargetOf(Spec.TaskTemplate)
   return (
     back.image === rollout.previous &&
     !isHigher(back.forceUpdate, rollout.forceUpdate) &&
@@ -108,9 +108,9 @@ function isBackWhereItWas(rollout: Rollout, { service, tasks }: Sight): boolean 
 }
 
 /** An update and its rollback make tasks of two specs; a third one's are another update's. */
-function isOfAnotherUpdate(rollout: Rollout, { service, tasks = [] }: Sight): boolean {
+function isOfAnotherUpdate(rollout: Rollout, { service, tasks = [] }: ObservedState): boolean {
   const startedAt = milliseconds(service.UpdateStatus?.StartedAt)
-  const targets = [rollout, targetOf(service.Spec.TaskTemplate)]
+  const targets = [rollout, taskTargetOf(service.Spec.TaskTemplate)]
   return tasks.some(
     (task) => madeAt(task) >= startedAt && !targets.some((target) => isMadeOf(target, task.Spec)),
   )
@@ -118,13 +118,13 @@ function isOfAnotherUpdate(rollout: Rollout, { service, tasks = [] }: Sight): bo
 
 function aimAt(
   rollout: Rollout,
-  { service, now }: Sight,
-  times: Pick<Aim, 'endedAt' | 'watchedUntil'>,
-): Aim {
+  { service, now }: ObservedState,
+  times: Pick<RolloutTarget, 'endedAt' | 'watchedUntil'>,
+): RolloutTarget {
   const { Spec, JobStatus, UpdateStatus } = service
   const isRollback = UpdateStatus?.State?.startsWith('rollback_')
   return {
-    target: targetOf(Spec.TaskTemplate),
+    target: taskTargetOf(Spec.TaskTemplate),
     mode: Spec.Mode ?? {},
     jobIteration: JobStatus?.JobIteration.Index ?? 0,
     since: firstMoment(rollout),

@@ -13,12 +13,12 @@ import {
   madeAt,
   milliseconds,
   newest,
-  type Target,
+  type TaskTarget,
 } from './tasks.ts'
 
 /** What the tasks are held against, and how patiently. All times are milliseconds since 1970. */
-export interface Aim {
-  readonly target: Target
+export interface RolloutTarget {
+  readonly target: TaskTarget
   readonly mode: ServiceMode
   /** The run of a job that counts. */
   readonly jobIteration: number
@@ -47,7 +47,7 @@ export interface Slot {
 }
 
 /** All of a service's slots together. */
-export interface Tally {
+export interface SlotCount {
   readonly slots: readonly Slot[]
   /** How many slots are done. */
   readonly running: number
@@ -67,11 +67,11 @@ const ENOUGH_FAILURES = 3
  * @param nodes The swarm's nodes; undefined: all of them count.
  * @returns The slots that somebody wants, each with its state.
  */
-export function tally(
-  aim: Aim,
+export function countSlots(
+  aim: RolloutTarget,
   tasks: readonly Task[],
   { nodes }: { readonly nodes?: readonly Node[] | undefined } = {},
-): Tally {
+): SlotCount {
   const { mode } = aim
   const job = isJob(mode)
   const counted = tasks.filter(
@@ -120,7 +120,7 @@ function isGlobal(mode: ServiceMode): boolean {
 }
 
 /** The engine leaves out an index of 0, the first run's. */
-function isOfRun({ jobIteration }: Aim, task: Task): boolean {
+function isOfRun({ jobIteration }: RolloutTarget, task: Task): boolean {
   return isOfJob(task) && (task.JobIteration?.Index ?? 0) === jobIteration
 }
 
@@ -129,7 +129,7 @@ function hasEnded(task: Task): boolean {
 }
 
 /** Undefined: nobody wants a task here, and none of this rollout failed. */
-function serviceSlot(aim: Aim, tasks: readonly Task[]): Slot | undefined {
+function serviceSlot(aim: RolloutTarget, tasks: readonly Task[]): Slot | undefined {
   const isOurs = ({ Spec }: Task): boolean => isMadeOf(aim.target, Spec)
   const wanted = tasks.filter(isWanted)
   const failures = tasks.filter((task) => isOurs(task) && hasFailedRollout(aim, task))
@@ -153,7 +153,7 @@ function serviceSlot(aim: Aim, tasks: readonly Task[]): Slot | undefined {
 }
 
 /** A task that was there at the engine's end and outlived the watch failed for later reasons. */
-function hasFailedRollout({ since, endedAt, monitorMs }: Aim, task: Task): boolean {
+function hasFailedRollout({ since, endedAt, monitorMs }: RolloutTarget, task: Task): boolean {
   if (!isFailure(task) || madeAt(task) < since) {
     return false
   }
@@ -163,7 +163,7 @@ function hasFailedRollout({ since, endedAt, monitorMs }: Aim, task: Task): boole
 
 /** What ran at the engine's end may still prove itself; what did not run then has failed. */
 function isGivenUp(
-  { endedAt }: Aim,
+  { endedAt }: RolloutTarget,
   start: number | undefined,
   { failures }: { readonly failures: number },
 ): boolean {
@@ -186,7 +186,7 @@ function jobSlot(tasks: readonly Task[]): Slot | undefined {
   return failure && slot('failed', failure)
 }
 
-function millisecondsToProve({ monitorMs, now }: Aim, start: number): number {
+function millisecondsToProve({ monitorMs, now }: RolloutTarget, start: number): number {
   return Math.min(Math.max(0, Math.ceil(start + monitorMs - now)), monitorMs)
 }
 

@@ -3,7 +3,7 @@
 import type { Node, Task, WatchedService } from '../swarm/engine-types.ts'
 
 /** What is known of the swarm. */
-export interface Sight {
+export interface ObservedState {
   readonly service: WatchedService
   /** All tasks of the service; undefined: not read. */
   readonly tasks: readonly Task[] | undefined
@@ -48,6 +48,6 @@ export type Convergence = Pending | Ended
  * @param more What else is known; without `needsTasks`, no tasks are needed.
  * @returns The state.
  */
-export function wait(message: string, more: Partial<Omit<Pending, 'message'>> = {}): Pending {
+export function pending(message: string, more: Partial<Omit<Pending, 'message'>> = {}): Pending {
   return { state: 'pending', needsTasks: false, message, ...more }
 }

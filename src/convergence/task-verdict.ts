@@ -1,8 +1,8 @@
 // What the tasks make of an update that the engine is at, or has ended, or never speaks of.
 
 import type { Node, UpdateStatus } from '../swarm/engine-types.ts'
-import { type Aim, isJob, type Slot, type Tally, tally } from './slots.ts'
-import { type Convergence, type Sight, wait } from './state.ts'
+import { countSlots, isJob, type RolloutTarget, type Slot, type SlotCount } from './slots.ts'
+import { type Convergence, type ObservedState, pending } from './state.ts'
 import { isLostOnTheWay, isMadeOf, nodeName } from './tasks.ts'
 
 // Tasks have no events: who waits for one looks again, less and less often.
@@ -21,21 +21,21 @@ const MAX_DOUBT_MS = 300_000
  * @returns `pending`, unless the engine waits for nothing.
  */
 export function judgeUnderWay(
-  aim: Aim,
-  { tasks, nodes }: Sight,
+  aim: RolloutTarget,
+  { tasks, nodes }: ObservedState,
   { status, end }: { readonly status: UpdateStatus; readonly end: Convergence },
 ): Convergence {
   const message = status.Message ?? 'The engine is at work'
   const waitedMs = Math.max(0, aim.now - aim.since)
   const lookAgainInMs = waitedMs < MIN_DOUBT_MS ? MIN_DOUBT_MS - waitedMs : waitedMs
-  const pending = wait(message, {
+  const inProgress = pending(message, {
     needsTasks: waitedMs >= MIN_DOUBT_MS,
     lookAgainInMs: Math.min(lookAgainInMs, MAX_DOUBT_MS),
   })
   if (tasks === undefined) {
-    return pending
+    return inProgress
   }
-  const counts = tally(aim, tasks, { nodes })
+  const counts = countSlots(aim, tasks, { nodes })
   // The updater waits for ever for a new task whose node went down before it ran (20.10; swarmkit,
   // orchestrator/update/updater.go), though its slot is filled elsewhere, or needs no filling.
   const isStuck = tasks.some(
@@ -45,7 +45,7 @@ export function judgeUnderWay(
     return end
   }
   const text = `${message}: ${describe(counts, { aim, nodes })}`
-  return { ...pending, message: text, progress: progress(counts) }
+  return { ...inProgress, message: text, progress: progress(counts) }
 }
 
 /**
@@ -57,14 +57,14 @@ export function judgeUnderWay(
  * @returns That end, `failed`, or `pending` with the time to look again.
  */
 export function judgeTasks(
-  aim: Aim,
-  { tasks, nodes }: Sight,
+  aim: RolloutTarget,
+  { tasks, nodes }: ObservedState,
   { end }: { readonly end: Convergence },
 ): Convergence {
   if (tasks === undefined) {
-    return wait('The tasks have to tell', { needsTasks: true })
+    return pending('The tasks have to tell', { needsTasks: true })
   }
-  const counts = tally(aim, tasks, { nodes })
+  const counts = countSlots(aim, tasks, { nodes })
   const { running, desired = Number.POSITIVE_INFINITY } = counts
   if (running >= desired) {
     return end
@@ -75,21 +75,21 @@ export function judgeTasks(
   }
   const unproven = inState(counts, 'unproven')
   const proves = running + unproven.length >= desired
-  return wait(message, {
+  return pending(message, {
     needsTasks: true,
     progress: progress(counts),
     lookAgainInMs: proves ? Math.max(...unproven.map(({ leftMs }) => leftMs)) : untilNextLook(aim),
   })
 }
 
-function untilNextLook({ now, since, endedAt }: Aim): number {
+function untilNextLook({ now, since, endedAt }: RolloutTarget): number {
   const waitedMs = now - (Number.isNaN(endedAt) ? since : endedAt)
   return Math.min(Math.max(Math.round(waitedMs), MIN_LOOK_MS), MAX_LOOK_MS)
 }
 
 function describe(
-  counts: Tally,
-  { aim, nodes }: { readonly aim: Aim; readonly nodes: readonly Node[] | undefined },
+  counts: SlotCount,
+  { aim, nodes }: { readonly aim: RolloutTarget; readonly nodes: readonly Node[] | undefined },
 ): string {
   const { running, desired } = counts
   if (desired === undefined) {
@@ -109,10 +109,10 @@ function describe(
   return `${count}; the task ${place} is ${Status.State}${Status.Err ? `: ${Status.Err}` : ''}`
 }
 
-function inState({ slots }: Tally, state: Slot['state']): readonly Slot[] {
+function inState({ slots }: SlotCount, state: Slot['state']): readonly Slot[] {
   return slots.filter((slot) => slot.state === state)
 }
 
-function progress({ running, desired = 0 }: Tally): { running: number; desired: number } {
+function progress({ running, desired = 0 }: SlotCount): { running: number; desired: number } {
   return { running, desired }
 }

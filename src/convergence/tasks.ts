@@ -4,7 +4,7 @@ import type { Node, Task, TaskSpec } from '../swarm/engine-types.ts'
 import { type ForceUpdate, forceUpdateOf } from '../swarm/force-update.ts'
 
 /** What the tasks of a rollout are to be made of. */
-export interface Target {
+export interface TaskTarget {
   /** The image, spelled as the spec spells it. */
   readonly image: string | undefined
   readonly forceUpdate: ForceUpdate
@@ -45,7 +45,7 @@ export function milliseconds(time: string | null | undefined): number {
  * @param spec The template of a service's tasks, or a task's own spec.
  * @returns The target that it stands for.
  */
-export function targetOf(spec: TaskSpec): Target {
+export function taskTargetOf(spec: TaskSpec): TaskTarget {
   return { image: spec.ContainerSpec?.Image, forceUpdate: forceUpdateOf(spec) }
 }
 
@@ -56,8 +56,8 @@ export function targetOf(spec: TaskSpec): Target {
  * @param spec The template of a service's tasks, or a task's own spec.
  * @returns True when the image is spelled the same and `ForceUpdate` is the same.
  */
-export function isMadeOf(target: Target, spec: TaskSpec): boolean {
-  const { image, forceUpdate } = targetOf(spec)
+export function isMadeOf(target: TaskTarget, spec: TaskSpec): boolean {
+  const { image, forceUpdate } = taskTargetOf(spec)
   return image === target.image && forceUpdate === target.forceUpdate
 }
 

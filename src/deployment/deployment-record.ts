@@ -1,7 +1,7 @@
 // The record that Deployer keeps in a label of the service: which deployment wrote the spec, and how
 // those before it ended. Only there can another process find what this one knew.
 
-import { targetOf } from '../convergence/tasks.ts'
+import { taskTargetOf } from '../convergence/tasks.ts'
 import type { ServiceSpec } from '../swarm/service.ts'
 import { type EndVerdict, endVerdicts } from './verdict.ts'
 
@@ -84,7 +84,7 @@ function formatEntry({ versionIndex, startedAt, verdict, key, wrote }: RecordEnt
 
 /** FNV-1a of image and `ForceUpdate`, which are all that makes the tasks of a rollout. */
 function fingerprint({ TaskTemplate }: ServiceSpec): string {
-  const { image = '', forceUpdate } = targetOf(TaskTemplate)
+  const { image = '', forceUpdate } = taskTargetOf(TaskTemplate)
   let hash = 0x811c9dc5
   for (const character of `${image} ${forceUpdate}`) {
     hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0

@@ -16,7 +16,7 @@ const MAX_SKEW_MS = 60_000
  *   `unknown` where it may have come and gone: a rollback takes Deployer's record back, and so does
  *   whoever sets all labels anew.
  */
-export function wasWritten(
+export function writeStatus(
   deployment: Deployment,
   { Version, Spec, PreviousSpec, UpdateStatus }: Service,
 ): 'written' | 'not-written' | 'not-yet' | 'unknown' {

@@ -1,7 +1,7 @@
 // The types of a parsed template, checked before it ever runs: a string, a bool or a map of strings.
 
 import type { Call, Expression, Field, FunctionName, GoTemplate, Member } from './ast.ts'
-import { hasNoFields, listOf, TemplateFault } from './template-error.ts'
+import { hasNoFields, listOf, TemplateError } from './template-error.ts'
 
 /** The variables by name, and what each is: a map is one of strings. */
 export type Fields = Readonly<Record<string, 'string' | 'map'>>
@@ -24,7 +24,7 @@ const BOOL: ValueType = ['bool']
  *
  * @param template The tree.
  * @param options The source that the tree came from, and the variables.
- * @throws TemplateFault at the first thing that is wrong or not supported.
+ * @throws TemplateError at the first thing that is wrong or not supported.
  */
 export function check(
   template: GoTemplate,
@@ -183,7 +183,7 @@ function isMaybeMap(type: ValueType): boolean {
   return type.includes('map')
 }
 
-function mapFault(map: Expression, scope: Scope, message: string): TemplateFault {
+function mapFault(map: Expression, scope: Scope, message: string): TemplateError {
   const name = nameOf(map, scope)
   const member = name === '.' ? '.name' : `${name}.name`
   return fault(map, scope, `${message}; write {{json ${name}}} or, for one value, {{${member}}}`)
@@ -198,6 +198,6 @@ function nameOf(map: Expression, scope: Scope): string {
   return map.kind === 'field' ? `${map.of === 'root' ? '$' : ''}.${map.name}` : '.'
 }
 
-function fault(expression: Expression, scope: Scope, message: string): TemplateFault {
-  return new TemplateFault(message, { source: scope.source, offset: expression.offset })
+function fault(expression: Expression, scope: Scope, message: string): TemplateError {
+  return new TemplateError(message, { source: scope.source, offset: expression.offset })
 }

@@ -12,7 +12,7 @@ import { parse } from './parser.ts'
  * @param source The template.
  * @param options The variables by name, and what each is.
  * @returns The template's tree.
- * @throws TemplateFault with the line and column of what is wrong or not supported.
+ * @throws TemplateError with the line and column of what is wrong or not supported.
  */
 export function parseGoTemplate(source: string, options: { readonly fields: Fields }): GoTemplate {
   const template = parse(source)

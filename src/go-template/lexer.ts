@@ -1,7 +1,7 @@
 // Tokens of a message template, cut exactly where Go's text/template/parse/lex.go cuts them.
 
 import { readString } from './string-literal.ts'
-import { TemplateFault } from './template-error.ts'
+import { TemplateError } from './template-error.ts'
 
 /** What a token is. `end` is the end of the source, and comes again and again. */
 export type TokenKind =
@@ -57,7 +57,7 @@ const PUNCTUATION: Readonly<Record<string, TokenKind>> = {
  *
  * @param source The template.
  * @returns The tokens, without end.
- * @throws TemplateFault at a character that no token has.
+ * @throws TemplateError at a character that no token has.
  */
 export function* lex(source: string): Generator<Token, never> {
   let position = 0
@@ -92,10 +92,10 @@ function trimEnd(text: string): string {
 
 function skipComment(source: string, offset: number): number {
   const stars = source.indexOf('*/', offset + 2)
-  if (stars === -1) throw new TemplateFault('unclosed comment', { source, offset })
+  if (stars === -1) throw new TemplateError('unclosed comment', { source, offset })
   const [closing] = match(CLOSE, source, stars + 2) ?? []
   if (closing !== undefined) return stars + 2 + closing.length
-  throw new TemplateFault('a comment must end right before "}}" or " -}}"', {
+  throw new TemplateError('a comment must end right before "}}" or " -}}"', {
     source,
     offset: stars + 2,
   })
@@ -122,14 +122,14 @@ function* lexAction(
       count += 1
       if (count > MAX_TOKENS) {
         const fault = `more than ${MAX_TOKENS} words and signs in one action`
-        throw new TemplateFault(fault, { source, offset: position })
+        throw new TemplateError(fault, { source, offset: position })
       }
       yield { ...next, spaced }
       position += next.text.length
       spaced = false
     }
   }
-  throw new TemplateFault('unclosed action', { source, offset: start.open })
+  throw new TemplateError('unclosed action', { source, offset: start.open })
 }
 
 function readToken(source: string, offset: number): Token {
@@ -143,9 +143,9 @@ function readToken(source: string, offset: number): Token {
   if (punctuation) return token(punctuation, offset, first)
 
   const [number] = match(NUMBER, source, offset) ?? []
-  if (number !== undefined) throw new TemplateFault(numberFault(number), { source, offset })
+  if (number !== undefined) throw new TemplateError(numberFault(number), { source, offset })
   if (first === "'") {
-    throw new TemplateFault("a character ('x') is not supported by Deployer", { source, offset })
+    throw new TemplateError("a character ('x') is not supported by Deployer", { source, offset })
   }
 
   const [name] =
@@ -167,9 +167,9 @@ function numberFault(number: string): string {
     : `bad number "${number}"; a trim marker has white space beside it: "{{- " and " -}}"`
 }
 
-function badCharacter(source: string, offset: number): TemplateFault {
+function badCharacter(source: string, offset: number): TemplateError {
   const character = String.fromCodePoint(source.codePointAt(offset) ?? 0)
-  return new TemplateFault(`unexpected ${JSON.stringify(character)}`, { source, offset })
+  return new TemplateError(`unexpected ${JSON.stringify(character)}`, { source, offset })
 }
 
 function token(kind: TokenKind, offset: number, text: string): Token {

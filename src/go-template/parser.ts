@@ -2,7 +2,7 @@
 
 import { type Expression, functionNames, type GoTemplate, type TemplateNode } from './ast.ts'
 import { lex, type Token, type TokenKind } from './lexer.ts'
-import { hasNoFields, listOf, TemplateFault } from './template-error.ts'
+import { hasNoFields, listOf, TemplateError } from './template-error.ts'
 
 // Keywords and functions that Go has and Deployer does not.
 const UNSUPPORTED: ReadonlySet<string> = new Set([
@@ -30,7 +30,7 @@ const MAX_DEPTH = 100
  *
  * @param source The template.
  * @returns Its tree.
- * @throws TemplateFault at the first thing that is wrong or not supported.
+ * @throws TemplateError at the first thing that is wrong or not supported.
  */
 export function parse(source: string): GoTemplate {
   const tokens = createTokens(source)
@@ -180,7 +180,7 @@ function expect(tokens: Tokens, kind: 'close' | 'right-paren'): void {
   if (token.kind !== kind) throw unexpected(tokens, token)
 }
 
-function unexpected(tokens: Tokens, token: Token): TemplateFault {
+function unexpected(tokens: Tokens, token: Token): TemplateError {
   const isClose = token.kind === 'close'
   return tokens.fault(token, isClose ? 'a value is missing' : `unexpected "${token.text}"`)
 }
@@ -189,7 +189,7 @@ function unexpected(tokens: Tokens, token: Token): TemplateFault {
 interface Tokens {
   peek(): Token
   next(): Token
-  fault(at: { readonly offset: number }, fault: string): TemplateFault
+  fault(at: { readonly offset: number }, fault: string): TemplateError
 }
 
 function createTokens(source: string): Tokens {
@@ -207,8 +207,8 @@ function createTokens(source: string): Tokens {
     return token
   }
 
-  function fault(at: { readonly offset: number }, message: string): TemplateFault {
-    return new TemplateFault(message, { source, offset: at.offset })
+  function fault(at: { readonly offset: number }, message: string): TemplateError {
+    return new TemplateError(message, { source, offset: at.offset })
   }
 
   return { peek, next, fault }

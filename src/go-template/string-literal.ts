@@ -1,6 +1,6 @@
 // String literals as Go's strconv.Unquote reads them.
 
-import { TemplateFault } from './template-error.ts'
+import { TemplateError } from './template-error.ts'
 
 /** A string literal that was read. */
 export interface ReadString {
@@ -15,7 +15,7 @@ export interface ReadString {
  * @param source The template.
  * @param offset The offset of the opening quote, `"` or a backquote.
  * @returns The literal's value and end.
- * @throws TemplateFault when the literal has no end or an escape that is wrong.
+ * @throws TemplateError when the literal has no end or an escape that is wrong.
  */
 export function readString(source: string, offset: number): ReadString {
   return source[offset] === '`' ? readRaw(source, offset) : readInterpreted(source, offset)
@@ -23,7 +23,7 @@ export function readString(source: string, offset: number): ReadString {
 
 function readRaw(source: string, offset: number): ReadString {
   const close = source.indexOf('`', offset + 1)
-  if (close === -1) throw new TemplateFault('unterminated raw string', { source, offset })
+  if (close === -1) throw new TemplateError('unterminated raw string', { source, offset })
   // strconv.Unquote: "Carriage return characters ('\r') inside raw string literals are discarded".
   return { value: source.slice(offset + 1, close).replaceAll('\r', ''), end: close + 1 }
 }
@@ -34,7 +34,7 @@ function readInterpreted(source: string, offset: number): ReadString {
   while (source[position] !== '"') {
     const character = source[position]
     if (character === undefined || character === '\n') {
-      throw new TemplateFault('unterminated string', { source, offset })
+      throw new TemplateError('unterminated string', { source, offset })
     }
     if (character === '\\') {
       const escaped = readEscape(source, position)
@@ -65,7 +65,7 @@ const ESCAPE = /\\(?:([abfnrtv\\"])|x([\dA-Fa-f]{2})|([0-7]{3})|u([\dA-Fa-f]{4})
 function readEscape(source: string, offset: number): ReadString {
   ESCAPE.lastIndex = offset
   const [written, named, hex, octal, short, long] = ESCAPE.exec(source) ?? []
-  if (written === undefined) throw new TemplateFault('bad escape in a string', { source, offset })
+  if (written === undefined) throw new TemplateError('bad escape in a string', { source, offset })
   const end = offset + written.length
   if (named !== undefined) return { value: NAMED[named] ?? '', end }
 
@@ -74,10 +74,10 @@ function readEscape(source: string, offset: number): ReadString {
   if (isByte && code >= 0x80) {
     // In Go it is a byte, not a character: a part of some UTF-8 sequence.
     const fault = `${written}, a byte above \\x7f, is not supported by Deployer`
-    throw new TemplateFault(fault, { source, offset })
+    throw new TemplateError(fault, { source, offset })
   }
   if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
-    throw new TemplateFault(`${written} is not a character`, { source, offset })
+    throw new TemplateError(`${written} is not a character`, { source, offset })
   }
   return { value: String.fromCodePoint(code), end }
 }

@@ -1,8 +1,8 @@
 // The one error of message templates: a place in the template and what is wrong there.
 
 /** What Deployer refuses of a template, at construction; the message names the place. */
-export class TemplateFault extends TypeError {
-  override readonly name = 'TemplateFault'
+export class TemplateError extends TypeError {
+  override readonly name = 'TemplateError'
   /** The line, from 1. */
   readonly line: number
   /** The character in the line, from 1. */
@@ -36,7 +36,7 @@ export function listOf(names: readonly string[]): string {
  * Says that something is looked up where there is nothing to be found.
  *
  * @param name The name of what is looked up.
- * @returns What is wrong, for a {@link TemplateFault}.
+ * @returns What is wrong, for a {@link TemplateError}.
  */
 export function hasNoFields(name: string): string {
   return `the value before ".${name}" has no fields`

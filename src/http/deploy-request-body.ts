@@ -4,14 +4,14 @@ import type { Context } from 'hono'
 import { DeployerError } from '../errors.ts'
 import { type ImageReference, parseImageReference } from '../swarm/image-reference.ts'
 import { parseDuration } from '../text/duration.ts'
-import type { Wish } from '../update/deploy-request.ts'
+import type { DeployRequest } from '../update/deploy-request.ts'
 import { bodyText, malformedBody } from './body.ts'
 import { checkNames, isBodyImage } from './known-names.ts'
 import { memberNames } from './member-names.ts'
 import { readMetadata } from './metadata.ts'
 
 /** The body of a deployment, checked. */
-export type WishBody = Pick<Wish, 'image' | 'expect' | 'force' | 'resume'> & {
+export type DeployRequestBody = Pick<DeployRequest, 'image' | 'expect' | 'force' | 'resume'> & {
   /** What the caller sent along. */
   readonly metadata: Readonly<Record<string, string>>
 }
@@ -30,7 +30,7 @@ const BASE64URL = /^[A-Za-z0-9_-]+={0,2}$/
  * @returns What the caller wants.
  * @throws DeployerError `malformed-request`, `invalid-image-reference`, `body-too-large`.
  */
-export async function readWishBody(c: Context): Promise<WishBody> {
+export async function readDeployRequestBody(c: Context): Promise<DeployRequestBody> {
   const text = await bodyText(c)
   const body = parseObject(text)
   checkNames('body', memberNames(text))

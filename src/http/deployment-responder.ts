@@ -6,7 +6,7 @@ import type { Deployments } from '../rollout/deployments.ts'
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
 import type { OpenedDeployment, OpenedDeployments } from '../rollout/opened-deployments.ts'
 import { wantsEvents } from './deploy-request-body.ts'
-import { answer } from './deployment-response.ts'
+import { deploymentResponse } from './deployment-response.ts'
 import { deploymentLocation } from './paths.ts'
 import { streamDeployment } from './progress-stream.ts'
 import { createWaitingCallers, NO_PLACE, type WaitingPlace } from './waiting-callers.ts'
@@ -106,10 +106,10 @@ export function createDeploymentResponder({
         if (waitMs !== undefined) {
           await waitFor(known.ended, { timeoutMs: waitMs, signals: [signal, c.req.raw.signal] })
         } else if (underWay === 'pending') {
-          await waitFor(known.looked, { signals: [signal, c.req.raw.signal] })
+          await waitFor(known.observed, { signals: [signal, c.req.raw.signal] })
           throwIfNeverSeen(known)
         }
-        return answer(known, {
+        return deploymentResponse(known, {
           location,
           underWay: waitMs === undefined ? underWay : 'rollout-pending',
           warnings,
@@ -126,9 +126,9 @@ function isEventStream(response: Response | undefined): boolean {
 }
 
 /** Where the service could never be read, the error is the response. */
-function throwIfNeverSeen({ outcome, standing }: KnownDeployment): void {
-  const { fault, service } = standing().seen
-  if (fault !== undefined && service === undefined && outcome() === undefined) {
-    throw fault
+function throwIfNeverSeen({ outcome, progress }: KnownDeployment): void {
+  const { error, service } = progress().snapshot
+  if (error !== undefined && service === undefined && outcome() === undefined) {
+    throw error
   }
 }

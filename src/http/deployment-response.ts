@@ -25,7 +25,7 @@ export interface DeploymentReport {
 }
 
 /** What an answer needs besides the deployment. */
-export interface AnswerOptions {
+export interface DeploymentResponseOptions {
   /** The path of the deployment, for `Location`. */
   readonly location: string
   /** What to call a rollout that is under way; `rollout-pending`: the caller's time is up. */
@@ -38,7 +38,7 @@ const RETRY_AFTER_SECONDS = 1
 
 function report(
   { id, deployment, ...course }: KnownDeployment,
-  { underWay, warnings = [] }: AnswerOptions,
+  { underWay, warnings = [] }: DeploymentResponseOptions,
 ): DeploymentReport {
   const { service, serviceId, image, resolved, previous, startedAt } = deployment
   const outcome = course.outcome()
@@ -46,7 +46,7 @@ function report(
   return {
     verdict: isNew ? 'accepted' : 'pending',
     ...{ deploymentId: id, service, serviceId, image, resolved, previous, startedAt },
-    ...(isNew || outcome !== undefined ? {} : { message: course.standing().message }),
+    ...(isNew || outcome !== undefined ? {} : { message: course.progress().message }),
     ...outcome,
     ...(warnings.length === 0 ? {} : { warnings }),
   }
@@ -59,7 +59,10 @@ function report(
  * @param options Where it is, and what the caller waits for.
  * @returns 200 while all is well; otherwise a problem document with all of the report.
  */
-export function answer(known: KnownDeployment, options: AnswerOptions): Response {
+export function deploymentResponse(
+  known: KnownDeployment,
+  options: DeploymentResponseOptions,
+): Response {
   const told = report(known, options)
   const headers = { Location: options.location }
   const error =

@@ -4,11 +4,11 @@
 import type { Context } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import { onAbort } from '../async/abort.ts'
-import { createBell } from '../async/auto-reset-event.ts'
+import { createAutoResetEvent } from '../async/auto-reset-event.ts'
 import { waitFor } from '../async/wait-for.ts'
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
 import { type TaskState, taskStates } from '../rollout/task-states.ts'
-import { answer, type DeploymentReport } from './deployment-response.ts'
+import { type DeploymentReport, deploymentResponse } from './deployment-response.ts'
 
 /** How a rollout is streamed. */
 export interface StreamOptions {
@@ -69,16 +69,16 @@ async function follow(
   { warnings = [], waitMs, location, ended, signal, request }: FollowOptions,
 ): Promise<void> {
   const endsAt = performance.now() + (waitMs ?? Number.POSITIVE_INFINITY)
-  const bell = createBell()
+  const bell = createAutoResetEvent()
   const gone = new AbortController()
   const hangUp = (): void => {
     gone.abort()
-    bell.ring()
+    bell.set()
   }
   stream.onAbort(hangUp)
   const forgetRequest = onAbort(request, hangUp)
-  const forgetSignal = onAbort(signal, bell.ring)
-  const unfollow = known.follow(bell.ring)
+  const forgetSignal = onAbort(signal, bell.set)
+  const unfollow = known.follow(bell.set)
   // A write waits for a client that reads; one that has gone, or has stopped reading, never will.
   const send = async (write: Promise<unknown>): Promise<void> => {
     let isTaken = false
@@ -109,10 +109,10 @@ async function follow(
         await send(stream.write(': still under way\n\n'))
         sentAt = performance.now()
       }
-      await bell.heard(Math.min(sentAt + HEARTBEAT_MS - performance.now(), leftMs()))
+      await bell.wait(Math.min(sentAt + HEARTBEAT_MS - performance.now(), leftMs()))
     }
     const underWay = waitMs === undefined ? 'pending' : 'rollout-pending'
-    const plain = answer(known, { location, underWay, warnings })
+    const plain = deploymentResponse(known, { location, underWay, warnings })
     await send(stream.writeSSE({ event: 'verdict', data: await plain.text() }))
   } finally {
     unfollow()
@@ -122,9 +122,9 @@ async function follow(
   }
 }
 
-function progressOf({ id, deployment, standing }: KnownDeployment): ProgressReport {
-  const { message, counts, seen } = standing()
-  const { tasks, nodes, service } = seen
+function progressOf({ id, deployment, progress }: KnownDeployment): ProgressReport {
+  const { message, counts, snapshot } = progress()
+  const { tasks, nodes, service } = snapshot
   return {
     verdict: 'pending',
     deploymentId: id,

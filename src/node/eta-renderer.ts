@@ -12,7 +12,7 @@ import type { MessageData, Renderer } from '../notification/renderer.ts'
  *
  * @param template The template. None of it reaches JavaScript but as data.
  * @returns The renderer of the template.
- * @throws TemplateFault when the template is wrong, or has what Deployer does not.
+ * @throws TemplateError when the template is wrong, or has what Deployer does not.
  * @example
  * ```ts
  * const renderer = createEtaRenderer('{{.ServiceName}} runs {{.Artifact}}: {{.Meta.commit}}')

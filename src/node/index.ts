@@ -1,6 +1,6 @@
 // The door for gateways on Node: the adapters.
 
-export { TemplateFault } from '../go-template/template-error.ts'
+export { TemplateError } from '../go-template/template-error.ts'
 export {
   type BeanstalkdDestinationOptions,
   createBeanstalkdDestination,

@@ -15,7 +15,7 @@ export interface Message {
 }
 
 /** The messages of one service, in order, and how it goes with them. */
-export interface Lane {
+export interface ServiceMessages {
   readonly service: string
   readonly messages: Message[]
   /** How many tries have failed in a row. */
@@ -38,13 +38,13 @@ export interface BacklogLimits {
 export interface Backlog {
   readonly count: number
   /** Adds a message at the end of its service's lane; a lane is made where there is none. */
-  add(message: Message): Lane
+  add(message: Message): ServiceMessages
   /**
    * Removes a message, and its lane with the last one.
    *
    * @returns The lane; undefined when the message does not wait here.
    */
-  remove(message: Message): Lane | undefined
+  remove(message: Message): ServiceMessages | undefined
   /** All messages in the order in which they came; some may be removed meanwhile. */
   messages(): IterableIterator<Message>
   /** The bound that is exceeded, such as `10000 messages`; undefined when none is. */
@@ -61,11 +61,11 @@ export function createBacklog({
   maxWaiting = 10_000,
   maxWaitingSize = 16 * 1024 * 1024,
 }: BacklogLimits): Backlog {
-  const lanes = new Map<string, Lane>()
+  const lanes = new Map<string, ServiceMessages>()
   const sizes = new Map<Message, number>()
   let totalSize = 0
 
-  function laneOf(service: string): Lane {
+  function laneOf(service: string): ServiceMessages {
     const lane = lanes.get(service) ?? {
       service,
       messages: [],

@@ -1,7 +1,7 @@
 // Why a message was not delivered, and what is to be done about it.
 
 /** Beside the reason. */
-export interface DeliveryFaultOptions extends ErrorOptions {
+export interface DeliveryErrorOptions extends ErrorOptions {
   /** Whether the same message can never be taken: it is not tried again. Default: false. */
   readonly isFinal?: boolean
   /** How long the other side asks to be left alone, in milliseconds. */
@@ -9,8 +9,8 @@ export interface DeliveryFaultOptions extends ErrorOptions {
 }
 
 /** A try to deliver a message that failed. Its message tells why, and nothing secret. */
-export class DeliveryFault extends Error {
-  override readonly name = 'DeliveryFault'
+export class DeliveryError extends Error {
+  override readonly name = 'DeliveryError'
   /** Whether the same message can never be taken. */
   readonly isFinal: boolean
   /** How long the other side asks to be left alone, in milliseconds. */
@@ -18,7 +18,7 @@ export class DeliveryFault extends Error {
 
   constructor(
     message: string,
-    { isFinal = false, retryAfterMs, ...rest }: DeliveryFaultOptions = {},
+    { isFinal = false, retryAfterMs, ...rest }: DeliveryErrorOptions = {},
   ) {
     super(message, rest)
     this.isFinal = isFinal

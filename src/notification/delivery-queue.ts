@@ -2,10 +2,10 @@
 
 import { backoffMs } from '../async/backoff.ts'
 import type { Logger } from '../logger.ts'
-import { type BacklogLimits, createBacklog, type Lane, type Message } from './backlog.ts'
-import { DeliveryFault } from './delivery-error.ts'
+import { type BacklogLimits, createBacklog, type Message, type ServiceMessages } from './backlog.ts'
+import { DeliveryError } from './delivery-error.ts'
 import type { Destination } from './destination.ts'
-import { isTooOld, type Moment, presentMoment } from './message-age.ts'
+import { currentMoment, isTooOld, type Moment } from './message-age.ts'
 import { createPause } from './pause.ts'
 
 /** How many messages of a destination came to which end, since the start. */
@@ -88,10 +88,10 @@ export function createDeliveryQueue(
   const pause = createPause(work)
   const backlog = createBacklog(limits)
   /** Whose first message may be tried. */
-  const ready = new Set<Lane>()
+  const ready = new Set<ServiceMessages>()
   const underWay = new Set<Message>()
   /** Whose latest try failed. */
-  const failing = new Set<Lane>()
+  const failing = new Set<ServiceMessages>()
   /** When each message was added. */
   const addedAt = new WeakMap<Message, Moment>()
   const onDrained: (() => void)[] = []
@@ -100,7 +100,7 @@ export function createDeliveryQueue(
 
   function add(message: Message): void {
     const lane = backlog.add(message)
-    addedAt.set(message, presentMoment())
+    addedAt.set(message, currentMoment())
     if (stopping.signal.aborted) {
       return
     }
@@ -142,18 +142,18 @@ export function createDeliveryQueue(
   }
 
   function isExpired(message: Message): boolean {
-    const now = presentMoment()
+    const now = currentMoment()
     const { queuedAtMs } = message
     return isTooOld({ added: addedAt.get(message) ?? now, queuedAtMs, now }, maxAgeMs)
   }
 
-  function next(lane: Lane): void {
+  function next(lane: ServiceMessages): void {
     if (lane.messages.length > 0 && lane.timer === undefined) {
       ready.add(lane)
     }
   }
 
-  async function attempt(message: Message, lane: Lane): Promise<void> {
+  async function attempt(message: Message, lane: ServiceMessages): Promise<void> {
     underWay.add(message)
     const fault = await faultOf(message)
     // In one go: nobody may see a lane that is neither under way nor waits.
@@ -170,7 +170,7 @@ export function createDeliveryQueue(
   async function faultOf(message: Message): Promise<{ readonly error: unknown } | undefined> {
     try {
       if (owns !== undefined && !(await owns(message))) {
-        throw new DeliveryFault('another process took it over, and delivers it', { isFinal: true })
+        throw new DeliveryError('another process took it over, and delivers it', { isFinal: true })
       }
       await destination.deliver(message.event, stopping.signal)
       return undefined
@@ -179,7 +179,7 @@ export function createDeliveryQueue(
     }
   }
 
-  function delivered(message: Message, lane: Lane): void {
+  function delivered(message: Message, lane: ServiceMessages): void {
     recovered(lane)
     if (!leave(message)) {
       return
@@ -207,13 +207,13 @@ export function createDeliveryQueue(
 
   function failed(
     message: Message,
-    { lane, error }: { readonly lane: Lane; readonly error: unknown },
+    { lane, error }: { readonly lane: ServiceMessages; readonly error: unknown },
   ): void {
     if (stopping.signal.aborted) {
       return
     }
     const reason = error instanceof Error ? error.message : 'it failed without an error'
-    const { isFinal = false, retryAfterMs = 0 } = error instanceof DeliveryFault ? error : {}
+    const { isFinal = false, retryAfterMs = 0 } = error instanceof DeliveryError ? error : {}
     if (isFinal) {
       recovered(lane)
       drop(message, reason)
@@ -236,12 +236,12 @@ export function createDeliveryQueue(
     lane.timer = setTimeout(wake, backoffMs(lane.failures), lane)
   }
 
-  function recovered(lane: Lane): void {
+  function recovered(lane: ServiceMessages): void {
     lane.failures = 0
     failing.delete(lane)
   }
 
-  function wake(lane: Lane): void {
+  function wake(lane: ServiceMessages): void {
     clearTimeout(lane.timer)
     lane.timer = undefined
     ready.add(lane)

@@ -75,7 +75,7 @@ export interface DeploymentOrigin {
 }
 
 /** A request that was turned away. */
-export interface Refusal {
+export interface RejectedRequest {
   readonly service: string
   readonly image: string
   readonly reason: string
@@ -123,7 +123,13 @@ export function endedEvent(ended: DeploymentOrigin, outcome: Outcome): Deploymen
  * @param refusal The request.
  * @returns The event.
  */
-export function refusedEvent({ service, image, reason, nowMs, origin }: Refusal): DeploymentEvent {
+export function refusedEvent({
+  service,
+  image,
+  reason,
+  nowMs,
+  origin,
+}: RejectedRequest): DeploymentEvent {
   const at = new Date(nowMs).toISOString()
   return {
     id: eventId(origin, 'refused'),

@@ -14,7 +14,7 @@ export interface Destination {
    * @param event The event.
    * @param signal Ends the try.
    * @returns Nothing, once the other side has taken it.
-   * @throws DeliveryFault that tells whether and when to try again; whatever else is thrown is tried
+   * @throws DeliveryError that tells whether and when to try again; whatever else is thrown is tried
    *   again.
    */
   deliver(event: DeploymentEvent, signal: AbortSignal): Promise<void>

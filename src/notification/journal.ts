@@ -2,7 +2,7 @@
 
 import { parseDeploymentId } from '../deployment/deployment.ts'
 import type { Logger } from '../logger.ts'
-import { reasonOf } from '../text/error-message.ts'
+import { errorMessage } from '../text/error-message.ts'
 import {
   type DeploymentEvent,
   type DeploymentOrigin,
@@ -12,7 +12,7 @@ import {
 import type { Spool, SpooledRecord } from './spool.ts'
 
 /** How far a deployment has come, and been told. */
-export type Stage =
+export type DeploymentState =
   /** It is about to be written, or its answer was lost: perhaps the engine has it. */
   | 'intended'
   /** The engine has it, or nothing was to be written; nothing was told so far. */
@@ -22,7 +22,7 @@ export type Stage =
 
 /** A deployment of which something is still to be told. */
 export interface DeploymentEntry extends DeploymentOrigin {
-  readonly stage: Stage
+  readonly stage: DeploymentState
 }
 
 /** An event that is still to be told: a refusal, or an end, which stands in the place of its deployment. */
@@ -65,7 +65,7 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
     try {
       return await act()
     } catch (error) {
-      logger.error({ reason: reasonOf(error) }, 'spool cannot be used')
+      logger.error({ reason: errorMessage(error) }, 'spool cannot be used')
       return undefined
     }
   }

@@ -48,6 +48,6 @@ export function isTooOld({ added, queuedAtMs, now }: MessageAge, maxAgeMs: numbe
  *
  * @returns The present moment.
  */
-export function presentMoment(): Moment {
+export function currentMoment(): Moment {
   return { monotonicMs: performance.now(), wallMs: Date.now() }
 }

@@ -6,20 +6,20 @@ import { backoffMs } from '../async/backoff.ts'
 import { waitFor } from '../async/wait-for.ts'
 import { type Deployment, deploymentId } from '../deployment/deployment.ts'
 import { endVerdicts, type Outcome } from '../deployment/verdict.ts'
-import { wasWritten } from '../deployment/write-status.ts'
+import { writeStatus } from '../deployment/write-status.ts'
 import { DeployerError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Deployments } from '../rollout/deployments.ts'
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
 import type { Swarm } from '../swarm/swarm.ts'
-import { reasonOf } from '../text/error-message.ts'
+import { errorMessage } from '../text/error-message.ts'
 import {
   acceptedEvent,
   type DeploymentEvent,
   type DeploymentEventName,
   endedEvent,
   type Origin,
-  type Refusal,
+  type RejectedRequest,
   refusedEvent,
 } from './deployment-event.ts'
 import {
@@ -32,38 +32,38 @@ import type { Notifier } from './notifier.ts'
 import type { Spool } from './spool.ts'
 
 /** A write that is about to be sent. One of its methods is called, once. */
-export interface Intention {
+export interface PendingWrite {
   /** The engine has it: it is told, now and at its end. Resolves once that would outlive a crash. */
-  written(known: KnownDeployment): Promise<void>
+  committed(known: KnownDeployment): Promise<void>
   /** The engine does not have it, and never will. */
-  dropped(): void
+  aborted(): void
   /** Nobody knows whether the engine has it: that is found out, and it is told if it has. */
-  lost(): void
+  uncertain(): void
 }
 
 /** Tells of deployments. */
-export interface Announcer {
+export interface NotificationPublisher {
   /** Keeps a deployment that is about to be written; resolves once that would outlive a crash. */
-  intend(deployment: Deployment, origin: Origin): Promise<Intention>
+  prepare(deployment: Deployment, origin: Origin): Promise<PendingWrite>
   /**
    * Tells of a deployment that is accepted without a write of its own, unless it was told already.
    * Resolves once that would outlive a crash.
    */
-  accept(known: KnownDeployment, origin: Origin): Promise<void>
+  publishAccepted(known: KnownDeployment, origin: Origin): Promise<void>
   /**
    * Keeps a deployment that a request joined by its idempotency key, while it is not known yet what an
    * earlier process left: should that process have begun it and this one be killed as well, then the next
    * one still knows that it was written. Otherwise whoever began it tells of it.
    */
-  join(known: KnownDeployment, origin: Origin): Promise<void>
+  trackJoined(known: KnownDeployment, origin: Origin): Promise<void>
   /** Tells of a request that was turned away. Resolves once that would outlive a crash. */
-  refuse(refusal: Refusal): Promise<void>
+  publishRefused(refusal: RejectedRequest): Promise<void>
   /** Resolves when the notifier is done with all that it was told so far. */
   idle(): Promise<void>
 }
 
 /** What an announcer works with. */
-export interface AnnouncerTools {
+export interface NotificationPublisherOptions {
   readonly notifier: Notifier | undefined
   /** What the notifier is told of. */
   readonly notifierEvents: readonly DeploymentEventName[]
@@ -81,15 +81,18 @@ export interface AnnouncerTools {
  * @param tools What it works with.
  * @returns The announcer; without a notifier one that does nothing.
  */
-export function createAnnouncer({ notifier, ...tools }: AnnouncerTools): Announcer {
-  return notifier === undefined ? SILENT : createLoudAnnouncer(notifier, tools)
+export function createNotificationPublisher({
+  notifier,
+  ...tools
+}: NotificationPublisherOptions): NotificationPublisher {
+  return notifier === undefined ? SILENT : createPublisher(notifier, tools)
 }
 
-const SILENT: Announcer = {
-  intend: async () => ({ written: async () => {}, dropped() {}, lost() {} }),
-  async accept() {},
-  async join() {},
-  async refuse() {},
+const SILENT: NotificationPublisher = {
+  prepare: async () => ({ committed: async () => {}, aborted() {}, uncertain() {} }),
+  async publishAccepted() {},
+  async trackJoined() {},
+  async publishRefused() {},
   async idle() {},
 }
 
@@ -106,10 +109,17 @@ const LOST: Omit<Outcome, 'endedAt'> = {
     'Deployer lost sight of the service while it was writing this, and the service does not tell whether the engine took it',
 }
 
-function createLoudAnnouncer(
+function createPublisher(
   notifier: Notifier,
-  { notifierEvents, spool, swarm, deployments, logger, signal }: Omit<AnnouncerTools, 'notifier'>,
-): Announcer {
+  {
+    notifierEvents,
+    spool,
+    swarm,
+    deployments,
+    logger,
+    signal,
+  }: Omit<NotificationPublisherOptions, 'notifier'>,
+): NotificationPublisher {
   const wanted = new Set(notifierEvents)
   const isEndWanted = endVerdicts.some((verdict) => wanted.has(verdict))
   const journal = createJournal(spool, logger)
@@ -217,7 +227,7 @@ function createLoudAnnouncer(
         await withinTime(async () => notifier(event), signal)
       }
     } catch (error) {
-      logger.error({ ...event, reason: reasonOf(error) }, 'message not delivered')
+      logger.error({ ...event, reason: errorMessage(error) }, 'message not delivered')
     }
   }
 
@@ -286,7 +296,7 @@ function createLoudAnnouncer(
   async function goOn(entry: DeploymentEntry): Promise<void> {
     const { deployment, stage } = entry
     // A request that joined it here has seen that it was written; by now the service may not show it.
-    const isOpen = stage === 'intended' && deployments.findWrite(deployment) === undefined
+    const isOpen = stage === 'intended' && deployments.findByWrite(deployment) === undefined
     const written = isOpen ? await findOut(deployment) : 'written'
     if (signal.aborted || !isHeld(entry)) {
       return
@@ -298,7 +308,7 @@ function createLoudAnnouncer(
         await tellAccepted(accepted)
         const known = knownOf(deployment)
         // Should it have ended, that comes before what was written since.
-        await known.looked
+        await known.observed
         const outcome = known.outcome()
         if (outcome === undefined) {
           awaitEnd(known, entry)
@@ -317,9 +327,11 @@ function createLoudAnnouncer(
 
   function knownOf(deployment: Deployment): KnownDeployment {
     if (deployment.unwritten !== undefined) {
-      return deployments.keep(deployment)
+      return deployments.addUnwritten(deployment)
     }
-    return deployments.findWrite(deployment) ?? deployments.adopt(deployments.look(deployment))
+    return (
+      deployments.findByWrite(deployment) ?? deployments.register(deployments.inspect(deployment))
+    )
   }
 
   /** Looks at the service until the engine shows it, however long that takes. */
@@ -327,7 +339,7 @@ function createLoudAnnouncer(
     const settlesAt = Date.parse(deployment.startedAt) + SETTLE_MS
     for (let looks = 1; !signal.aborted; looks += 1) {
       try {
-        const written = wasWritten(deployment, await swarm.inspectService(deployment.serviceId))
+        const written = writeStatus(deployment, await swarm.inspectService(deployment.serviceId))
         if (written !== 'not-yet') {
           return written
         }
@@ -382,32 +394,32 @@ function createLoudAnnouncer(
   }
 
   return {
-    accept,
+    publishAccepted: accept,
 
-    async join(known, origin) {
+    async trackJoined(known, origin) {
       if (spool !== undefined && !isRecovered) {
         await accept(known, origin)
       }
     },
 
-    async intend(deployment, origin) {
+    async prepare(deployment, origin) {
       const entry = entryOf(deployment, origin, 'intended')
       await journal.put(entry)
       return {
-        async written(known) {
+        async committed(known) {
           const accepted: DeploymentEntry = { ...entry, stage: 'accepted' }
           await journal.put(accepted)
           announce(known, accepted)
         },
-        dropped: () => journal.remove(entry),
-        lost() {
+        aborted: () => journal.remove(entry),
+        uncertain() {
           holdAndWarn(entry)
           inTurn(deployment.service, () => goOn(entry))
         },
       }
     },
 
-    async refuse(refusal) {
+    async publishRefused(refusal) {
       const entry = { event: refusedEvent(refusal) }
       await journal.put(entry)
       inTurn(refusal.service, () => tellKept(entry))

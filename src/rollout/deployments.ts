@@ -16,14 +16,14 @@ export interface Deployments {
    * @param deployment The deployment.
    * @param written The service as it was written.
    */
-  begin(deployment: Deployment, written: Service): KnownDeployment
+  create(deployment: Deployment, written: Service): KnownDeployment
   /**
    * Keeps a deployment that was never written.
    *
    * @param deployment The deployment, with the reason in `unwritten`.
    * @param message Why. Default: in short.
    */
-  keep(deployment: Deployment, message?: string): KnownDeployment
+  addUnwritten(deployment: Deployment, message?: string): KnownDeployment
   /**
    * Looks at a deployment that another process may have begun, or that may have ended here.
    *
@@ -32,7 +32,7 @@ export interface Deployments {
    *   the verdict alone is wanted, without the logs of failed tasks.
    * @returns A watch that nobody else knows of; whoever asked for it adopts or stops it.
    */
-  look(
+  inspect(
     deployment: Deployment,
     options?: { readonly known?: Service; readonly withoutLogs?: boolean },
   ): RolloutWatch
@@ -42,7 +42,7 @@ export interface Deployments {
    * @param watch What `look` gave.
    * @returns The known deployment: another watch when that one is under way here already.
    */
-  adopt(watch: RolloutWatch): KnownDeployment
+  register(watch: RolloutWatch): KnownDeployment
   /**
    * Finds a deployment that this process began, joined or kept.
    *
@@ -55,7 +55,7 @@ export interface Deployments {
    *
    * @param deployment The deployment, as some process described it.
    */
-  findWrite(deployment: Deployment): KnownDeployment | undefined
+  findByWrite(deployment: Deployment): KnownDeployment | undefined
   /**
    * Finds the deployment of a service that is under way here.
    *
@@ -68,7 +68,7 @@ export interface Deployments {
    * @param serviceId The service's full ID.
    * @returns What this process knows of the latest, without those that it knows nothing of.
    */
-  endings(serviceId: string): readonly RecordEntry[]
+  endedBefore(serviceId: string): readonly RecordEntry[]
 }
 
 const MAX_KNOWN = 1000
@@ -149,14 +149,14 @@ export function createDeployments(tools: WatchTools): Deployments {
   }
 
   return {
-    begin(deployment, written) {
+    create(deployment, written) {
       for (const sibling of [...(byService.get(deployment.serviceId) ?? [])]) {
         sibling.end('superseded', `${deployment.image} was deployed before this one was done`)
       }
       return know(watchRollout(deployment, tools, written))
     },
 
-    keep(deployment, message) {
+    addUnwritten(deployment, message) {
       const { unwritten = 'unchanged', startedAt } = deployment
       const why = message ?? REASONS[unwritten]
       const entry = remember(
@@ -166,12 +166,12 @@ export function createDeployments(tools: WatchTools): Deployments {
       return entry
     },
 
-    look(deployment, { known: service, withoutLogs = false } = {}) {
+    inspect(deployment, { known: service, withoutLogs = false } = {}) {
       const watchTools = withoutLogs ? { ...tools, evidenceLogs: false } : tools
       return watchRollout(deployment, watchTools, service)
     },
 
-    adopt(watch) {
+    register(watch) {
       const entry = known.get(deploymentId(watch.deployment))
       if (entry !== undefined && entry.outcome() === undefined) {
         watch.stop()
@@ -182,7 +182,7 @@ export function createDeployments(tools: WatchTools): Deployments {
 
     find: (id) => known.get(id),
 
-    findWrite: ({ serviceId, versionIndex, startedAt }) =>
+    findByWrite: ({ serviceId, versionIndex, startedAt }) =>
       [...(byService.get(serviceId) ?? [])].find(
         ({ deployment }) =>
           deployment.unwritten === undefined &&
@@ -193,7 +193,7 @@ export function createDeployments(tools: WatchTools): Deployments {
     underWay: (serviceId) =>
       [...(byService.get(serviceId) ?? [])].findLast(({ outcome }) => outcome() === undefined),
 
-    endings(serviceId) {
+    endedBefore(serviceId) {
       const facts = [...(byService.get(serviceId) ?? [])].filter(
         ({ deployment, outcome }) =>
           deployment.unwritten === undefined && outcome()?.verdict !== 'unknown',

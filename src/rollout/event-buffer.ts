@@ -1,6 +1,6 @@
 // The events that come in while a rollout is watched, and what they give reason for.
 
-import { createBell } from '../async/auto-reset-event.ts'
+import { createAutoResetEvent } from '../async/auto-reset-event.ts'
 import { thisMoment } from '../async/moment.ts'
 import type { ServiceEvent } from '../swarm/swarm.ts'
 
@@ -20,10 +20,10 @@ type Cause =
   | { readonly kind: 'none' }
 
 /** The inbox of one watch. */
-export interface EventInbox {
+export interface EventBuffer {
   add(event: ServiceEvent): void
   /** Something may have been missed. */
-  missed(): void
+  gap(): void
   /** Ends a wait before its time. */
   wake(): void
   /**
@@ -41,8 +41,8 @@ export interface EventInbox {
  * @param image The image that the watch's own write names: the event of that write is no news.
  * @returns The inbox, empty.
  */
-export function createInbox(image: string): EventInbox {
-  const bell = createBell()
+export function createEventBuffer(image: string): EventBuffer {
+  const bell = createAutoResetEvent()
   let events: ServiceEvent[] = []
   let hasMissed = false
   let newsAt = 0
@@ -53,21 +53,21 @@ export function createInbox(image: string): EventInbox {
       if (!isOwnWrite) {
         events.push(event)
         newsAt = thisMoment()
-        bell.ring()
+        bell.set()
       }
     },
 
-    missed() {
+    gap() {
       hasMissed = true
       newsAt = thisMoment()
-      bell.ring()
+      bell.set()
     },
 
-    wake: bell.ring,
+    wake: bell.set,
 
     async next(timeoutMs) {
       const waitsSince = thisMoment()
-      await bell.heard(timeoutMs)
+      await bell.wait(timeoutMs)
       const [seen, isIncomplete] = [events, hasMissed]
       events = []
       hasMissed = false

@@ -5,13 +5,13 @@ import { evidence, type FailedTask } from '../convergence/evidence.ts'
 import { judge, monitorMs } from '../convergence/judge.ts'
 import { isMadeBy } from '../convergence/rollout.ts'
 import { isJob } from '../convergence/slots.ts'
-import { type Convergence, type Ended, type Pending, wait } from '../convergence/state.ts'
+import { type Convergence, type Ended, type Pending, pending } from '../convergence/state.ts'
 import { isFailure, isMadeOf, milliseconds } from '../convergence/tasks.ts'
 import { type Deployment, rolloutOf } from '../deployment/deployment.ts'
 import { readRecord, writerOf } from '../deployment/deployment-record.ts'
 import type { EndVerdict } from '../deployment/verdict.ts'
 import type { Service } from '../swarm/service.ts'
-import type { Seen } from './service-observer.ts'
+import type { ServiceSnapshot } from './service-observer.ts'
 
 /** What is known besides the service. */
 export interface Circumstances {
@@ -22,7 +22,7 @@ export interface Circumstances {
   /** How long a rollout may take. */
   readonly timeoutMs: number
   /** Whether a whole rollout, or several, may have come and gone unseen. */
-  readonly isBlind: boolean
+  readonly hasGap: boolean
 }
 
 /** The end of a deployment. */
@@ -54,19 +54,19 @@ const LATEST_START_MS = 60_000
  */
 export function judgeDeployment(
   deployment: Deployment,
-  seen: Seen,
+  seen: ServiceSnapshot,
   circumstances: Circumstances,
 ): Judgement {
   const { nowMs, startedMs, timeoutMs } = circumstances
   const isLate = nowMs >= startedMs + timeoutMs
-  const { fault } = seen
-  if (fault?.code === 'service-not-found') {
+  const { error } = seen
+  if (error?.code === 'service-not-found') {
     return end('removed', { message: `Service "${deployment.service}" was removed` })
   }
-  if (fault !== undefined) {
+  if (error !== undefined) {
     return isLate
-      ? end('unknown', { message: `Cannot look at the service any more: ${fault.message}` })
-      : { kind: 'wait', pending: wait(fault.message) }
+      ? end('unknown', { message: `Cannot look at the service any more: ${error.message}` })
+      : { kind: 'wait', pending: pending(error.message) }
   }
   const convergence = convergenceOf(deployment, seen, circumstances)
   if (seen.tasks === undefined && needsTasks(convergence, isLate)) {
@@ -93,21 +93,21 @@ export function judgeDeployment(
 
 function convergenceOf(
   deployment: Deployment,
-  { service, tasks, nodes }: Seen,
-  { nowMs, startedMs, isBlind }: Circumstances,
+  { service, tasks, nodes }: ServiceSnapshot,
+  { nowMs, startedMs, hasGap }: Circumstances,
 ): Convergence {
   if (service === undefined) {
-    return wait('The service is being looked at', { lookAgainInMs: 0 })
+    return pending('The service is being looked at', { lookAgainInMs: 0 })
   }
   const [newest] = readRecord(service.Spec)
   if (newest !== undefined && newest.versionIndex > deployment.versionIndex) {
     return { state: 'superseded', message: 'A later deployment has written the service' }
   }
   const begunMs = Date.parse(service.UpdateStatus?.StartedAt ?? '')
-  if (isBlind && newest === undefined && begunMs > startedMs + LATEST_START_MS) {
+  if (hasGap && newest === undefined && begunMs > startedMs + LATEST_START_MS) {
     return { state: 'superseded', message: 'The engine is at, or after, a later update' }
   }
-  if (isBlind && isWrittenByOthers(deployment, service)) {
+  if (hasGap && isWrittenByOthers(deployment, service)) {
     return { state: 'superseded', message: 'Somebody else has written the image again' }
   }
   return judge(rolloutOf(deployment), { service, tasks, nodes, now: nowMs })
@@ -138,10 +138,13 @@ function isWrittenByOthers(deployment: Deployment, { Spec, Version }: Service): 
 function isTooLateToTell(
   deployment: Deployment,
   { state }: Convergence,
-  { seen, circumstances }: { readonly seen: Seen; readonly circumstances: Circumstances },
+  {
+    seen,
+    circumstances,
+  }: { readonly seen: ServiceSnapshot; readonly circumstances: Circumstances },
 ): boolean {
   const { service, tasks = [] } = seen
-  const { nowMs, startedMs, timeoutMs, isBlind } = circumstances
+  const { nowMs, startedMs, timeoutMs, hasGap } = circumstances
   const { State, CompletedAt } = service?.UpdateStatus ?? {}
   const isSilent = State === undefined && !isJob(service?.Spec.Mode ?? {})
   const endMs = isSilent ? startedMs + timeoutMs : milliseconds(CompletedAt)
@@ -153,7 +156,7 @@ function isTooLateToTell(
       milliseconds(task.Status.Timestamp) <= watchedUntilMs,
   )
   return (
-    isBlind &&
+    hasGap &&
     (state === 'failed' || state === 'pending') &&
     (isSilent || State === 'completed') &&
     nowMs > watchedUntilMs + LATEST_START_MS &&
@@ -177,20 +180,23 @@ function needsTasks(convergence: Convergence, isLate: boolean): boolean {
 function endOf(
   deployment: Deployment,
   { state, message }: Ended,
-  { seen, circumstances }: { readonly seen: Seen; readonly circumstances: Circumstances },
+  {
+    seen,
+    circumstances,
+  }: { readonly seen: ServiceSnapshot; readonly circumstances: Circumstances },
 ): Judgement {
-  const { isBlind } = circumstances
+  const { hasGap } = circumstances
   if (state === 'converged') {
     return end('converged')
   }
   if (state === 'superseded') {
-    return replaced(deployment, message, { seen, isBlind })
+    return replaced(deployment, message, { seen, hasGap })
   }
   const failed = failedTasks(deployment, seen)
   // The spec is the one from before: to who did not see it happen, only failed tasks show that it was
   // this one that the engine took back.
-  return state === 'rolled-back' && isBlind && failed.length === 0
-    ? replaced(deployment, 'The service has the spec from before', { seen, isBlind })
+  return state === 'rolled-back' && hasGap && failed.length === 0
+    ? replaced(deployment, 'The service has the spec from before', { seen, hasGap })
     : end(state, { message, failed })
 }
 
@@ -198,19 +204,22 @@ function endOf(
 function replaced(
   { versionIndex }: Deployment,
   message: string,
-  { seen, isBlind }: { readonly seen: Seen; readonly isBlind: boolean },
+  { seen, hasGap }: { readonly seen: ServiceSnapshot; readonly hasGap: boolean },
 ): Judgement {
   const record = seen.service === undefined ? [] : readRecord(seen.service.Spec)
   const noted = record.find((entry) => entry.versionIndex === versionIndex)?.verdict
   if (noted !== undefined) {
     return end(noted, { message: 'A later deployment has noted this verdict on the service' })
   }
-  return isBlind
+  return hasGap
     ? end('unknown', { message: `${message}, and nobody has noted what became of this one before` })
     : end('superseded', { message })
 }
 
-function failedTasks(deployment: Deployment, { tasks = [], nodes }: Seen): readonly FailedTask[] {
+function failedTasks(
+  deployment: Deployment,
+  { tasks = [], nodes }: ServiceSnapshot,
+): readonly FailedTask[] {
   return evidence(rolloutOf(deployment), tasks, { nodes })
 }
 

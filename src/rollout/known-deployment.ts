@@ -27,14 +27,14 @@ export const REASONS = {
  */
 export function settled(deployment: Deployment, outcome: Outcome): KnownDeployment {
   const { message = '' } = outcome
-  const seen = { service: undefined, tasks: undefined, nodes: undefined, fault: undefined }
+  const snapshot = { service: undefined, tasks: undefined, nodes: undefined, error: undefined }
   return {
     id: deploymentId(deployment),
     deployment,
     ended: Promise.resolve(outcome),
-    looked: Promise.resolve(),
+    observed: Promise.resolve(),
     outcome: () => outcome,
-    standing: () => ({ message, seen }),
+    progress: () => ({ message, snapshot }),
     follow: () => () => {},
     end() {},
     stop() {},

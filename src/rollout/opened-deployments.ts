@@ -97,7 +97,7 @@ export function createOpenedDeployments(tools: WatchTools): OpenedDeployments {
     let count = 0
     for (const { known } of [...entries.values()].filter(isUnderWay)) {
       const write = writeOf(known.deployment)
-      if (!exempt.has(write) && isNamedBy(known.standing().seen.service, known)) {
+      if (!exempt.has(write) && isNamedBy(known.progress().snapshot.service, known)) {
         exempt.add(write)
       } else {
         count += 1

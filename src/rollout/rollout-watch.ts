@@ -1,4 +1,4 @@
-// Watches one rollout to its end: events tell when to look, the judge what is to be seen.
+// Watches one rollout to its end: events tell when to look, the judge what the state is.
 
 import { onAbort } from '../async/abort.ts'
 import type { FailedTask } from '../convergence/evidence.ts'
@@ -10,10 +10,10 @@ import type { Service } from '../swarm/service.ts'
 import type { ServiceEvents } from '../swarm/service-events.ts'
 import { allowsUpdates } from '../swarm/service-spec.ts'
 import type { Swarm } from '../swarm/swarm.ts'
-import { createInbox } from './event-buffer.ts'
+import { createEventBuffer } from './event-buffer.ts'
 import { type End, judgeDeployment } from './judgement.ts'
 import { reasonToWithholdLogs } from './log-access.ts'
-import { createServiceSight, type Seen } from './service-observer.ts'
+import { createServiceObserver, type ServiceSnapshot } from './service-observer.ts'
 import type { ServiceReadings } from './service-readings.ts'
 import { mayHaveLog, readLogs } from './task-logs.ts'
 
@@ -33,13 +33,13 @@ export interface WatchTools {
 }
 
 /** Where a rollout stands that has not come to its end. */
-export interface Standing {
+export interface Progress {
   /** What it waits for. */
   readonly message: string
   /** How many tasks run (of a job: are complete), and of how many; when tasks were read. */
   readonly counts?: { readonly running: number; readonly desired: number }
-  /** What was seen last. */
-  readonly seen: Seen
+  /** The last known state of the service. */
+  readonly snapshot: ServiceSnapshot
 }
 
 /** A rollout that is being watched, or has come to its end. */
@@ -48,10 +48,10 @@ export interface RolloutWatch {
   /** The end; never resolves when the watch is stopped without one. */
   readonly ended: Promise<Outcome>
   /** Resolves once the swarm was looked at, or could not be. */
-  readonly looked: Promise<void>
+  readonly observed: Promise<void>
   /** The end, once it is there. */
   outcome(): Outcome | undefined
-  standing(): Standing
+  progress(): Progress
   /**
    * Has the tasks read every second as long as somebody follows.
    *
@@ -94,19 +94,22 @@ export function watchRollout(
   const { swarm, signal, rolloutTimeoutMs: timeoutMs } = tools
   const { serviceId, resolved, startedAt } = deployment
   const startedMs = Date.parse(startedAt)
-  const sight = createServiceSight(serviceId, tools, written)
-  const inbox = createInbox(resolved)
+  const observer = createServiceObserver(serviceId, tools, written)
+  const buffer = createEventBuffer(resolved)
   const followers = new Set<() => void>()
   const [ended, settle] = promise<Outcome>()
-  const [looked, hasLooked] = promise<void>()
+  const [observed, setObserved] = promise<void>()
   let outcome: Outcome | undefined
-  let standing: Standing = { message: 'The engine is about to begin', seen: sight.seen() }
-  let isBlind = written === undefined
+  let progress: Progress = {
+    message: 'The engine is about to begin',
+    snapshot: observer.snapshot(),
+  }
+  let hasGap = written === undefined
   let isStopped = signal.aborted
 
   const stopListening = tools.events.listen(serviceId, {
-    missed: inbox.missed,
-    changed: inbox.add,
+    missed: buffer.gap,
+    changed: buffer.add,
   })
   const forgetSignal = onAbort(signal, stop)
 
@@ -114,9 +117,9 @@ export function watchRollout(
     isStopped = true
     forgetSignal()
     stopListening()
-    sight.close()
-    inbox.wake()
-    hasLooked()
+    observer.close()
+    buffer.wake()
+    setObserved()
   }
 
   function end(
@@ -145,68 +148,79 @@ export function watchRollout(
 
   async function run(): Promise<void> {
     if (written === undefined) {
-      await sight.look(true)
+      await observer.refresh(true)
     }
     while (!isStopped) {
-      const seen = sight.seen()
-      const nowMs = seen.atMs ?? swarm.now()
-      const judgement = judgeDeployment(deployment, seen, { nowMs, startedMs, timeoutMs, isBlind })
+      const snapshot = observer.snapshot()
+      const nowMs = snapshot.atMs ?? swarm.now()
+      const judgement = judgeDeployment(deployment, snapshot, {
+        nowMs,
+        startedMs,
+        timeoutMs,
+        hasGap,
+      })
       switch (judgement.kind) {
         case 'end':
-          await endWithLogs(judgement, seen)
+          await endWithLogs(judgement, snapshot)
           break
         case 'look':
-          // Tasks as new as the service that was seen; watches that saw the same reading share them.
-          await sight.look(true, seen.beganAt)
+          // Tasks as new as the service that was read; watches that saw the same reading share them.
+          await observer.refresh(true, snapshot.beganAt)
           break
         case 'wait':
-          await waitAndLook(judgement.pending, seen)
+          await waitAndLook(judgement.pending, snapshot)
           break
       }
     }
     // A watch that was stopped before it began is not waited for either.
-    hasLooked()
+    setObserved()
   }
 
-  async function waitAndLook(pending: Pending, seen: Seen): Promise<void> {
-    const { message, progress, needsTasks } = pending
-    standing = showsTasks(seen)
-      ? { message, ...(progress === undefined ? {} : { counts: progress }), seen }
-      : { message: HIDDEN, seen: { ...seen, tasks: undefined } }
-    isBlind = isBlind && seen.fault !== undefined
-    hasLooked()
+  async function waitAndLook(pending: Pending, snapshot: ServiceSnapshot): Promise<void> {
+    const { message, progress: counts, needsTasks } = pending
+    progress = showsTasks(snapshot)
+      ? { message, ...(counts === undefined ? {} : { counts }), snapshot }
+      : { message: HIDDEN, snapshot: { ...snapshot, tasks: undefined } }
+    hasGap = hasGap && snapshot.error !== undefined
+    setObserved()
     tellFollowers()
-    const reason = await inbox.next(pauseMs(pending, seen))
+    const reason = await buffer.next(pauseMs(pending, snapshot))
     if (isStopped) {
       return
     }
-    isBlind = isBlind || reason.kind === 'missed'
+    hasGap = hasGap || reason.kind === 'missed'
     // A restarted engine may tell old events again: where it has spoken already, only a look tells.
-    const isSilent = seen.fault === undefined && !seen.service?.UpdateStatus
+    const isSilent = snapshot.error === undefined && !snapshot.service?.UpdateStatus
     if (reason.kind === 'begun' && isSilent) {
-      sight.begun(reason.event)
+      observer.updateStarted(reason.event)
     } else {
       const withTasks = needsTasks || followers.size > 0 || reason.kind === 'ended'
-      await sight.look(withTasks, reason.since)
+      await observer.refresh(withTasks, reason.since)
     }
   }
 
-  function pauseMs({ lookAgainInMs = LONGEST_WAIT_MS }: Pending, { fault, atMs }: Seen): number {
+  function pauseMs(
+    { lookAgainInMs = LONGEST_WAIT_MS }: Pending,
+    { error, atMs }: ServiceSnapshot,
+  ): number {
     const ageMs = atMs === undefined ? 0 : swarm.now() - atMs
-    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** sight.faultsInARow(), LONGEST_RETRY_MS)
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** observer.consecutiveErrors(), LONGEST_RETRY_MS)
     return Math.min(
-      fault === undefined ? Math.max(0, lookAgainInMs - ageMs) : retryMs,
+      error === undefined ? Math.max(0, lookAgainInMs - ageMs) : retryMs,
       followers.size > 0 ? FOLLOW_MS : LONGEST_WAIT_MS,
       Math.max(0, startedMs + timeoutMs - swarm.now()),
     )
   }
 
   /** The message of a rollout whose tasks failed may repeat what they said. */
-  async function endWithLogs({ verdict, message, failed }: End, seen: Seen): Promise<void> {
+  async function endWithLogs(
+    { verdict, message, failed }: End,
+    snapshot: ServiceSnapshot,
+  ): Promise<void> {
     if (failed === undefined) {
       end(verdict, message)
-    } else if (showsTasks(seen)) {
-      end(verdict, message, await evidenceOf(failed, seen))
+    } else if (showsTasks(snapshot)) {
+      end(verdict, message, await evidenceOf(failed, snapshot))
     } else {
       end(verdict, HIDDEN)
     }
@@ -214,7 +228,7 @@ export function watchRollout(
 
   async function evidenceOf(
     failed: readonly FailedTask[],
-    { service }: Seen,
+    { service }: ServiceSnapshot,
   ): Promise<Pick<Outcome, 'tasks' | 'logsWithheld'>> {
     if (!tools.evidenceLogs || service === undefined) {
       return { tasks: failed }
@@ -237,12 +251,12 @@ export function watchRollout(
   return {
     deployment,
     ended,
-    looked,
+    observed,
     outcome: () => outcome,
-    standing: () => standing,
+    progress: () => progress,
     follow(listener) {
       followers.add(listener)
-      inbox.wake()
+      buffer.wake()
       return () => void followers.delete(listener)
     },
     end,
@@ -254,7 +268,7 @@ export function watchRollout(
  * Anybody with the token can make up the ID of a deployment of any service: those that do not allow
  * updates are none of its business.
  */
-function showsTasks({ service }: Seen): boolean {
+function showsTasks({ service }: ServiceSnapshot): boolean {
   return service === undefined || allowsUpdates(service.Spec)
 }
 

@@ -8,8 +8,8 @@ import type { Service } from '../swarm/service.ts'
 import type { ServiceEvent } from '../swarm/swarm.ts'
 import type { ServiceReadings } from './service-readings.ts'
 
-/** What was seen in one look. */
-export interface Seen {
+/** What was snapshot in one look. */
+export interface ServiceSnapshot {
   /** Undefined before the first look that worked. */
   readonly service: Service | undefined
   /** All tasks of the service; undefined: not read. */
@@ -17,7 +17,7 @@ export interface Seen {
   /** The nodes of the swarm; undefined: not read. */
   readonly nodes: readonly Node[] | undefined
   /** Why the last look failed; what is there besides is from before. */
-  readonly fault: DeployerError | undefined
+  readonly error: DeployerError | undefined
   /**
    * When the reading was complete, by the engine's clock: another watch may have made it up to a second
    * ago. Undefined: no reading, so that the present counts.
@@ -28,30 +28,30 @@ export interface Seen {
 }
 
 /** The eyes on one service. */
-export interface ServiceSight {
-  seen(): Seen
+export interface ServiceObserver {
+  snapshot(): ServiceSnapshot
   /** Looks that failed since the last one that worked. */
-  faultsInARow(): number
+  consecutiveErrors(): number
   /**
    * Reads the service.
    *
    * @param withTasks Whether to read its tasks, and the nodes, too.
    * @param since From which moment on the reading must have begun. Default: now.
-   * @returns Nothing, once what was seen is there; a failure is part of that.
+   * @returns Nothing, once what was snapshot is there; a failure is part of that.
    */
-  look(withTasks: boolean, since?: number): Promise<void>
+  refresh(withTasks: boolean, since?: number): Promise<void>
   /**
    * Takes an event's word for it that the engine has begun its update.
    *
    * @param event The event.
    */
-  begun(event: ServiceEvent): void
+  updateStarted(event: ServiceEvent): void
   /** Ends the use of readings that are shared with other watches. */
   close(): void
 }
 
 /** What a look takes. */
-export interface SightTools {
+export interface ServiceObserverOptions {
   readonly readings: ServiceReadings
   readonly logger: Logger
 }
@@ -64,29 +64,34 @@ export interface SightTools {
  * @param known The service, when it has just been read or written.
  * @returns The sight; nothing is read yet.
  */
-export function createServiceSight(
+export function createServiceObserver(
   serviceId: string,
-  tools: SightTools,
+  tools: ServiceObserverOptions,
   known: Service | undefined,
-): ServiceSight {
+): ServiceObserver {
   const { readings, logger } = tools
   const reader = readings.open(serviceId)
-  let seen: Seen = { service: known, tasks: undefined, nodes: undefined, fault: undefined }
-  let faultsInARow = 0
+  let snapshot: ServiceSnapshot = {
+    service: known,
+    tasks: undefined,
+    nodes: undefined,
+    error: undefined,
+  }
+  let consecutiveErrors = 0
 
-  async function look(withTasks: boolean, since = thisMoment()): Promise<void> {
+  async function refresh(withTasks: boolean, since = thisMoment()): Promise<void> {
     try {
-      seen = { ...(await reader.read({ withTasks, since })), fault: undefined }
-      faultsInARow = 0
+      snapshot = { ...(await reader.read({ withTasks, since })), error: undefined }
+      consecutiveErrors = 0
     } catch (error) {
-      const { atMs: _, beganAt: __, ...before } = seen
-      seen = { ...before, fault: faultOf(error) }
-      faultsInARow += 1
+      const { atMs: _, beganAt: __, ...before } = snapshot
+      snapshot = { ...before, error: errorOf(error) }
+      consecutiveErrors += 1
     }
   }
 
   /** What a swarm throws that is no DeployerError is a fault of its adapter. */
-  function faultOf(error: unknown): DeployerError {
+  function errorOf(error: unknown): DeployerError {
     if (error instanceof DeployerError) {
       return error
     }
@@ -96,15 +101,15 @@ export function createServiceSight(
   }
 
   return {
-    seen: () => seen,
-    faultsInARow: () => faultsInARow,
-    look,
+    snapshot: () => snapshot,
+    consecutiveErrors: () => consecutiveErrors,
+    refresh,
     close: reader.close,
-    begun({ timeMs, updateState = 'updating' }) {
+    updateStarted({ timeMs, updateState = 'updating' }) {
       const UpdateStatus = { State: updateState, StartedAt: new Date(timeMs).toISOString() }
-      const service = seen.service && { ...seen.service, UpdateStatus }
+      const service = snapshot.service && { ...snapshot.service, UpdateStatus }
       // The tasks are those from before.
-      seen = { service, tasks: undefined, nodes: undefined, fault: undefined }
+      snapshot = { service, tasks: undefined, nodes: undefined, error: undefined }
     },
   }
 }

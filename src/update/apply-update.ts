@@ -3,45 +3,45 @@
 import { type RecordEntry, withRecord, writerOf } from '../deployment/deployment-record.ts'
 import { deploymentOf } from '../deployment/service-deployment.ts'
 import { DeployerError } from '../errors.ts'
-import type { Announcer, Intention } from '../notification/notification-publisher.ts'
+import type { NotificationPublisher, PendingWrite } from '../notification/notification-publisher.ts'
 import type { Deployments } from '../rollout/deployments.ts'
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
 import { withForeignImage } from '../rollout/log-access.ts'
 import type { Service, ServiceSpec } from '../swarm/service.ts'
 import { currentImage, isPaused } from '../swarm/service-spec.ts'
 import type { Swarm, UpdateOutcome } from '../swarm/swarm.ts'
-import type { Wish } from './deploy-request.ts'
+import type { DeployRequest } from './deploy-request.ts'
 import { newDeployment } from './new-deployment.ts'
 import { pausedNotice, resumeWarnings } from './paused-update.ts'
 import { type ForeignRegistry, updateCredentials } from './registry-credentials.ts'
 import { checkExpected, findUpdatable } from './service-access.ts'
-import { type Change, isWritten, nextSpec } from './spec-change.ts'
+import { isApplied, nextSpec, type SpecChange } from './spec-change.ts'
 
 // Swarm's orchestrator bumps a service's version while it rolls out, a few times a second at most.
 const KEEP_TRYING_MS = 10_000
 const LONGEST_PAUSE_MS = 400
 
 /** What is to be written, and why. */
-export interface WritePlan {
-  readonly wish: Wish
-  readonly change: Change
+export interface UpdatePlan {
+  readonly wish: DeployRequest
+  readonly change: SpecChange
   /** What the nodes are to pull the image with. Secret. */
   readonly registryAuth?: string | undefined
 }
 
 /** A deployment, and what its caller should know of the write. */
-export interface Written<T = KnownDeployment> {
+export interface AppliedUpdate<T = KnownDeployment> {
   readonly deployment: T
   readonly warnings: readonly string[]
 }
 
 /** What writing needs. */
-export interface WriteTools {
+export interface ApplyUpdateTools {
   readonly swarm: Swarm
   /** What becomes of stored credentials where the registry changes. */
   readonly foreignRegistry: ForeignRegistry
   readonly deployments: Deployments
-  readonly announcer: Announcer
+  readonly announcer: NotificationPublisher
 }
 
 /**
@@ -55,19 +55,19 @@ export interface WriteTools {
  * @throws DeployerError `update-out-of-sequence` when the service changed under every attempt for
  *   10 s, `image-mismatch`, and whatever finding a service and the {@link Swarm} throw.
  */
-export async function write(
-  plan: WritePlan,
+export async function applyUpdate(
+  plan: UpdatePlan,
   service: Service | undefined,
-  tools: WriteTools,
-): Promise<Written> {
+  tools: ApplyUpdateTools,
+): Promise<AppliedUpdate> {
   const { wish, change } = plan
   const giveUpAt = performance.now() + KEEP_TRYING_MS
   // A write over an old service is refused; that nothing is to be written has to be true now.
-  const isOld = service === undefined || isWritten(service, change)
+  const isOld = service === undefined || isApplied(service, change)
   let current = isOld ? await findUpdatable(wish, tools.swarm) : service
   for (let attempt = 1; ; attempt += 1) {
     checkExpected(current, wish)
-    const act = isWritten(current, change) ? joinWritten : writeOver
+    const act = isApplied(current, change) ? joinApplied : writeSpec
     const written = await act(current, planOver(current, plan), tools)
     if (written !== undefined) {
       return written
@@ -85,36 +85,36 @@ export async function write(
 }
 
 /** Who names no image wants that of the service, which may be another one by now. */
-function planOver({ Spec }: Service, plan: WritePlan): WritePlan {
+function planOver({ Spec }: Service, plan: UpdatePlan): UpdatePlan {
   const image = plan.wish.image === undefined ? currentImage(Spec) : undefined
   return image === undefined ? plan : { ...plan, change: { ...plan.change, image } }
 }
 
 /** Undefined: somebody else changed the service, and nothing was written. */
-async function writeOver(
+async function writeSpec(
   current: Service,
-  { wish, change, registryAuth }: WritePlan,
-  tools: WriteTools,
-): Promise<Written | undefined> {
+  { wish, change, registryAuth }: UpdatePlan,
+  tools: ApplyUpdateTools,
+): Promise<AppliedUpdate | undefined> {
   const endings = await endingsOf(current, tools)
   const deployment = newDeployment(current, { wish, change, nowMs: tools.swarm.now() })
   const { versionIndex, startedAt } = deployment
-  const key = wish.mark === undefined ? {} : { key: wish.mark }
+  const key = wish.idempotencyFingerprint === undefined ? {} : { key: wish.idempotencyFingerprint }
   const next = withForeignImage(nextSpec(current.Spec, change), current.Spec)
   const Spec = withRecord(next, { versionIndex, startedAt, ...key }, endings)
-  const intention = await tools.announcer.intend(deployment, wish.origin)
+  const intention = await tools.announcer.prepare(deployment, wish.origin)
   const { previous: from, resolved: to } = deployment
   const credentials = updateCredentials({ from, to, registryAuth }, tools.foreignRegistry)
   const update = { next: Spec, registryAuth: credentials.registryAuth, intention }
-  if ((await updateOrLook(current, update, tools.swarm)) === 'out-of-sequence') {
-    intention.dropped()
+  if ((await sendUpdate(current, update, tools.swarm)) === 'out-of-sequence') {
+    intention.aborted()
     return undefined
   }
   const { UpdateStatus: _, ...rest } = current
   const Version = { Index: current.Version.Index + 1 }
   const written = { ...rest, Version, Spec, PreviousSpec: current.Spec }
-  const known = tools.deployments.begin(deployment, written)
-  await intention.written(known)
+  const known = tools.deployments.create(deployment, written)
+  await intention.committed(known)
   const warnings = [...credentials.warnings, ...resumeWarnings(current, change)]
   return { deployment: known, warnings }
 }
@@ -122,7 +122,7 @@ async function writeOver(
 interface Update {
   readonly next: ServiceSpec
   readonly registryAuth: string | undefined
-  readonly intention: Intention
+  readonly intention: PendingWrite
 }
 
 /**
@@ -130,7 +130,7 @@ interface Update {
  * quorum answers 500 and keeps the spec, a connection can break after the request was sent. So the
  * service is looked at before a failure is called one; the record tells whose write it has.
  */
-async function updateOrLook(
+async function sendUpdate(
   current: Service,
   { next, registryAuth, intention }: Update,
   swarm: Swarm,
@@ -145,7 +145,7 @@ async function updateOrLook(
     if (writer?.versionIndex === ours?.versionIndex && writer?.startedAt === ours?.startedAt) {
       return 'updated'
     }
-    intention.lost()
+    intention.uncertain()
     throw error
   }
 }
@@ -156,9 +156,9 @@ async function updateOrLook(
  */
 async function endingsOf(
   current: Service,
-  { deployments, swarm }: WriteTools,
+  { deployments, swarm }: ApplyUpdateTools,
 ): Promise<readonly RecordEntry[]> {
-  const endings = deployments.endings(current.ID)
+  const endings = deployments.endedBefore(current.ID)
   const newest = writerOf(current.Spec)
   const isKnown =
     newest === undefined ||
@@ -167,11 +167,11 @@ async function endingsOf(
   if (isKnown) {
     return endings
   }
-  const watch = deployments.look(deploymentOf(current, swarm.now()), { withoutLogs: true })
-  await watch.looked
+  const watch = deployments.inspect(deploymentOf(current, swarm.now()), { withoutLogs: true })
+  await watch.observed
   watch.stop()
-  const { service, fault } = watch.standing().seen
-  const isUnderWay = service !== undefined && fault === undefined
+  const { service, error } = watch.progress().snapshot
+  const isUnderWay = service !== undefined && error === undefined
   const verdict = watch.outcome()?.verdict ?? (isUnderWay ? 'superseded' : 'unknown')
   return verdict === 'unknown' ? endings : [...endings, { ...newest, verdict }]
 }
@@ -180,16 +180,16 @@ async function endingsOf(
  * The spec has the image: its rollout is joined when it is under way, or has failed. Undefined:
  * somebody else has written another spec.
  */
-async function joinWritten(
+async function joinApplied(
   current: Service,
-  { wish, change }: WritePlan,
-  { deployments, announcer, swarm }: WriteTools,
-): Promise<Written | undefined> {
+  { wish, change }: UpdatePlan,
+  { deployments, announcer, swarm }: ApplyUpdateTools,
+): Promise<AppliedUpdate | undefined> {
   const told = async (
     known: KnownDeployment,
     warnings: readonly string[] = [],
-  ): Promise<Written> => {
-    await announcer.accept(known, wish.origin)
+  ): Promise<AppliedUpdate> => {
+    await announcer.publishAccepted(known, wish.origin)
     return { deployment: known, warnings }
   }
   const nowMs = swarm.now()
@@ -201,12 +201,12 @@ async function joinWritten(
   const image = wish.image?.given ?? change.image
   const shown = { ...deploymentOf(current, nowMs), image }
   // A paused update is judged by the service as it is, whoever began it.
-  const watch = deployments.look(shown, isPaused(current) ? { known: current } : {})
-  await watch.looked
+  const watch = deployments.inspect(shown, isPaused(current) ? { known: current } : {})
+  await watch.observed
   const verdict = watch.outcome()?.verdict
   if (verdict === undefined || verdict === 'paused' || verdict === 'rolled-back') {
     const notices = verdict === 'paused' ? [pausedNotice(current)] : []
-    return told(deployments.adopt(watch), notices)
+    return told(deployments.register(watch), notices)
   }
   if (verdict !== 'converged') {
     const now = await findUpdatable(wish, swarm)
@@ -218,15 +218,15 @@ async function joinWritten(
     const { forceUpdate } = shown
     const fresh = { ...newDeployment(now, { wish, change, nowMs: swarm.now() }), forceUpdate }
     const versionIndex = now.Version.Index - 1
-    const again = deployments.look({ ...fresh, versionIndex }, { known: now })
-    await again.looked
+    const again = deployments.inspect({ ...fresh, versionIndex }, { known: now })
+    await again.observed
     if (again.outcome()?.verdict !== 'converged') {
-      return told(deployments.adopt(again))
+      return told(deployments.register(again))
     }
   }
   const unwritten = newDeployment(current, { wish, change, nowMs, unwritten: 'unchanged' })
   const message = `Service "${current.Spec.Name}" runs ${unwritten.resolved} already`
-  return told(deployments.keep(unwritten, message))
+  return told(deployments.addUnwritten(unwritten, message))
 }
 
 function pause(attempt: number): Promise<void> {

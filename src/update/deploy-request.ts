@@ -4,7 +4,7 @@ import type { Origin } from '../notification/deployment-event.ts'
 import type { ImageReference } from '../swarm/image-reference.ts'
 
 /** What a caller wants: that a service runs an image. */
-export interface Wish {
+export interface DeployRequest {
   /** The service's name or full ID, percent-decoded, not yet checked. */
   readonly service: string
   /** The image, parsed at the edge; undefined: the one that the service has, by force. */
@@ -18,7 +18,7 @@ export interface Wish {
   /** Credentials for the image's registry. Secret. */
   readonly registryAuth?: string | undefined
   /** A hash of the idempotency key, a dot, and one of the request. */
-  readonly mark?: string | undefined
+  readonly idempotencyFingerprint?: string | undefined
   /** Who wants it, and what they sent along. */
   readonly origin: Origin
 }

@@ -10,21 +10,21 @@ import { hasSuitableNode, noSuitableNode } from '../swarm/platforms.ts'
 import type { Service } from '../swarm/service.ts'
 import type { ServiceEvents } from '../swarm/service-events.ts'
 import { currentImage } from '../swarm/service-spec.ts'
-import { type WriteTools, type Written, write } from './apply-update.ts'
-import type { Wish } from './deploy-request.ts'
+import { type AppliedUpdate, type ApplyUpdateTools, applyUpdate } from './apply-update.ts'
+import type { DeployRequest } from './deploy-request.ts'
 import { type Resolution, type ResolutionTools, resolveImage } from './image-resolution.ts'
-import { markedDeployment, newDeployment } from './new-deployment.ts'
+import { deploymentByIdempotencyKey, newDeployment } from './new-deployment.ts'
 import { updateCredentials } from './registry-credentials.ts'
 import { checkExpected, findUpdatable, updatableImage } from './service-access.ts'
-import type { WriteQueue } from './service-queue.ts'
-import type { Change } from './spec-change.ts'
+import type { ServiceQueues } from './service-queue.ts'
+import type { SpecChange } from './spec-change.ts'
 
 /** What deployments are made with. */
-export interface DeployTools extends ResolutionTools, WriteTools {
+export interface DeployTools extends ResolutionTools, ApplyUpdateTools {
   readonly events: ServiceEvents
   readonly nodes: NodeList
   readonly openedDeployments: OpenedDeployments
-  readonly queue: WriteQueue<Written<NamedDeployment>>
+  readonly queue: ServiceQueues<AppliedUpdate<NamedDeployment>>
   /** Numbers requests in the order in which they come in. */
   readonly nextOrder: () => number
 }
@@ -39,7 +39,7 @@ export interface Accepted {
 /** What would be written. */
 export interface Plan {
   readonly service: Service
-  readonly change: Change
+  readonly change: SpecChange
   /** What the nodes are to pull the image with. Secret. */
   readonly registryAuth?: string | undefined
   /** What the caller should know. */
@@ -66,9 +66,9 @@ const NODES_MAX_AGE_MS = 60_000
  * @param tools The swarm that has the service, and what is known of it.
  * @returns The deployment, once the engine has accepted it, or what it joined.
  * @throws DeployerError what {@link plan} throws, `idempotency-key-reused`,
- *   and what {@link write} throws.
+ *   and what {@link applyUpdate} throws.
  */
-export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> {
+export async function deploy(wish: DeployRequest, tools: DeployTools): Promise<Accepted> {
   try {
     return await accept(wish, tools)
   } catch (error) {
@@ -76,22 +76,22 @@ export async function deploy(wish: Wish, tools: DeployTools): Promise<Accepted> 
       const { service, image, origin } = wish
       const named = { service: service.slice(0, 100), image: image?.given ?? '' }
       const nowMs = tools.swarm.now()
-      await tools.announcer.refuse({ ...named, reason: error.message, nowMs, origin })
+      await tools.announcer.publishRefused({ ...named, reason: error.message, nowMs, origin })
     }
     throw error
   }
 }
 
-async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
+async function accept(wish: DeployRequest, tools: DeployTools): Promise<Accepted> {
   const order = tools.nextOrder()
   const service = await findUpdatable(wish, tools.swarm)
   tools.events.prepare()
-  const marked = markedDeployment(wish, service)
+  const marked = deploymentByIdempotencyKey(wish, service)
   if (marked !== undefined) {
-    const watch = tools.deployments.look(marked)
-    await watch.looked
-    const deployment = tools.deployments.adopt(watch)
-    await tools.announcer.join(deployment, wish.origin)
+    const watch = tools.deployments.inspect(marked)
+    await watch.observed
+    const deployment = tools.deployments.register(watch)
+    await tools.announcer.trackJoined(deployment, wish.origin)
     return { deployment, warnings: [] }
   }
   const { change, registryAuth, warnings } = await planFor(service, wish, tools)
@@ -105,7 +105,7 @@ async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
     ]),
     write: async (hasWaited) => {
       const read = hasWaited ? undefined : service
-      const written = await write({ wish, change, registryAuth }, read, tools)
+      const written = await applyUpdate({ wish, change, registryAuth }, read, tools)
       const { id, deployment } = written.deployment
       return { deployment: { id, deployment }, warnings: written.warnings }
     },
@@ -125,8 +125,8 @@ async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
     unwritten: 'superseded',
   })
   const message = `A later request was written first: ${deployment.image}, deployment ${id}`
-  const kept = tools.deployments.keep(unwritten, message)
-  await tools.announcer.accept(kept, wish.origin)
+  const kept = tools.deployments.addUnwritten(unwritten, message)
+  await tools.announcer.publishAccepted(kept, wish.origin)
   return { deployment: kept, warnings }
 }
 
@@ -140,7 +140,7 @@ async function accept(wish: Wish, tools: DeployTools): Promise<Accepted> {
  *   `image-mismatch`, `image-not-found`, `image-not-readable`, `registry-unavailable`,
  *   `no-suitable-node`, and whatever the {@link Swarm} throws.
  */
-export async function plan(wish: Wish, tools: DeployTools): Promise<Plan> {
+export async function plan(wish: DeployRequest, tools: DeployTools): Promise<Plan> {
   const planned = await planFor(await findUpdatable(wish, tools.swarm), wish, tools)
   const { service, change, registryAuth, warnings } = planned
   const from = currentImage(service.Spec) ?? ''
@@ -151,7 +151,7 @@ export async function plan(wish: Wish, tools: DeployTools): Promise<Plan> {
   return { ...planned, warnings: [...warnings, ...credentials.warnings] }
 }
 
-async function planFor(service: Service, wish: Wish, tools: DeployTools): Promise<Plan> {
+async function planFor(service: Service, wish: DeployRequest, tools: DeployTools): Promise<Plan> {
   checkExpected(service, wish)
   const current = updatableImage(service)
   const { image, registryAuth, force, resume } = wish
@@ -174,7 +174,7 @@ async function planFor(service: Service, wish: Wish, tools: DeployTools): Promis
 
 async function checkNodes(
   image: string,
-  platforms: NonNullable<Change['platforms']>,
+  platforms: NonNullable<SpecChange['platforms']>,
   nodes: NodeList,
 ): Promise<void> {
   if (!hasSuitableNode(platforms, await nodes.read(NODES_MAX_AGE_MS))) {

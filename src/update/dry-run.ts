@@ -5,9 +5,9 @@ import { digestOf } from '../swarm/image-reference.ts'
 import type { Service } from '../swarm/service.ts'
 import { currentImage, isPaused } from '../swarm/service-spec.ts'
 import type { Plan } from './deploy.ts'
-import type { Wish } from './deploy-request.ts'
+import type { DeployRequest } from './deploy-request.ts'
 import { pausedNotice, resumeWarnings } from './paused-update.ts'
-import { type Change, isWritten } from './spec-change.ts'
+import { isApplied, type SpecChange } from './spec-change.ts'
 
 /** What would change. */
 export interface DryRunReport {
@@ -38,10 +38,10 @@ export interface DryRunReport {
  * @param plan What would be written.
  * @returns The report.
  */
-export function dryRunReport(wish: Wish, plan: Plan): DryRunReport {
+export function dryRunReport(wish: DeployRequest, plan: Plan): DryRunReport {
   const { service, change } = plan
   const { ID, Spec } = service
-  const isUnchanged = isWritten(service, change)
+  const isUnchanged = isApplied(service, change)
   const warnings = [...plan.warnings, ...(isUnchanged ? [] : resumeWarnings(service, change))]
   return {
     dryRun: true,
@@ -58,7 +58,7 @@ export function dryRunReport(wish: Wish, plan: Plan): DryRunReport {
   }
 }
 
-function whyNot(service: Service, { image }: Change): string {
+function whyNot(service: Service, { image }: SpecChange): string {
   return isPaused(service)
     ? pausedNotice(service)
     : `The spec of service "${service.Spec.Name}" names ${image} already`

@@ -73,7 +73,7 @@ export function createIdempotencyKeys<T>(): IdempotencyKeys<T> {
  * @param request What is the same in each request that means the same.
  * @returns A hash of the key, a dot, and one of the request; neither can be read back.
  */
-export async function requestMark(key: string, request: unknown): Promise<string> {
+export async function fingerprintOf(key: string, request: unknown): Promise<string> {
   const [one, other] = await Promise.all([hash(key), hash(JSON.stringify(request))])
   return `${one}.${other}`
 }

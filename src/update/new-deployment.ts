@@ -5,9 +5,9 @@ import { readRecord, writerOf } from '../deployment/deployment-record.ts'
 import { forceUpdateOf, nextForceUpdate } from '../swarm/force-update.ts'
 import type { Service } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
-import type { Wish } from './deploy-request.ts'
+import type { DeployRequest } from './deploy-request.ts'
 import { keyReused } from './idempotency.ts'
-import type { Change } from './spec-change.ts'
+import type { SpecChange } from './spec-change.ts'
 
 /**
  * The deployment that an earlier request with the same idempotency key began.
@@ -17,14 +17,17 @@ import type { Change } from './spec-change.ts'
  * @returns The deployment, when the service has a record of it.
  * @throws DeployerError `idempotency-key-reused`.
  */
-export function markedDeployment({ mark, image }: Wish, service: Service): Deployment | undefined {
-  const [keyHash] = mark?.split('.') ?? []
+export function deploymentByIdempotencyKey(
+  { idempotencyFingerprint, image }: DeployRequest,
+  service: Service,
+): Deployment | undefined {
+  const [keyHash] = idempotencyFingerprint?.split('.') ?? []
   const record = readRecord(service.Spec)
   const entry = record.find(({ key }) => keyHash !== undefined && key?.startsWith(`${keyHash}.`))
   if (entry === undefined) {
     return undefined
   }
-  if (entry.key !== mark) {
+  if (entry.key !== idempotencyFingerprint) {
     throw keyReused()
   }
   const current = currentImage(service.Spec) ?? ''
@@ -44,8 +47,8 @@ export function markedDeployment({ mark, image }: Wish, service: Service): Deplo
 
 /** What a deployment is made of. */
 export interface DeploymentParts {
-  readonly wish: Wish
-  readonly change: Change
+  readonly wish: DeployRequest
+  readonly change: SpecChange
   /** The time, in milliseconds since 1970. */
   readonly nowMs: number
   readonly unwritten?: 'unchanged' | 'superseded'

@@ -4,7 +4,7 @@
 import { isSameImage, parseImageReference } from '../swarm/image-reference.ts'
 import type { Service } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
-import type { Change } from './spec-change.ts'
+import type { SpecChange } from './spec-change.ts'
 
 /**
  * Says that nothing is written because the update to the same image is paused, and what can be done.
@@ -33,7 +33,7 @@ export function pausedNotice(service: Service): string {
  * @param change What is written.
  * @returns One sentence; none where the write costs nothing of the kind.
  */
-export function resumeWarnings(service: Service, { image }: Change): readonly string[] {
+export function resumeWarnings(service: Service, { image }: SpecChange): readonly string[] {
   const { Spec, UpdateStatus } = service
   const state = UpdateStatus?.State
   const current = currentImage(Spec)

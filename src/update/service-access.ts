@@ -6,7 +6,7 @@ import type { Service } from '../swarm/service.ts'
 import { isServiceName } from '../swarm/service-name.ts'
 import { currentImage } from '../swarm/service-spec.ts'
 import type { Swarm } from '../swarm/swarm.ts'
-import type { Wish } from './deploy-request.ts'
+import type { DeployRequest } from './deploy-request.ts'
 import { findUpdateObstacle } from './update-permission.ts'
 
 /**
@@ -18,7 +18,10 @@ import { findUpdateObstacle } from './update-permission.ts'
  * @throws DeployerError `service-not-found`, `updates-not-allowed`, `unsupported-service`, and
  *   whatever the {@link Swarm} throws.
  */
-export async function findUpdatable({ service: nameOrId }: Wish, swarm: Swarm): Promise<Service> {
+export async function findUpdatable(
+  { service: nameOrId }: DeployRequest,
+  swarm: Swarm,
+): Promise<Service> {
   const service = await findService(nameOrId, swarm)
   updatableImage(service)
   return service
@@ -69,7 +72,7 @@ export function updatableImage({ Spec }: Service): string {
  * @param wish What the caller wants.
  * @throws DeployerError `image-mismatch`.
  */
-export function checkExpected({ Spec }: Service, { expect }: Wish): void {
+export function checkExpected({ Spec }: Service, { expect }: DeployRequest): void {
   const running = currentImage(Spec) ?? ''
   if (expect !== undefined && !isExpectedImage(expect, running)) {
     throw new DeployerError(

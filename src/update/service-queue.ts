@@ -18,12 +18,12 @@ export interface WriteRequest<T> {
 }
 
 /** What a turn gave: the own write, or that of a later request that came first. */
-export type Turn<T> =
+export type WriteResult<T> =
   | { readonly kind: 'written'; readonly value: T }
   | { readonly kind: 'superseded'; readonly by: T }
 
 /** The queues of all services of the process. */
-export interface WriteQueue<T> {
+export interface ServiceQueues<T> {
   /**
    * Waits for the turn of a request.
    *
@@ -33,18 +33,18 @@ export interface WriteQueue<T> {
    * @throws Whatever `write` threw, here or for a request with the same key. A fault of the engine
    *   ends all that wait: each would wait for it as long again.
    */
-  enter(serviceId: string, request: WriteRequest<T>): Promise<Turn<T>>
+  enter(serviceId: string, request: WriteRequest<T>): Promise<WriteResult<T>>
 }
 
 interface Waiting<T> extends Pick<WriteRequest<T>, 'key' | 'write'> {
   order: number
   hasWaited: boolean
-  readonly turn: Promise<Turn<T>>
-  readonly resolve: (turn: Turn<T>) => void
+  readonly turn: Promise<WriteResult<T>>
+  readonly resolve: (turn: WriteResult<T>) => void
   readonly reject: (error: unknown) => void
 }
 
-interface Line<T> {
+interface ServiceQueue<T> {
   /** The one that is being written is among them. */
   readonly waiting: Waiting<T>[]
   isServed: boolean
@@ -59,10 +59,10 @@ const MAX_LINES = 1000
  *
  * @returns The queues, all empty. What was written last is known for a thousand services.
  */
-export function createWriteQueue<T>(): WriteQueue<T> {
-  const lines = new Map<string, Line<T>>()
+export function createServiceQueues<T>(): ServiceQueues<T> {
+  const lines = new Map<string, ServiceQueue<T>>()
 
-  async function serve(line: Line<T>): Promise<void> {
+  async function serve(line: ServiceQueue<T>): Promise<void> {
     line.isServed = true
     while (line.waiting.length > 0) {
       const next = line.waiting.reduce((one, other) => (other.order > one.order ? other : one))
@@ -76,7 +76,7 @@ export function createWriteQueue<T>(): WriteQueue<T> {
     line.isServed = false
   }
 
-  async function serveOne(line: Line<T>, next: Waiting<T>): Promise<void> {
+  async function serveOne(line: ServiceQueue<T>, next: Waiting<T>): Promise<void> {
     try {
       const value = await next.write(next.hasWaited)
       line.latest = { order: next.order, key: next.key, value }
@@ -98,7 +98,10 @@ export function createWriteQueue<T>(): WriteQueue<T> {
   }
 
   /** Those that came in before what was written need not be written; later ones stay. */
-  function leave(line: Line<T>, { order, key, value }: NonNullable<Line<T>['latest']>): void {
+  function leave(
+    line: ServiceQueue<T>,
+    { order, key, value }: NonNullable<ServiceQueue<T>['latest']>,
+  ): void {
     for (const other of line.waiting.filter((one) => one.order < order)) {
       remove(line, other)
       other.resolve(
@@ -124,7 +127,7 @@ export function createWriteQueue<T>(): WriteQueue<T> {
     },
   }
 
-  function lineOf(serviceId: string): Line<T> {
+  function lineOf(serviceId: string): ServiceQueue<T> {
     const line = lines.get(serviceId) ?? { waiting: [], isServed: false }
     lines.delete(serviceId)
     lines.set(serviceId, line)
@@ -136,13 +139,13 @@ export function createWriteQueue<T>(): WriteQueue<T> {
   }
 }
 
-function remove<T>(line: Line<T>, entry: Waiting<T>): void {
+function remove<T>(line: ServiceQueue<T>, entry: Waiting<T>): void {
   line.waiting.splice(line.waiting.indexOf(entry), 1)
 }
 
 function waitingEntry<T>(request: WriteRequest<T>): Waiting<T> {
   let settle: Pick<Waiting<T>, 'resolve' | 'reject'> = { resolve() {}, reject() {} }
-  const turn = new Promise<Turn<T>>((resolve, reject) => {
+  const turn = new Promise<WriteResult<T>>((resolve, reject) => {
     settle = { resolve, reject }
   })
   const { order, key } = request

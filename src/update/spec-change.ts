@@ -7,7 +7,7 @@ import type { Service, ServiceSpec } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
 
 /** What is to become of a spec. */
-export interface Change {
+export interface SpecChange {
   /** The image as the spec is to spell it. */
   readonly image: string
   /** The platforms that the image is for; undefined: as they are. */
@@ -26,7 +26,7 @@ export interface Change {
  * @param change What is wanted.
  * @returns The next spec.
  */
-export function nextSpec(spec: ServiceSpec, { image, platforms, force }: Change): ServiceSpec {
+export function nextSpec(spec: ServiceSpec, { image, platforms, force }: SpecChange): ServiceSpec {
   const { TaskTemplate } = spec
   const { ContainerSpec, Placement } = TaskTemplate
   return {
@@ -52,7 +52,7 @@ export function nextSpec(spec: ServiceSpec, { image, platforms, force }: Change)
  *   resume it; a paused rollback to it is written again always, since the caller asks for the image
  *   that the engine could not go back to.
  */
-export function isWritten({ Spec, UpdateStatus }: Service, change: Change): boolean {
+export function isApplied({ Spec, UpdateStatus }: Service, change: SpecChange): boolean {
   const { image, force, resume } = change
   const current = currentImage(Spec)
   const state = UpdateStatus?.State

@@ -1,11 +1,11 @@
 import { describe, expect, test, vi } from 'vitest'
-import { coalesce } from '../../src/async/single-flight.ts'
+import { singleFlight } from '../../src/async/single-flight.ts'
 
 describe('what callers share', () => {
   test('is done for none of them before they asked, and never twice at a time', async () => {
     let began = 0
     let running = 0
-    const shared = coalesce(async () => {
+    const shared = singleFlight(async () => {
       began += 1
       running += 1
       expect(running).toBe(1)
@@ -23,7 +23,7 @@ describe('what callers share', () => {
 
   test('tells those of a failure that it was done for, and nobody after', async () => {
     let isBroken = true
-    const shared = coalesce(async () => {
+    const shared = singleFlight(async () => {
       if (isBroken) {
         throw new Error('broken')
       }

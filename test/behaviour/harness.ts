@@ -64,12 +64,22 @@ export interface Answer {
 
 export const TOKEN = 'SOME_TOKEN'
 
-const stops = new Set<AbortController>()
+const allStops = new Set<AbortController>()
+let stopsOfCase = (): Set<AbortController> => allStops
+
+/**
+ * Keeps the harnesses of cases apart that run at the same time.
+ *
+ * @param stops Returns the set of the case that asks.
+ */
+export function separateHarnesses(stops: () => Set<AbortController> | undefined): void {
+  stopsOfCase = () => stops() ?? allStops
+}
 
 /** A second harness on the swarm of a first one is another process, or this one after a restart. */
 export function createHarness({ signal, ...options }: HarnessOptions = {}): Harness {
   const stop = new AbortController()
-  stops.add(stop)
+  stopsOfCase().add(stop)
   const { swarm = promptSwarm() } = options
   const notifier = createRecordingNotifier()
   const logger = createRecordingLogger()
@@ -128,6 +138,7 @@ function promptSwarm(): FakeSwarm {
 
 /** Ends all that the harnesses so far left behind: streams, watches, timers. */
 export function stopHarnesses(): void {
+  const stops = stopsOfCase()
   for (const stop of stops) {
     stop.abort()
   }

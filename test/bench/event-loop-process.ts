@@ -2,7 +2,7 @@
 // how long the event loop stood still at most, as one line of JSON.
 
 import { judge } from '../../src/convergence/judge.ts'
-import { targetOf } from '../../src/convergence/tasks.ts'
+import { taskTargetOf } from '../../src/convergence/tasks.ts'
 import { createDockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
 
 /** The longest pause of the event loop, and how long JSON.parse takes over the same text. */
@@ -44,7 +44,7 @@ async function judgeTasks(): Promise<void> {
     swarm.listTasks('blog'),
     swarm.listNodes(),
   ])
-  const { image = '', forceUpdate } = targetOf(service.Spec.TaskTemplate)
+  const { image = '', forceUpdate } = taskTargetOf(service.Spec.TaskTemplate)
   const writtenAt = new Date(Date.parse(tasks[0]?.CreatedAt ?? '')).toISOString()
   const rollout = { image, forceUpdate, versionIndex: 1, writtenAt }
   const now = Date.parse(writtenAt) + AFTER_MS

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { evidence } from '../../src/convergence/evidence.ts'
 import { judge } from '../../src/convergence/judge.ts'
 import type { Rollout } from '../../src/convergence/rollout.ts'
-import type { Convergence, Sight } from '../../src/convergence/state.ts'
+import type { Convergence, ObservedState } from '../../src/convergence/state.ts'
 import type {
   Node,
   ServiceMode,
@@ -1119,7 +1119,7 @@ describe('whatever the swarm shows', () => {
         ...(iteration !== undefined && { iteration }),
       }),
     )
-  const anySight: fc.Arbitrary<Sight> = fc.record({
+  const anySight: fc.Arbitrary<ObservedState> = fc.record({
     service: anyService,
     tasks: fc.option(fc.array(anyTask, { maxLength: 8 }), { nil: undefined }),
     nodes: fc.constantFrom(undefined, [], [{ ID: 'a' }], [{ ID: 'a', Status: { State: 'down' } }]),

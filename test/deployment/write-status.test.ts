@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import type { Deployment } from '../../src/deployment/deployment.ts'
 import { RECORD_LABEL } from '../../src/deployment/deployment-record.ts'
-import { wasWritten } from '../../src/deployment/write-status.ts'
+import { writeStatus } from '../../src/deployment/write-status.ts'
 import type { Service, ServiceSpec } from '../../src/swarm/service.ts'
 
 const WRITE = Date.parse('2026-11-24T14:00:00.000Z')
@@ -69,7 +69,7 @@ const FULL_OF_NEWER = [19, 18, 17, 16, 15, 14, 13, 12].map((index) => other(inde
 const FULL_WITH_OURS_LAST = [...FULL_OF_NEWER.slice(1), OURS]
 const FULL_OF_OLDER = [9, 8, 7, 6, 5, 4, 3, 2].map((index) => other(index, -5))
 
-test.each<[said: string, is: ReturnType<typeof wasWritten>, shown: Shown]>([
+test.each<[said: string, is: ReturnType<typeof writeStatus>, shown: Shown]>([
   ['the spec has it', 'written', { version: 11, record: [OURS] }],
   ['the spec has it, whatever became of it', 'written', { version: 11, record: [`${OURS}wrote`] }],
   ['the spec has it below a later one', 'written', { version: 15, record: [other(14), OURS] }],
@@ -157,12 +157,12 @@ test.each<[said: string, is: ReturnType<typeof wasWritten>, shown: Shown]>([
     { version: 12, record: [OURS, 'garbled'] },
   ],
 ])('where %s, a write is %s', (_, expected, shown) => {
-  expect(wasWritten(deployment, service(shown))).toBe(expected)
+  expect(writeStatus(deployment, service(shown))).toBe(expected)
 })
 
 // A rollback takes the record of the write back with the rest of its spec. Another manager's clock may
 // be up to a minute behind that of the one who wrote.
-test.each<[state: string, startedAt: number | undefined, is: ReturnType<typeof wasWritten>]>([
+test.each<[state: string, startedAt: number | undefined, is: ReturnType<typeof writeStatus>]>([
   ['rollback_started', 1, 'unknown'],
   ['rollback_paused', 1, 'unknown'],
   ['rollback_completed', 1, 'unknown'],
@@ -178,5 +178,5 @@ test.each<[state: string, startedAt: number | undefined, is: ReturnType<typeof w
   const [state, startedAt, expected] = row
   const status = startedAt === undefined ? ([state] as const) : ([state, startedAt] as const)
   const shown = { version: 13, record: [other(9, -5)], status }
-  expect(wasWritten(deployment, service(shown))).toBe(expected)
+  expect(writeStatus(deployment, service(shown))).toBe(expected)
 })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { GoTemplate } from '../../src/go-template/ast.ts'
 import { parseGoTemplate } from '../../src/go-template/index.ts'
-import { TemplateFault } from '../../src/go-template/template-error.ts'
+import { TemplateError } from '../../src/go-template/template-error.ts'
 
 const fields = { Artifact: 'string', Meta: 'map', ServiceName: 'string' } as const
 
@@ -16,7 +16,7 @@ function faultOf(source: string): string {
   try {
     parse(source)
   } catch (error) {
-    if (error instanceof TemplateFault) return error.message
+    if (error instanceof TemplateError) return error.message
     throw error
   }
   return 'no fault'

@@ -2,11 +2,11 @@ import { Hono } from 'hono'
 import { describe, expect, test } from 'vitest'
 import { DeployerError } from '../../src/errors.ts'
 import {
+  readDeployRequestBody,
   readDryRun,
   readIdempotencyKey,
   readRegistryAuth,
   readWait,
-  readWishBody,
   wantsEvents,
 } from '../../src/http/deploy-request-body.ts'
 import { parseDuration } from '../../src/text/duration.ts'
@@ -160,7 +160,7 @@ test.each([
 })
 
 describe('readWishBody', () => {
-  const readBody = (body: string) => read(readWishBody, { method: 'PUT', body })
+  const readBody = (body: string) => read(readDeployRequestBody, { method: 'PUT', body })
 
   test('gives image, expectation and force, and passes over what it does not know', async () => {
     const { value } = await readBody(

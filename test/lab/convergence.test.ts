@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { evidence, type FailedTask } from '../../src/convergence/evidence.ts'
 import { judge } from '../../src/convergence/judge.ts'
 import type { Rollout } from '../../src/convergence/rollout.ts'
-import type { Convergence, Sight } from '../../src/convergence/state.ts'
+import type { Convergence, ObservedState } from '../../src/convergence/state.ts'
 import type {
   Node,
   Placement,
@@ -54,7 +54,7 @@ async function get<T>(path: string): Promise<T> {
   return JSON.parse(text)
 }
 
-async function look(id: string): Promise<Sight> {
+async function look(id: string): Promise<ObservedState> {
   const filters = encodeURIComponent(JSON.stringify({ service: { [id]: true } }))
   const service = await get<WatchedService>(`/services/${id}`)
   const tasks = await get<readonly Task[]>(`/tasks?filters=${filters}`)

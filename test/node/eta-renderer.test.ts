@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import { TemplateFault } from '../../src/go-template/template-error.ts'
+import { TemplateError } from '../../src/go-template/template-error.ts'
 import { createEtaRenderer } from '../../src/node/eta-renderer.ts'
 import { messageFields } from '../../src/notification/message-data.ts'
 import type { MessageData } from '../../src/notification/renderer.ts'
@@ -42,7 +42,7 @@ function renderOrRefuse(template: string, data = blog): string | undefined {
   try {
     return createEtaRenderer(template).render(data)
   } catch (error) {
-    if (error instanceof TemplateFault) return undefined
+    if (error instanceof TemplateError) return undefined
     throw error
   }
 }
@@ -148,7 +148,7 @@ describe('createEtaRenderer', () => {
 
   it('throws a fault with its place at construction', () => {
     const create = () => createEtaRenderer('Deployed\n{{.Image}}')
-    expect(create).toThrow(TemplateFault)
+    expect(create).toThrow(TemplateError)
     expect(create).toThrow(
       'line 2, column 3: unknown variable ".Image"; the variables are .Artifact, .Caller, .DeploymentID,',
     )
@@ -382,7 +382,7 @@ describe('JavaScript', () => {
     '{{if true) { globalThis.reached = 1 } if (true}}{{end}}',
     '{{`a` + (globalThis.reached = 1)}}',
   ])('is refused: %j', (template) => {
-    expect(() => createEtaRenderer(template)).toThrow(TemplateFault)
+    expect(() => createEtaRenderer(template)).toThrow(TemplateError)
   })
 
   const code = [

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createBacklog, type Message } from '../../src/notification/backlog.ts'
-import { DeliveryFault } from '../../src/notification/delivery-error.ts'
+import { DeliveryError } from '../../src/notification/delivery-error.ts'
 import { createDeliveryQueue, type DeliveryLimits } from '../../src/notification/delivery-queue.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import { exampleEvent } from '../support/example-event.ts'
@@ -199,7 +199,7 @@ describe('the delivery queue: when to try again', () => {
 
   test('leaves the whole destination alone for as long as it asked', async () => {
     const { destination, add } = setUp(({ id }, tries) =>
-      id === 'a-1' && tries === 1 ? new DeliveryFault('429', { retryAfterMs: 120_000 }) : 'take',
+      id === 'a-1' && tries === 1 ? new DeliveryError('429', { retryAfterMs: 120_000 }) : 'take',
     )
     add('a-1')
     await settle()
@@ -214,7 +214,7 @@ describe('the delivery queue: when to try again', () => {
   test('of two such wishes, heeds the one that lasts longer', async () => {
     const asked: Record<string, number> = { a: 60_000, b: 90_000, c: 1000 }
     const { destination, add } = setUp(({ service }, tries) =>
-      tries === 1 ? new DeliveryFault('429', { retryAfterMs: asked[service] }) : 'take',
+      tries === 1 ? new DeliveryError('429', { retryAfterMs: asked[service] }) : 'take',
     )
     // All three are under way before the first of them is answered.
     add('a-1', 'b-1', 'c-1')
@@ -232,7 +232,7 @@ describe('the delivery queue: when to try again', () => {
     [Number.POSITIVE_INFINITY, 25 * HOUR_MS],
   ])('a wish for %d ms does not stall it', async (retryAfterMs, withinMs) => {
     const { destination, add } = setUp(
-      (_, tries) => (tries === 1 ? new DeliveryFault('503', { retryAfterMs }) : 'take'),
+      (_, tries) => (tries === 1 ? new DeliveryError('503', { retryAfterMs }) : 'take'),
       { maxAgeMs: 48 * HOUR_MS },
     )
     add('a-1')
@@ -242,7 +242,7 @@ describe('the delivery queue: when to try again', () => {
 
   test('leaves it alone for a day at most', async () => {
     const { destination, add } = setUp(
-      () => new DeliveryFault('503', { retryAfterMs: Number.MAX_VALUE }),
+      () => new DeliveryError('503', { retryAfterMs: Number.MAX_VALUE }),
       { maxAgeMs: 48 * HOUR_MS },
     )
     add('a-1')
@@ -254,7 +254,7 @@ describe('the delivery queue: when to try again', () => {
 
   test('heeds a wish although the clock is set back', async () => {
     const { destination, add } = setUp((_, tries) =>
-      tries === 1 ? new DeliveryFault('503', { retryAfterMs: 60_000 }) : 'take',
+      tries === 1 ? new DeliveryError('503', { retryAfterMs: 60_000 }) : 'take',
     )
     add('a-1')
     await settle()
@@ -391,7 +391,7 @@ describe('the delivery queue: what is given up', () => {
   test('none is given up without a try', async () => {
     const { queue, destination } = setUp((_, tries) =>
       tries === 1 && destination.tried.length <= 8
-        ? new DeliveryFault('429', { retryAfterMs: 2 * HOUR_MS })
+        ? new DeliveryError('429', { retryAfterMs: 2 * HOUR_MS })
         : 'take',
     )
     for (let service = 0; service < 12; service += 1) {
@@ -575,7 +575,7 @@ describe('the delivery queue: its end', () => {
   })
 
   test('leaves no timer of a pause', async () => {
-    const { queue, add } = setUp(() => new DeliveryFault('429', { retryAfterMs: HOUR_MS }))
+    const { queue, add } = setUp(() => new DeliveryError('429', { retryAfterMs: HOUR_MS }))
     add('a-1')
     await settle()
     queue.stop()
@@ -646,7 +646,7 @@ test('what waits, was delivered and was dropped add up, whatever happens', async
       refusal(),
       refusal(),
       finalRefusal(),
-      new DeliveryFault('429', { retryAfterMs: 50_000 }),
+      new DeliveryError('429', { retryAfterMs: 50_000 }),
     ),
     { minLength: 1 },
   )

@@ -2,7 +2,11 @@
 
 import { describe, expect, test } from 'vitest'
 import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
-import { createJournal, type JournalEntry, type Stage } from '../../src/notification/journal.ts'
+import {
+  createJournal,
+  type DeploymentState,
+  type JournalEntry,
+} from '../../src/notification/journal.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import { createFakeSpool } from '../support/fake-spool.ts'
 import { createRecordingLogger } from '../support/recorders.ts'
@@ -20,7 +24,11 @@ const deployment: Deployment = {
   startedAt: '2026-11-24T14:00:00.000Z',
 }
 
-function entry(stage: Stage, differs: Partial<Deployment> = {}, letter = '0'): JournalEntry {
+function entry(
+  stage: DeploymentState,
+  differs: Partial<Deployment> = {},
+  letter = '0',
+): JournalEntry {
   const one = { ...deployment, ...differs }
   const origin = { ...ORIGIN, messageId: letter.repeat(32) }
   return { stage, deployment: one, deploymentId: deploymentId(one), origin }

@@ -10,8 +10,15 @@ import {
   type DeploymentEventName,
   deploymentEventNames,
 } from '../../src/notification/deployment-event.ts'
-import { createJournal, type JournalEntry, type Stage } from '../../src/notification/journal.ts'
-import { type Announcer, createAnnouncer } from '../../src/notification/notification-publisher.ts'
+import {
+  createJournal,
+  type DeploymentState,
+  type JournalEntry,
+} from '../../src/notification/journal.ts'
+import {
+  createNotificationPublisher,
+  type NotificationPublisher,
+} from '../../src/notification/notification-publisher.ts'
 import type { Notifier } from '../../src/notification/notifier.ts'
 import { createDeployments, type Deployments } from '../../src/rollout/deployments.ts'
 import { createServiceReadings } from '../../src/rollout/service-readings.ts'
@@ -25,7 +32,7 @@ import { createRecordingLogger, type RecordingLogger } from '../support/recorder
 const METADATA = { commit: 'a1' }
 
 interface Harness {
-  readonly announcer: Announcer
+  readonly announcer: NotificationPublisher
   readonly deployments: Deployments
   readonly logger: RecordingLogger
   readonly swarm: FakeSwarm
@@ -78,7 +85,7 @@ function createHarness(notify: Notifier, options: HarnessOptions = {}): Harness 
     readings: createServiceReadings(swarm, createNodeList(swarm)),
   })
   const deployments = { ...all, ...known }
-  const announcer = createAnnouncer({
+  const announcer = createNotificationPublisher({
     ...{ spool, swarm, deployments, logger, signal, notifierEvents },
     notifier(event) {
       const number = Number(event.id.replace(/^msg_(\d+)_.*/, '$1'))
@@ -89,7 +96,7 @@ function createHarness(notify: Notifier, options: HarnessOptions = {}): Harness 
   return {
     ...{ announcer, deployments, logger, swarm, spool, stop, told },
     refuse: (service, number) =>
-      announcer.refuse({
+      announcer.publishRefused({
         ...{ service, image: 'me/app:v2', reason: `reason ${number}` },
         ...{ nowMs: Date.now(), origin: originOf(number) },
       }),
@@ -114,7 +121,7 @@ async function leave(...entries: readonly JournalEntry[]): Promise<FakeSpool> {
   return spool.copy()
 }
 
-function entryOf(deployment: Deployment, stage: Stage, number: number): JournalEntry {
+function entryOf(deployment: Deployment, stage: DeploymentState, number: number): JournalEntry {
   return {
     ...{ stage, deployment, deploymentId: deploymentId(deployment), origin: originOf(number) },
   }
@@ -174,8 +181,8 @@ describe('a notifier that never ends', () => {
 
   test('is told of the end when it was given up at the beginning, and again given up', async () => {
     const { announcer, deployments, told, logger, spool } = createHarness(never)
-    const known = deployments.keep(unwritten('blog', 'unchanged'))
-    await announcer.accept(known, originOf(1))
+    const known = deployments.addUnwritten(unwritten('blog', 'unchanged'))
+    await announcer.publishAccepted(known, originOf(1))
     await vi.advanceTimersByTimeAsync(60_000)
     expect(told).toEqual(['accepted blog 1', 'unchanged blog 1'])
     expect(spool.values()).toEqual([{ stage: 'told', deploymentId: known.id, origin: originOf(1) }])
@@ -314,7 +321,7 @@ describe('an announcer', () => {
     const spool = await leave(entryOf(intendedOf(swarm, 'shop'), 'told', 1))
     const fault = new Error('out of memory')
     const known = {
-      adopt() {
+      register() {
         throw fault
       },
     }
@@ -331,7 +338,10 @@ describe('an announcer', () => {
 
   test('keeps a deployment that a later one overtook once, and tells its end alone', async () => {
     const { announcer, deployments, spool, told } = createHarness(() => {})
-    await announcer.accept(deployments.keep(unwritten('blog', 'superseded')), originOf(1))
+    await announcer.publishAccepted(
+      deployments.addUnwritten(unwritten('blog', 'superseded')),
+      originOf(1),
+    )
     await vi.advanceTimersByTimeAsync(0)
     expect(told).toEqual(['superseded blog 1'])
     expect(spool.calls.map((call) => call.split(' ')[0])).toEqual(['put', 'remove'])
@@ -424,9 +434,9 @@ describe('an announcer', () => {
     swarm.addService('blog')
     const deployment = intendedOf(swarm, 'blog')
     await refuse('blog', 1)
-    const intention = await announcer.intend(deployment, originOf(2))
+    const intention = await announcer.prepare(deployment, originOf(2))
     swarm.remove('blog')
-    intention.lost()
+    intention.uncertain()
     await vi.advanceTimersByTimeAsync(4999)
     expect(told).toEqual(['refused blog 1'])
     await vi.advanceTimersByTimeAsync(1)
@@ -436,8 +446,8 @@ describe('an announcer', () => {
   test('tells once of a deployment that several requests join at the same time', async () => {
     const { announcer, deployments, swarm, told } = createHarness(() => {})
     swarm.addService('blog')
-    const known = deployments.adopt(deployments.look(intendedOf(swarm, 'blog')))
-    await Promise.all([1, 2, 3].map((number) => announcer.accept(known, originOf(number))))
+    const known = deployments.register(deployments.inspect(intendedOf(swarm, 'blog')))
+    await Promise.all([1, 2, 3].map((number) => announcer.publishAccepted(known, originOf(number))))
     await vi.advanceTimersByTimeAsync(0)
     expect(told.filter((line) => line.startsWith('accepted'))).toEqual(['accepted blog 1'])
   })
@@ -452,21 +462,21 @@ describe('an announcer', () => {
   ])('takes one that differs by %j for the same or another deployment', async (differs, kept) => {
     const { announcer, deployments, spool } = createHarness(never)
     const { unwritten: _, ...deployment } = unwritten('blog', 'unchanged')
-    const one = deployments.adopt(deployments.look(deployment))
+    const one = deployments.register(deployments.inspect(deployment))
     const second = { ...deployment, ...differs }
     const other =
       second.unwritten === undefined
-        ? deployments.adopt(deployments.look(second))
-        : deployments.keep(second)
-    await announcer.accept(one, originOf(1))
-    await announcer.accept(other, originOf(2))
+        ? deployments.register(deployments.inspect(second))
+        : deployments.addUnwritten(second)
+    await announcer.publishAccepted(one, originOf(1))
+    await announcer.publishAccepted(other, originOf(2))
     expect(spool.records.size).toBe(kept)
   })
 
   test('tells of each of two requests that changed nothing in the same millisecond', async () => {
     const { announcer, deployments, told } = createHarness(() => {})
-    const known = deployments.keep(unwritten('blog', 'unchanged'))
-    await Promise.all([1, 2].map((number) => announcer.accept(known, originOf(number))))
+    const known = deployments.addUnwritten(unwritten('blog', 'unchanged'))
+    await Promise.all([1, 2].map((number) => announcer.publishAccepted(known, originOf(number))))
     await vi.advanceTimersByTimeAsync(0)
     expect(told.toSorted()).toEqual([
       ...['accepted blog 1', 'accepted blog 2'],
@@ -485,9 +495,9 @@ describe('an announcer', () => {
       return read()
     }
     const { announcer, deployments, told } = createHarness(() => {}, { swarm, spool })
-    const known = deployments.adopt(deployments.look(deployment))
+    const known = deployments.register(deployments.inspect(deployment))
     const kept = [...spool.records.keys()]
-    await announcer.accept(known, originOf(2))
+    await announcer.publishAccepted(known, originOf(2))
     await vi.advanceTimersByTimeAsync(5000)
     expect(told.filter((line) => line.endsWith(' 2') || line.startsWith('accepted'))).toEqual([])
     expect([...spool.records.keys()]).toEqual(kept)
@@ -497,7 +507,10 @@ describe('an announcer', () => {
     const spool = createFakeSpool()
     spool.read = () => never() as Promise<never>
     const { announcer, deployments, refuse, told } = createHarness(() => {}, { spool })
-    await announcer.accept(deployments.keep(unwritten('blog', 'unchanged')), originOf(1))
+    await announcer.publishAccepted(
+      deployments.addUnwritten(unwritten('blog', 'unchanged')),
+      originOf(1),
+    )
     await refuse('shop', 2)
     expect(spool.records.size).toBe(2)
     await vi.advanceTimersByTimeAsync(59_999)
@@ -520,14 +533,14 @@ describe('an announcer', () => {
     }
     const ended: (() => void)[] = []
     const known = {
-      ...createHarness(() => {}).deployments.keep(unwritten('blog', 'unchanged')),
+      ...createHarness(() => {}).deployments.addUnwritten(unwritten('blog', 'unchanged')),
       ...{ deployment, id: deploymentId(deployment), outcome: () => undefined },
       ended: new Promise<{ verdict: 'converged'; endedAt: string }>((resolve) => {
         ended.push(() => resolve({ verdict: 'converged', endedAt: deployment.startedAt }))
       }),
     }
     const { announcer, told } = createHarness(() => {}, { swarm, spool })
-    await announcer.accept(known, originOf(2))
+    await announcer.publishAccepted(known, originOf(2))
     await vi.advanceTimersByTimeAsync(89_999)
     expect(told).toEqual(['accepted blog 2'])
     await vi.advanceTimersByTimeAsync(1)
@@ -537,7 +550,7 @@ describe('an announcer', () => {
     expect([told, spool.records.size]).toEqual([['accepted blog 2', 'converged blog 2'], 0])
   })
 
-  test.each<[stages: readonly Stage[], accepted: readonly string[]]>([
+  test.each<[stages: readonly DeploymentState[], accepted: readonly string[]]>([
     [['accepted', 'told'], []],
     [['told', 'accepted'], []],
     [['intended', 'accepted'], ['accepted blog 2']],
@@ -575,7 +588,10 @@ describe('an announcer', () => {
         }),
     )
     await refuse('blog', 1)
-    await announcer.accept(deployments.keep(unwritten('blog', 'unchanged')), originOf(2))
+    await announcer.publishAccepted(
+      deployments.addUnwritten(unwritten('blog', 'unchanged')),
+      originOf(2),
+    )
     await refuse('blog', 3)
     await vi.advanceTimersByTimeAsync(0)
     const kept = [...spool.records.keys()]
@@ -611,11 +627,14 @@ describe('an announcer', () => {
     [
       'is accepted',
       ({ announcer, deployments }) =>
-        announcer.accept(deployments.keep(unwritten('blog', 'unchanged')), originOf(1)),
+        announcer.publishAccepted(
+          deployments.addUnwritten(unwritten('blog', 'unchanged')),
+          originOf(1),
+        ),
     ],
     [
       'is about to be written',
-      ({ announcer, swarm }) => announcer.intend(intendedOf(swarm, 'blog'), originOf(1)),
+      ({ announcer, swarm }) => announcer.prepare(intendedOf(swarm, 'blog'), originOf(1)),
     ],
   ])('keeps what %s before it says so, or tells of it', async (_, act) => {
     const harness = createHarness(() => {})
@@ -637,10 +656,10 @@ describe('an announcer', () => {
     swarm.addService('blog')
     swarm.onUpdate = 'none'
     const deployment = intendedOf(swarm, 'blog')
-    const intention = await announcer.intend(deployment, originOf(1))
+    const intention = await announcer.prepare(deployment, originOf(1))
     spool.beforePut = () => new Promise((resolve) => setTimeout(resolve, 1000))
     let isDone = false
-    void intention.written(deployments.begin(deployment, swarm.service('blog'))).then(() => {
+    void intention.committed(deployments.create(deployment, swarm.service('blog'))).then(() => {
       isDone = true
     })
     await vi.advanceTimersByTimeAsync(999)
@@ -658,12 +677,12 @@ describe('an announcer', () => {
       for (const isLate of [true, false]) {
         const { announcer, deployments, logger, spool, stop } = createHarness(never, options)
         spool.isGood = isGood
-        const known = deployments.keep(unwritten('blog', 'unchanged'))
-        const intention = await announcer.intend(known.deployment, originOf(1))
+        const known = deployments.addUnwritten(unwritten('blog', 'unchanged'))
+        const intention = await announcer.prepare(known.deployment, originOf(1))
         if (isLate) {
           stop.abort()
         }
-        await intention.written(known)
+        await intention.committed(known)
         await vi.advanceTimersByTimeAsync(0)
         stop.abort()
         const lines = logger.lines.filter(({ message }) => message === 'verdict will not be told')
@@ -674,7 +693,10 @@ describe('an announcer', () => {
 
   test('says nothing at the end of one of which all is told', async () => {
     const { announcer, deployments, logger, spool, stop } = createHarness(() => {})
-    await announcer.accept(deployments.keep(unwritten('blog', 'unchanged')), originOf(1))
+    await announcer.publishAccepted(
+      deployments.addUnwritten(unwritten('blog', 'unchanged')),
+      originOf(1),
+    )
     await vi.advanceTimersByTimeAsync(0)
     expect(spool.records.size).toBe(0)
     stop.abort()
@@ -707,17 +729,17 @@ describe('an announcer', () => {
     const spool = createFakeSpool()
     const { signal } = new AbortController()
     const { deployments } = createHarness(() => {})
-    const announcer = createAnnouncer({
+    const announcer = createNotificationPublisher({
       ...{ notifier: undefined, notifierEvents: deploymentEventNames },
       ...{ spool, swarm, deployments, logger, signal },
     })
-    const known = deployments.keep(unwritten('blog', 'unchanged'))
-    const intention = await announcer.intend(known.deployment, originOf(1))
-    await intention.written(known)
-    intention.dropped()
-    intention.lost()
-    await announcer.accept(known, originOf(1))
-    await announcer.refuse({
+    const known = deployments.addUnwritten(unwritten('blog', 'unchanged'))
+    const intention = await announcer.prepare(known.deployment, originOf(1))
+    await intention.committed(known)
+    intention.aborted()
+    intention.uncertain()
+    await announcer.publishAccepted(known, originOf(1))
+    await announcer.publishRefused({
       ...{ service: 'shop', image: '', reason: '', nowMs: 0, origin: originOf(2) },
     })
     await announcer.idle()

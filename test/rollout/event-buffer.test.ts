@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { thisMoment } from '../../src/async/moment.ts'
-import { createInbox } from '../../src/rollout/event-buffer.ts'
+import { createEventBuffer } from '../../src/rollout/event-buffer.ts'
 import type { ServiceEvent } from '../../src/swarm/swarm.ts'
 
 const IMAGE = 'me/app:v2'
@@ -33,13 +33,13 @@ describe('the inbox', () => {
       'ended',
     ],
   ])('%s', async (_, events, kind) => {
-    const inbox = createInbox(IMAGE)
+    const inbox = createEventBuffer(IMAGE)
     events.forEach(inbox.add)
     expect(await inbox.next(60_000)).toMatchObject({ kind })
   })
 
   test('gives the first event of a start along', async () => {
-    const inbox = createInbox(IMAGE)
+    const inbox = createEventBuffer(IMAGE)
     inbox.add(event({ updateState: 'updating', timeMs: 7 }))
     expect(await inbox.next(60_000)).toMatchObject({
       kind: 'begun',
@@ -48,15 +48,15 @@ describe('the inbox', () => {
   })
 
   test('says so when something may have been missed, whatever else came', async () => {
-    const inbox = createInbox(IMAGE)
+    const inbox = createEventBuffer(IMAGE)
     inbox.add(event({ updateState: 'completed' }))
-    inbox.missed()
+    inbox.gap()
     expect(await inbox.next(60_000)).toMatchObject({ kind: 'missed' })
   })
 
   test('forgets what it has told', async () => {
-    const inbox = createInbox(IMAGE)
-    inbox.missed()
+    const inbox = createEventBuffer(IMAGE)
+    inbox.gap()
     await inbox.next(60_000)
     inbox.add(event({ updateState: 'completed' }))
     await inbox.next(60_000)
@@ -67,7 +67,7 @@ describe('the inbox', () => {
   test('wakes who waits already, and does not wake for its own write', async () => {
     vi.useFakeTimers()
     try {
-      const inbox = createInbox(IMAGE)
+      const inbox = createEventBuffer(IMAGE)
       let reason: unknown
       const waits = inbox.next(60_000).then((told) => {
         reason = told
@@ -90,7 +90,7 @@ describe('the inbox', () => {
   test('tells from which moment on a look counts: that of the news, or that of the wait', async () => {
     vi.useFakeTimers()
     try {
-      const inbox = createInbox(IMAGE)
+      const inbox = createEventBuffer(IMAGE)
       const first = inbox.next(1000)
       const afterTheWaitBegan = thisMoment()
       await vi.advanceTimersByTimeAsync(1000)

@@ -1,6 +1,6 @@
 // A destination that answers as it is told, and records who tried what.
 
-import { DeliveryFault } from '../../src/notification/delivery-error.ts'
+import { DeliveryError } from '../../src/notification/delivery-error.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import type { Destination } from '../../src/notification/destination.ts'
 
@@ -30,12 +30,12 @@ export interface FakeDestination extends Destination {
   triesOf(id: string): number
 }
 
-export function refusal(message = 'not now'): DeliveryFault {
-  return new DeliveryFault(message)
+export function refusal(message = 'not now'): DeliveryError {
+  return new DeliveryError(message)
 }
 
-export function finalRefusal(message = 'never'): DeliveryFault {
-  return new DeliveryFault(message, { isFinal: true })
+export function finalRefusal(message = 'never'): DeliveryError {
+  return new DeliveryError(message, { isFinal: true })
 }
 
 export function createFakeDestination(

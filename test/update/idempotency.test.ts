@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createIdempotencyKeys, requestMark } from '../../src/update/idempotency.ts'
+import { createIdempotencyKeys, fingerprintOf } from '../../src/update/idempotency.ts'
 
 const HOUR = 3_600_000
 
@@ -79,10 +79,10 @@ describe('idempotency keys', () => {
 describe('requestMark', () => {
   test('tells keys and requests apart, and shows neither', async () => {
     const marks = await Promise.all([
-      requestMark('key', ['me/app:v2']),
-      requestMark('key', ['me/app:v3']),
-      requestMark('other', ['me/app:v2']),
-      requestMark('key', ['me/app:v2']),
+      fingerprintOf('key', ['me/app:v2']),
+      fingerprintOf('key', ['me/app:v3']),
+      fingerprintOf('other', ['me/app:v2']),
+      fingerprintOf('key', ['me/app:v2']),
     ])
     const [one, otherRequest, otherKey, same] = marks.map((mark) => mark.split('.'))
     expect(same).toEqual(one)

@@ -1,16 +1,16 @@
 import { describe, expect, test, vi } from 'vitest'
 import { DeployerError } from '../../src/errors.ts'
-import { createWriteQueue, type Turn } from '../../src/update/service-queue.ts'
+import { createServiceQueues, type WriteResult } from '../../src/update/service-queue.ts'
 
 interface Held {
-  readonly turn: Promise<Turn<string>>
+  readonly turn: Promise<WriteResult<string>>
   done(): void
   fail(error: unknown): void
 }
 
 /** A queue whose writes a test ends, and a record of those that began. */
 function setUp() {
-  const queue = createWriteQueue<string>()
+  const queue = createServiceQueues<string>()
   const begun: string[] = []
   function enter(key: string, order: number, service = 'one'): Held {
     let settle = { done(): void {}, fail(_: unknown): void {} }

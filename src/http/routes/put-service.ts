@@ -5,15 +5,15 @@ import { newMessageId } from '../../notification/deployment-event.ts'
 import type { KnownDeployment } from '../../rollout/known-deployment.ts'
 import { type DeployTools, deploy, plan } from '../../update/deploy.ts'
 import { dryRunReport } from '../../update/dry-run.ts'
-import { createIdempotencyKeys, requestMark } from '../../update/idempotency.ts'
+import { createIdempotencyKeys, fingerprintOf } from '../../update/idempotency.ts'
 import type { AuthEnv } from '../auth.ts'
 import {
   checkQueryNames,
+  readDeployRequestBody,
   readDryRun,
   readIdempotencyKey,
   readRegistryAuth,
   readWait,
-  readWishBody,
 } from '../deploy-request-body.ts'
 import type { DeploymentResponder } from '../deployment-responder.ts'
 import { keepAlive } from '../keep-alive.ts'
@@ -45,25 +45,31 @@ export function putService(
       const isDryRun = readDryRun(c)
       const registryAuth = readRegistryAuth(c)
       const key = readIdempotencyKey(c)
-      const body = await readWishBody(c)
+      const body = await readDeployRequestBody(c)
       const service = serviceNameOf(c)
       c.var.deployerLogFields.image = body.image?.given ?? ''
       const { metadata, ...wanted } = body
       const origin = { messageId: newMessageId(), caller: c.var.deployerCaller, metadata }
-      const wish = { service, registryAuth, origin, ...wanted }
+      const request = { service, registryAuth, origin, ...wanted }
       if (isDryRun) {
         c.var.deployerLogFields.dryRun = true
-        return c.json(dryRunReport(wish, await plan(wish, tools).catch(rethrow)))
+        return c.json(dryRunReport(request, await plan(request, tools).catch(rethrow)))
       }
-      const accept = async (mark?: string): Promise<Accepted> => {
-        const { deployment, warnings } = await deploy({ ...wish, mark }, tools).catch(rethrow)
+      const accept = async (idempotencyFingerprint?: string): Promise<Accepted> => {
+        const { deployment, warnings } = await deploy(
+          { ...request, idempotencyFingerprint },
+          tools,
+        ).catch(rethrow)
         return { id: deployment.id, warnings }
       }
       const { image, expect, force, resume } = body
       // Requests without "resume" have the fingerprint of earlier versions: keys outlive an upgrade.
-      const request = [image?.given, expect?.given, force, ...(resume ? [resume] : [])]
-      const mark = key === undefined ? undefined : await requestMark(key, request)
-      const accepted = mark === undefined ? accept() : keys.once(service, mark, () => accept(mark))
+      const values = [image?.given, expect?.given, force, ...(resume ? [resume] : [])]
+      const fingerprint = key === undefined ? undefined : await fingerprintOf(key, values)
+      const accepted =
+        fingerprint === undefined
+          ? accept()
+          : keys.once(service, fingerprint, () => accept(fingerprint))
       const { id, warnings } = await accepted.finally(() => keepAlive(c, tools.announcer.idle()))
       const opened = await responder.open(id)
       c.var.deployerLogAccepted(logFields(opened.known))

@@ -3,8 +3,8 @@
 // The package's main file brings a worker and a runner along, 5 MiB of memory.
 import FiveBeansClient from 'fivebeans/lib/client.js'
 import { onAbort } from '../../async/abort.ts'
-import { DeliveryFault } from '../../notification/delivery-error.ts'
-import { reasonOf } from '../../text/error-message.ts'
+import { DeliveryError } from '../../notification/delivery-error.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import type { Address } from '../settings/address.ts'
 
 /** A job to put. */
@@ -33,7 +33,7 @@ export interface BeanstalkdConnection {
    * @param job The job.
    * @param options What ends the put.
    * @returns Nothing, once beanstalkd answered `INSERTED` and the job's ID.
-   * @throws DeliveryFault whose message is the reason; final only where the job is too big.
+   * @throws DeliveryError whose message is the reason; final only where the job is too big.
    */
   put(job: Job, options: PutOptions): Promise<void>
   /** False once anything went wrong: what comes next wants a fresh connection. */
@@ -71,7 +71,7 @@ const REFUSALS: readonly string[] = [
  */
 export function openConnection({ address, tube }: ConnectionOptions): BeanstalkdConnection {
   const client = new FiveBeansClient(address.host, address.port)
-  const pending = new Set<(fault: DeliveryFault) => void>()
+  const pending = new Set<(fault: DeliveryError) => void>()
   const waiting: (() => void)[] = []
   let isReady = false
   let isSpoilt = false
@@ -81,7 +81,7 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
     isSpoilt = true
     clearTimeout(idleTimer)
     for (const giveUp of pending) {
-      giveUp(new DeliveryFault(reason))
+      giveUp(new DeliveryError(reason))
     }
     client.stream?.destroy()
   }
@@ -99,7 +99,7 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
   function put(job: Job, { timeoutMs, signal }: PutOptions): Promise<void> {
     clearTimeout(idleTimer)
     return new Promise((resolve, reject) => {
-      const end = (fault: DeliveryFault | undefined): void => {
+      const end = (fault: DeliveryError | undefined): void => {
         if (pending.delete(end)) {
           clearTimeout(timer)
           callOff()
@@ -112,7 +112,7 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
           }
         }
       }
-      const giveUp = (reason: string): void => end(new DeliveryFault(reason))
+      const giveUp = (reason: string): void => end(new DeliveryError(reason))
       const timer = setTimeout(giveUp, timeoutMs, `no answer within ${timeoutMs} ms`)
       const callOff = onAbort(signal, () => giveUp('it was called off'))
       pending.add(end)
@@ -122,7 +122,7 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
             if (word === null && words.length === 1 && /^\d+$/.test(words[0] ?? '')) {
               end(undefined)
             } else if (word !== null && REFUSALS.includes(word)) {
-              end(new DeliveryFault(answered(word), { isFinal: word === 'JOB_TOO_BIG' }))
+              end(new DeliveryError(answered(word), { isFinal: word === 'JOB_TOO_BIG' }))
             } else {
               // Nor is it known any more which answer is whose.
               close(answered(word ?? ['INSERTED', ...words].join(' ')))
@@ -153,7 +153,7 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
     return isTooMuch
   }
 
-  client.on('error', (error: Error) => close(reasonOf(error)))
+  client.on('error', (error: Error) => close(errorMessage(error)))
   client.on('close', () => close('the connection was closed'))
   client.on('connect', () => {
     client.use(tube, (word, ...words) => {

@@ -1,6 +1,6 @@
 // The destination that puts messages on a beanstalkd tube.
 
-import { DeliveryFault, type DeliveryFaultOptions } from '../../notification/delivery-error.ts'
+import { DeliveryError, type DeliveryErrorOptions } from '../../notification/delivery-error.ts'
 import {
   type DeploymentEvent,
   type DeploymentEventName,
@@ -9,7 +9,7 @@ import {
 import type { Destination } from '../../notification/destination.ts'
 import { messageData } from '../../notification/message-data.ts'
 import type { Renderer } from '../../notification/renderer.ts'
-import { reasonOf } from '../../text/error-message.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import { type Address, formatAddress, parseAddress } from '../settings/address.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { type BeanstalkdConnection, openConnection } from './beanstalkd-connection.ts'
@@ -70,10 +70,10 @@ export function createBeanstalkdDestination(options: BeanstalkdDestinationOption
   const underWay = new Map<Promise<void>, BeanstalkdConnection>()
   let current: BeanstalkdConnection | undefined
 
-  function failed(cause: unknown, reason: string, isFinal: boolean): DeliveryFault {
+  function failed(cause: unknown, reason: string, isFinal: boolean): DeliveryError {
     const place = `tube "${tube}" of beanstalkd at ${formatAddress(address)}`
-    const options: DeliveryFaultOptions = { cause, isFinal }
-    return new DeliveryFault(`Cannot put the message on ${place}: ${reason}`, options)
+    const options: DeliveryErrorOptions = { cause, isFinal }
+    return new DeliveryError(`Cannot put the message on ${place}: ${reason}`, options)
   }
 
   function render(event: DeploymentEvent): Buffer {
@@ -100,7 +100,7 @@ export function createBeanstalkdDestination(options: BeanstalkdDestinationOption
     try {
       await putting
     } catch (cause) {
-      throw failed(cause, reasonOf(cause), cause instanceof DeliveryFault && cause.isFinal)
+      throw failed(cause, errorMessage(cause), cause instanceof DeliveryError && cause.isFinal)
     } finally {
       underWay.delete(putting)
     }

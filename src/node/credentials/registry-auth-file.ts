@@ -1,7 +1,7 @@
 // Credentials for registries from a Docker `config.json`, which is read again when it changes.
 
 import { readFileSync, statSync } from 'node:fs'
-import { reasonOf } from '../../text/error-message.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import type { RegistryAuthStore } from '../../update/registry-auth-store.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { findRegistryAuth, parseRegistryAuths, type RegistryAuths } from './registry-auths.ts'
@@ -76,7 +76,7 @@ function readUnlessSeen(path: string, seen: string): Sighting {
     return sight === seen ? { sight } : { sight, text: readFileSync(path, 'utf8') }
   } catch (error) {
     // The reason is the sight, so the next look tries again: the file may not change for it to work.
-    const fault = `it cannot be read (${reasonOf(error)})`
+    const fault = `it cannot be read (${errorMessage(error)})`
     return { sight: fault, fault }
   }
 }

@@ -3,9 +3,9 @@
 // and of the registries behind it.
 
 import { DeployerError, type ProblemCode } from '../../errors.ts'
-import { engineFault, UNKNOWN_TO_THIS_ENGINE } from './engine-error.ts'
-import { EngineRefusal } from './modem.ts'
-import { BrokenExchange, Overdue } from './round-trip.ts'
+import { engineError, UNKNOWN_TO_THIS_ENGINE } from './engine-error.ts'
+import { EngineHttpError } from './modem.ts'
+import { ConnectionLostError, TimeoutError } from './round-trip.ts'
 
 /** What was asked for, and how. */
 export interface DistributionRequest {
@@ -16,7 +16,7 @@ export interface DistributionRequest {
 interface Meaning {
   readonly statuses?: RegExp
   readonly words?: RegExp
-  /** Undefined: not the registry's; {@link engineFault} reads it. */
+  /** Undefined: not the registry's; {@link engineError} reads it. */
   readonly code?: ProblemCode
   readonly remedy?: string
   readonly retryAfterSeconds?: number
@@ -110,32 +110,32 @@ const MEANINGS: readonly Meaning[] = [
  * @param request What was asked for.
  * @returns A DeployerError without the engine's words, which hold what registries and other servers of
  *   the manager's network answered to a name that the caller chose. It keeps the cause, for the log: `image-not-found`, `image-not-readable`,
- *   `registry-unavailable`, or what {@link engineFault} makes of it.
+ *   `registry-unavailable`, or what {@link engineError} makes of it.
  */
-export function distributionFault(error: unknown, request: DistributionRequest): DeployerError {
+export function distributionError(error: unknown, request: DistributionRequest): DeployerError {
   const action = `resolve image "${request.reference}"`
-  if (error instanceof EngineRefusal) {
+  if (error instanceof EngineHttpError) {
     return refusalFault(error, action, request)
   }
-  if (error instanceof BrokenExchange && error.cause instanceof Overdue) {
+  if (error instanceof ConnectionLostError && error.cause instanceof TimeoutError) {
     return new DeployerError(
       'registry-unavailable',
       `Cannot ${action}: the engine had ${error.message} from its registry; try again later`,
       { cause: error, retryAfterSeconds: RETRY_SECONDS },
     )
   }
-  return engineFault(error, action)
+  return engineError(error, action)
 }
 
 function refusalFault(
-  refusal: EngineRefusal,
+  refusal: EngineHttpError,
   action: string,
   { hasCredentials }: DistributionRequest,
 ): DeployerError {
   const { statusCode, message, isEngineMessage } = refusal
   if (!isEngineMessage) {
     // A proxy that forbids the call says nothing about the image, which `auto` would deploy unpinned.
-    return engineFault(refusal, action)
+    return engineError(refusal, action)
   }
   // URLs and bodies may hold any word. The engine quotes them as Go's %q does.
   const unquoted = message.replace(/"(?:[^"\\]|\\.)*"/g, '""')
@@ -149,7 +149,7 @@ function refusalFault(
   }
   const { code, remedy, retryAfterSeconds } = meaning
   if (code === undefined) {
-    return engineFault(refusal, action)
+    return engineError(refusal, action)
   }
   const advice = remedy ?? accessRemedy(hasCredentials)
   return new DeployerError(code, `Cannot ${action}: ${advice}`, {

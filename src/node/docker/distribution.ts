@@ -1,13 +1,13 @@
 // What a registry says of an image, asked through the engine.
 
-import { coalesce } from '../../async/single-flight.ts'
+import { singleFlight } from '../../async/single-flight.ts'
 import { DeployerError } from '../../errors.ts'
 import type { Platform } from '../../swarm/engine-types.ts'
 import type { RegistryCredentials, ResolvedImage } from '../../swarm/swarm.ts'
 import { createCallPool, createKeyedCallPools, PoolFullError } from './call-pool.ts'
-import { distributionFault } from './distribution-error.ts'
-import { EngineRefusal, type Modem } from './modem.ts'
-import { Overdue } from './round-trip.ts'
+import { distributionError } from './distribution-error.ts'
+import { EngineHttpError, type Modem } from './modem.ts'
+import { TimeoutError } from './round-trip.ts'
 
 /** What to ask, and how long. */
 interface ImageQuestion extends RegistryCredentials {
@@ -43,7 +43,7 @@ const RETRY_AFTER_SECONDS = 5
  * @param modem Reaches the engine.
  * @param options The longest that any call of the engine may take, in milliseconds. These take 12 s at
  *   most, and a caller waits 20 s in all at most.
- * @returns The resolver. Besides what {@link distributionFault} tells, it throws DeployerError
+ * @returns The resolver. Besides what {@link distributionError} tells, it throws DeployerError
  *   `overloaded`.
  */
 export function createImageResolver(
@@ -68,7 +68,7 @@ export function createImageResolver(
     if (known !== undefined) {
       return known
     }
-    const ask = coalesce(() =>
+    const ask = singleFlight(() =>
       hosts
         .run(registryOf(image.reference), () => pool.run(() => resolveImage(modem, image)))
         .catch((error: unknown) => {
@@ -85,7 +85,8 @@ export function createImageResolver(
     const question = questionOf(key, { reference, registryAuth, timeoutMs })
     question.callers += 1
     try {
-      const late = (): DeployerError => overloaded(reference, new Overdue(MAX_TOTAL_MS, 'turn'))
+      const late = (): DeployerError =>
+        overloaded(reference, new TimeoutError(MAX_TOTAL_MS, 'turn'))
       return await withinTime(question.ask(), { timeoutMs: MAX_TOTAL_MS, late })
     } finally {
       question.callers -= 1
@@ -124,7 +125,7 @@ function registryOf(reference: string): string {
   return reference.split('/', 1)[0] ?? ''
 }
 
-/** @throws DeployerError as {@link distributionFault} tells. */
+/** @throws DeployerError as {@link distributionError} tells. */
 async function resolveImage(modem: Modem, question: ImageQuestion): Promise<ResolvedImage> {
   const { reference, registryAuth, timeoutMs } = question
   const path = distributionPath(reference)
@@ -139,11 +140,11 @@ async function resolveImage(modem: Modem, question: ImageQuestion): Promise<Reso
       await modem.ask({ path, registryAuth, timeoutMs, pool: 'registry' }),
     )
     if (image === undefined) {
-      throw new EngineRefusal(200, 'the answer tells no digest')
+      throw new EngineHttpError(200, 'the answer tells no digest')
     }
     return image
   } catch (error) {
-    throw distributionFault(error, { reference, hasCredentials: registryAuth !== undefined })
+    throw distributionError(error, { reference, hasCredentials: registryAuth !== undefined })
   }
 }
 

@@ -8,14 +8,14 @@ import type { Swarm } from '../../swarm/swarm.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { createImageResolver } from './distribution.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
-import { attemptFor } from './engine-call.ts'
+import { engineCallFor } from './engine-call.ts'
 import { createEngineClock } from './engine-clock.ts'
-import { engineFault, isOutOfSequence } from './engine-error.ts'
+import { engineError, isOutOfSequence } from './engine-error.ts'
 import { listNodes, listServices, listTasks } from './engine-lists.ts'
 import { isEngineInfo, isService } from './engine-shapes.ts'
 import { readTaskLog, watchServices } from './engine-streams.ts'
 import { createModem, type DockerTls } from './modem.ts'
-import { BrokenExchange } from './round-trip.ts'
+import { ConnectionLostError } from './round-trip.ts'
 
 export type { DockerTls } from './modem.ts'
 
@@ -82,7 +82,7 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
 
   function inspect(nameOrId: string, action: string): Promise<Service> {
     const shape = { name: 'a service', fits: isService }
-    return attemptFor(action, shape, () => dockerService(nameOrId).inspect())
+    return engineCallFor(action, shape, () => dockerService(nameOrId).inspect())
   }
 
   /** By the ID that the name had last; undefined when there is none, or another service has the name. */
@@ -138,7 +138,7 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
 
     async check(): Promise<string> {
       const shape = { name: 'an engine', fits: isEngineInfo }
-      const info = await attemptFor('ask the engine how it is', shape, () =>
+      const info = await engineCallFor('ask the engine how it is', shape, () =>
         modem.ask({ path: '/info' }),
       )
       if (info.Swarm?.LocalNodeState === 'locked') {
@@ -163,8 +163,8 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
  * (seen in 2 of 2 runs); so may an engine whose connection broke after the request was sent.
  */
 function updateFault(error: unknown, action: string): DeployerError {
-  const fault = engineFault(error, action)
-  const isOpen = fault.code === 'no-quorum' || error instanceof BrokenExchange
+  const fault = engineError(error, action)
+  const isOpen = fault.code === 'no-quorum' || error instanceof ConnectionLostError
   return isOpen
     ? new DeployerError(fault.code, `${fault.message}; ${OUTCOME_UNKNOWN}`, { cause: error })
     : fault

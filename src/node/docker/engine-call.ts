@@ -1,8 +1,8 @@
 // Calls of the engine whose failures are told as callers are shown them, and whose answers are looked at.
 
 import { DeployerError } from '../../errors.ts'
-import { engineFault } from './engine-error.ts'
-import { EngineRefusal } from './modem.ts'
+import { engineError } from './engine-error.ts'
+import { EngineHttpError } from './modem.ts'
 
 /**
  * Calls the engine.
@@ -10,13 +10,13 @@ import { EngineRefusal } from './modem.ts'
  * @param action What is tried, such as `inspect service "blog"`.
  * @param call The call.
  * @returns What it gives.
- * @throws DeployerError as {@link engineFault} tells; one that the call throws stays as it is.
+ * @throws DeployerError as {@link engineError} tells; one that the call throws stays as it is.
  */
-export async function attempt<T>(action: string, call: () => Promise<T>): Promise<T> {
+export async function engineCall<T>(action: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (error) {
-    throw error instanceof DeployerError ? error : engineFault(error, action)
+    throw error instanceof DeployerError ? error : engineError(error, action)
   }
 }
 
@@ -35,17 +35,17 @@ export interface Shape<T> {
  * @param shape What the answer must be.
  * @param call The call.
  * @returns The answer.
- * @throws DeployerError as {@link attempt}; `engine-error` for an answer of another shape.
+ * @throws DeployerError as {@link engineCall}; `engine-error` for an answer of another shape.
  */
-export function attemptFor<T>(
+export function engineCallFor<T>(
   action: string,
   { name, fits }: Shape<T>,
   call: () => Promise<unknown>,
 ): Promise<T> {
-  return attempt(action, async () => {
+  return engineCall(action, async () => {
     const answer = await call()
     if (!fits(answer)) {
-      throw new EngineRefusal(200, `the answer is not ${name}`)
+      throw new EngineHttpError(200, `the answer is not ${name}`)
     }
     return answer
   })

@@ -2,8 +2,8 @@
 // those of Docker Engine 20.10 to 29.
 
 import { DeployerError, type ProblemCode } from '../../errors.ts'
-import { reasonOf } from '../../text/error-message.ts'
-import { EngineRefusal } from './modem.ts'
+import { errorMessage } from '../../text/error-message.ts'
+import { EngineHttpError } from './modem.ts'
 
 /** Deployer reads references by the grammar of the newest engines. */
 export const UNKNOWN_TO_THIS_ENGINE =
@@ -64,7 +64,7 @@ const MEANINGS: readonly Meaning[] = [
  * @returns True for HTTP 500 `update out of sequence`; nothing was written then.
  */
 export function isOutOfSequence(error: unknown): boolean {
-  return error instanceof EngineRefusal && error.message.includes('update out of sequence')
+  return error instanceof EngineHttpError && error.message.includes('update out of sequence')
 }
 
 /**
@@ -75,11 +75,11 @@ export function isOutOfSequence(error: unknown): boolean {
  * @returns A DeployerError that keeps the cause: `service-not-found`, `swarm-locked`,
  *   `not-a-manager`, `no-quorum`, `engine-error`, or `engine-unreachable` when there was no answer.
  */
-export function engineFault(error: unknown, action: string): DeployerError {
-  if (error instanceof EngineRefusal) {
+export function engineError(error: unknown, action: string): DeployerError {
+  if (error instanceof EngineHttpError) {
     return refusalFault(error, action)
   }
-  const reason = reasonOf(error)
+  const reason = errorMessage(error)
   return new DeployerError(
     'engine-unreachable',
     `Cannot ${action}: the Docker Engine cannot be reached (${reason}); check that it runs and that DOCKER_HOST is right`,
@@ -88,13 +88,13 @@ export function engineFault(error: unknown, action: string): DeployerError {
 }
 
 /** What a proxy or another server wrote is not repeated: it may name hosts and versions. */
-function refusalText({ statusCode, message, isEngineMessage }: EngineRefusal): string {
+function refusalText({ statusCode, message, isEngineMessage }: EngineHttpError): string {
   return isEngineMessage
     ? `the Docker Engine answered ${statusCode}: ${message || '(nothing)'}`
     : `DOCKER_HOST answered ${statusCode}, but not as a Docker Engine does; check that it is one, and that a proxy before it allows this call (the log of Deployer has the answer)`
 }
 
-function refusalFault(refusal: EngineRefusal, action: string): DeployerError {
+function refusalFault(refusal: EngineHttpError, action: string): DeployerError {
   const { statusCode, message, isEngineMessage } = refusal
   const meaning = MEANINGS.find(
     (candidate) =>

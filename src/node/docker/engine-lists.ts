@@ -3,7 +3,7 @@
 import { DeployerError } from '../../errors.ts'
 import type { Node, Task } from '../../swarm/engine-types.ts'
 import type { Service } from '../../swarm/service.ts'
-import { attemptFor } from './engine-call.ts'
+import { engineCallFor } from './engine-call.ts'
 import { isNodeList, isServiceList, isTaskList } from './engine-shapes.ts'
 import { filterQuery } from './filter-query.ts'
 import { parseJsonList } from './json-list.ts'
@@ -18,7 +18,7 @@ import type { Modem } from './modem.ts'
  */
 export function listServices(modem: Modem, label: string): Promise<readonly Service[]> {
   const shape = { name: 'a list of services', fits: isServiceList }
-  return attemptFor(`list services with label "${label}"`, shape, () =>
+  return engineCallFor(`list services with label "${label}"`, shape, () =>
     modem.ask({
       path: '/services?',
       query: filterQuery({ label: [label] }),
@@ -37,7 +37,7 @@ export function listServices(modem: Modem, label: string): Promise<readonly Serv
 export async function listTasks(modem: Modem, serviceId: string): Promise<readonly Task[]> {
   const shape = { name: 'a list of tasks', fits: isTaskList }
   try {
-    return await attemptFor(`list tasks of service "${serviceId}"`, shape, () =>
+    return await engineCallFor(`list tasks of service "${serviceId}"`, shape, () =>
       modem.ask({
         path: '/tasks?',
         query: filterQuery({ service: [serviceId] }),
@@ -60,7 +60,7 @@ export async function listTasks(modem: Modem, serviceId: string): Promise<readon
  */
 export function listNodes(modem: Modem): Promise<readonly Node[]> {
   const shape = { name: 'a list of nodes', fits: isNodeList }
-  return attemptFor('list nodes', shape, () =>
+  return engineCallFor('list nodes', shape, () =>
     modem.ask({ path: '/nodes', parse: (bytes) => parseJsonList(bytes) }),
   )
 }

@@ -3,7 +3,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { DeployerError } from '../../errors.ts'
 import type { ServiceListener, WatchOptions } from '../../swarm/swarm.ts'
-import { attempt } from './engine-call.ts'
+import { engineCall } from './engine-call.ts'
 import { filterQuery } from './filter-query.ts'
 import { createLineSplitter } from './lines.ts'
 import type { Modem } from './modem.ts'
@@ -50,7 +50,7 @@ export async function readTaskLog(modem: Modem, taskId: string, lines: number): 
  * @param listener Is told.
  * @param options When to end, and from when on.
  * @returns Nothing, once the stream has ended or the signal aborts.
- * @throws DeployerError as {@link attempt}; `internal-error` when the listener throws.
+ * @throws DeployerError as {@link engineCall}; `internal-error` when the listener throws.
  */
 export function watchServices(
   modem: Modem,
@@ -72,7 +72,7 @@ export function watchServices(
     }
   })
   const opened = (): void => tell(() => listener.opened())
-  return attempt('watch services', () =>
+  return engineCall('watch services', () =>
     modem.stream({ path: '/events?', query }, { signal, opened, piece }),
   )
 }

@@ -15,7 +15,7 @@ import { Socket } from 'node:net'
 import type { DockerHost } from './docker-host.ts'
 import type { EngineClock } from './engine-clock.ts'
 import { parseJson, parseReadOnlyJson, stringifyJson } from './json.ts'
-import { BrokenExchange, exchange, readPieces } from './round-trip.ts'
+import { ConnectionLostError, readPieces, roundTrip } from './round-trip.ts'
 import { createSshAgent } from './ssh-agent.ts'
 
 /** The certificates of a daemon behind TLS, in PEM. The daemon's own is always verified. */
@@ -106,7 +106,7 @@ export interface StreamReader {
 }
 
 /** The engine's answer was not 200. */
-export class EngineRefusal extends Error {
+export class EngineHttpError extends Error {
   override readonly name = 'EngineRefusal'
   readonly statusCode: number
   /** Whether the message is the engine's own `{"message": "…"}`, and not a page of something else. */
@@ -182,7 +182,7 @@ export function createModem(options: ModemOptions): Modem {
 
   async function ask(call: Call): Promise<unknown> {
     const body = call.body === undefined ? undefined : stringifyJson(call.body)
-    const answer = await exchange(start(targets[call.pool ?? 'calls'], call, body), {
+    const answer = await roundTrip(start(targets[call.pool ?? 'calls'], call, body), {
       body,
       timeoutMs: call.timeoutMs ?? timeoutMs,
       read: readAnswer,
@@ -196,7 +196,7 @@ export function createModem(options: ModemOptions): Modem {
       return
     }
     try {
-      const refusal = await exchange(start({ ...forStreams, signal }, call).on('socket', probe), {
+      const refusal = await roundTrip(start({ ...forStreams, signal }, call).on('socket', probe), {
         timeoutMs: call.timeoutMs ?? timeoutMs,
         read: (response, stopClock) => readStream(response, stopClock, reader),
       })
@@ -269,7 +269,7 @@ async function readAnswer(response: IncomingMessage): Promise<Answer> {
     length += piece.length
     if (length > MAX_ANSWER_BYTES) {
       const words = `the answer is longer than ${MAX_ANSWER_BYTES} bytes`
-      throw new BrokenExchange(new Error(words))
+      throw new ConnectionLostError(new Error(words))
     }
   })
   return { statusCode: response.statusCode ?? 0, bytes: Buffer.concat(pieces) }
@@ -299,7 +299,7 @@ async function bodyOf(answer: Answer, parse: (bytes: Buffer) => unknown): Promis
     return await parse(bytes)
   } catch {
     const words = `no JSON: ${bytes.toString('utf8', 0, 400).slice(0, 100)}`
-    throw new EngineRefusal(statusCode, words, { isEngineMessage: false })
+    throw new EngineHttpError(statusCode, words, { isEngineMessage: false })
   }
 }
 
@@ -308,11 +308,11 @@ function readOnly(bytes: Buffer): unknown {
 }
 
 /** `{"message": "…"}`; plain text for an API version that is too old (28.5 and 29), and from proxies. */
-function engineRefusal({ statusCode, bytes }: Answer): EngineRefusal {
+function engineRefusal({ statusCode, bytes }: Answer): EngineHttpError {
   const text = bytes.toString()
   const message = engineMessage(text)
   const words = (message ?? text.trim()).slice(0, MAX_MESSAGE)
-  return new EngineRefusal(statusCode, words, { isEngineMessage: message !== undefined })
+  return new EngineHttpError(statusCode, words, { isEngineMessage: message !== undefined })
 }
 
 function engineMessage(text: string): string | undefined {

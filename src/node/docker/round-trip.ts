@@ -2,20 +2,20 @@
 
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
-import { reasonOf } from '../../text/error-message.ts'
+import { errorMessage } from '../../text/error-message.ts'
 
 /** The connection stood, and the request may have got through; then something broke. */
-export class BrokenExchange extends Error {
+export class ConnectionLostError extends Error {
   override readonly name = 'BrokenExchange'
 
   /** @param cause What broke. */
   constructor(cause: Error) {
-    super(reasonOf(cause), { cause })
+    super(errorMessage(cause), { cause })
   }
 }
 
 /** The time was up before the answer was there. */
-export class Overdue extends Error {
+export class TimeoutError extends Error {
   override readonly name = 'Overdue'
 
   /**
@@ -28,7 +28,7 @@ export class Overdue extends Error {
 }
 
 /** What to send, how long to wait, and how to read. */
-export interface ExchangeOptions<T> {
+export interface RoundTripOptions<T> {
   readonly body?: string | undefined
   /**
    * The longest that all of it may take from the moment on when it has its connection, in
@@ -48,7 +48,7 @@ export interface ExchangeOptions<T> {
  * @throws BrokenExchange when the request may have got through, and else the connection's error;
  *   the connection is gone in both cases.
  */
-export function exchange<T>(outgoing: ClientRequest, options: ExchangeOptions<T>): Promise<T> {
+export function roundTrip<T>(outgoing: ClientRequest, options: RoundTripOptions<T>): Promise<T> {
   const { body, timeoutMs, read } = options
   return new Promise((resolve, reject) => {
     let hasResponse = false
@@ -59,11 +59,11 @@ export function exchange<T>(outgoing: ClientRequest, options: ExchangeOptions<T>
       reject(error)
       outgoing.destroy()
     }
-    const fail = (error: Error): void => giveUp(mayBeSent ? new BrokenExchange(error) : error)
-    let timer = setTimeout(() => fail(new Overdue(timeoutMs, 'free connection')), timeoutMs)
+    const fail = (error: Error): void => giveUp(mayBeSent ? new ConnectionLostError(error) : error)
+    let timer = setTimeout(() => fail(new TimeoutError(timeoutMs, 'free connection')), timeoutMs)
     outgoing.on('socket', (socket) => {
       clearTimeout(timer)
-      timer = setTimeout(() => fail(new Overdue(timeoutMs)), timeoutMs)
+      timer = setTimeout(() => fail(new TimeoutError(timeoutMs)), timeoutMs)
       // A kept-alive socket stands already; of an ssh program nobody knows.
       mayBeSent = socket.connecting !== true
       if (!mayBeSent) {
@@ -112,11 +112,11 @@ export function readPieces(
       }
     })
     response.on('end', resolve)
-    response.on('error', (error) => reject(new BrokenExchange(error)))
+    response.on('error', (error) => reject(new ConnectionLostError(error)))
     response.on('close', () => {
       // Two errors with their stacks for each good answer would cost more than reading it.
       if (!response.readableEnded) {
-        reject(new BrokenExchange(new Error('the connection was closed')))
+        reject(new ConnectionLostError(new Error('the connection was closed')))
       }
     })
   })

@@ -3,7 +3,7 @@
 import { isJobNumber, isTubeName, MAX_UINT32, TUBE_FORM } from '../beanstalkd/job-options.ts'
 import { parseAddress } from './address.ts'
 import { type NotifyEntry, readTemplate } from './notify-entry.ts'
-import { type Fault, type Findings, shown } from './settings-issue.ts'
+import { type Findings, type SettingsIssue, shown } from './settings-issue.ts'
 
 /** A tube that messages go to. */
 export interface BeanstalkdSettings {
@@ -69,7 +69,7 @@ export function readBeanstalkd(
     : { type: 'beanstalkd', addr, tube, template, priority, delay, ttr }
 }
 
-function readAddr({ place, keys }: NotifyEntry, fault: Fault): string | undefined {
+function readAddr({ place, keys }: NotifyEntry, fault: SettingsIssue): string | undefined {
   const value = keys.get('addr')
   const address = typeof value === 'string' ? parseAddress(value) : undefined
   return typeof value !== 'string' || address === undefined || address.host === ''
@@ -77,7 +77,7 @@ function readAddr({ place, keys }: NotifyEntry, fault: Fault): string | undefine
     : value
 }
 
-function readTube({ place, keys }: NotifyEntry, fault: Fault): string | undefined {
+function readTube({ place, keys }: NotifyEntry, fault: SettingsIssue): string | undefined {
   const value = keys.get('tube')
   return typeof value === 'string' && isTubeName(value)
     ? value

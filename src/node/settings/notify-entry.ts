@@ -2,8 +2,8 @@
 
 import { parseGoTemplate } from '../../go-template/index.ts'
 import { messageFields } from '../../notification/message-data.ts'
-import { reasonOf } from '../../text/error-message.ts'
-import type { Fault } from './settings-issue.ts'
+import { errorMessage } from '../../text/error-message.ts'
+import type { SettingsIssue } from './settings-issue.ts'
 
 /** One destination, as it was written. */
 export interface NotifyEntry {
@@ -21,7 +21,10 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
  * @param fault Is told what is wrong.
  * @returns The template's text, decoded; undefined when something is wrong.
  */
-export function readTemplate({ place, keys }: NotifyEntry, fault: Fault): string | undefined {
+export function readTemplate(
+  { place, keys }: NotifyEntry,
+  fault: SettingsIssue,
+): string | undefined {
   const value = keys.get('template')
   const remedy = 'encode the message with "base64 -w0"'
   if (value === undefined) {
@@ -39,6 +42,6 @@ export function readTemplate({ place, keys }: NotifyEntry, fault: Fault): string
     parseGoTemplate(template, { fields: messageFields })
     return template
   } catch (error) {
-    return fault(`${place}.template`, `cannot be used once decoded: ${reasonOf(error)}`)
+    return fault(`${place}.template`, `cannot be used once decoded: ${errorMessage(error)}`)
   }
 }

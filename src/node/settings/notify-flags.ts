@@ -7,7 +7,7 @@ import {
 import { type BeanstalkdSettings, readBeanstalkd } from './notify-beanstalkd.ts'
 import type { NotifyEntry } from './notify-entry.ts'
 import { originOf, readWebhook, type WebhookSettings } from './notify-webhook.ts'
-import { type Fault, type Findings, shown } from './settings-issue.ts'
+import { type Findings, type SettingsIssue, shown } from './settings-issue.ts'
 
 /** Where messages go, what they tell of and what they say. */
 export type NotifySettings = TargetSettings & {
@@ -60,7 +60,7 @@ export function readNotifyFlags(
 
 function readEntries(
   text: string,
-  fault: Fault,
+  fault: SettingsIssue,
   variable: string,
 ): readonly NotifyEntry[] | undefined {
   const value = parseJson(text)
@@ -112,7 +112,7 @@ function readTarget(entry: NotifyEntry, findings: Findings): TargetSettings | un
 function readCommon(
   entry: NotifyEntry,
   earlier: readonly NotifyEntry[],
-  fault: Fault,
+  fault: SettingsIssue,
 ): Common | undefined {
   const events = readEvents(entry, fault)
   const hasName = readName(entry, earlier, fault)
@@ -124,7 +124,7 @@ function readCommon(
 
 function readEvents(
   { place, keys }: NotifyEntry,
-  fault: Fault,
+  fault: SettingsIssue,
 ): readonly DeploymentEventName[] | undefined {
   const value = keys.has('events') ? keys.get('events') : ['accepted']
   const names: readonly unknown[] = Array.isArray(value) ? value : []
@@ -141,7 +141,7 @@ function readEvents(
 function readName(
   { place, keys }: NotifyEntry,
   earlier: readonly NotifyEntry[],
-  fault: Fault,
+  fault: SettingsIssue,
 ): boolean {
   const name = keys.get('name')
   if (!keys.has('name')) {

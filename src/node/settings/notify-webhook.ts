@@ -4,11 +4,11 @@
 import { isHeaderValue } from '../../http/auth.ts'
 import type { Renderer } from '../../notification/renderer.ts'
 import { createWebhook, type WebhookOptions } from '../../notification/webhook/webhook.ts'
-import { urlTemplateFault } from '../../notification/webhook/webhook-url.ts'
-import { reasonOf } from '../../text/error-message.ts'
+import { urlTemplateError } from '../../notification/webhook/webhook-url.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import { createEtaRenderer } from '../eta-renderer.ts'
 import { type NotifyEntry, readTemplate } from './notify-entry.ts'
-import { type Fault, shown } from './settings-issue.ts'
+import { type SettingsIssue, shown } from './settings-issue.ts'
 
 /** A URL that messages go to. */
 export interface WebhookSettings {
@@ -39,7 +39,7 @@ const KEYS: readonly string[] = [
  * @param fault Is told everything that is wrong.
  * @returns The settings, or undefined when something is wrong.
  */
-export function readWebhook(entry: NotifyEntry, fault: Fault): WebhookSettings | undefined {
+export function readWebhook(entry: NotifyEntry, fault: SettingsIssue): WebhookSettings | undefined {
   const { place, keys } = entry
   const unknown = [...keys.keys()].filter((key) => !KEYS.includes(key))
   for (const key of unknown) {
@@ -69,7 +69,7 @@ export function readWebhook(entry: NotifyEntry, fault: Fault): WebhookSettings |
  *
  * @param url The URL.
  * @returns What the webhook is given for it.
- * @throws TemplateFault when the template is wrong.
+ * @throws TemplateError when the template is wrong.
  */
 export function compileUrl(url: string): string | Renderer {
   return url.includes('{{') ? createEtaRenderer(url) : url
@@ -86,7 +86,7 @@ export function originOf(url: string): string {
   return new URL(fixed).origin
 }
 
-function readUrl({ place, keys }: NotifyEntry, fault: Fault): string | undefined {
+function readUrl({ place, keys }: NotifyEntry, fault: SettingsIssue): string | undefined {
   const url = keys.get('url')
   if (typeof url !== 'string') {
     const what = url === undefined ? 'is missing' : 'is not a string'
@@ -98,13 +98,13 @@ function readUrl({ place, keys }: NotifyEntry, fault: Fault): string | undefined
 
 function urlFault(text: string): string | undefined {
   try {
-    return urlTemplateFault(text) ?? refusal({ url: compileUrl(text) })
+    return urlTemplateError(text) ?? refusal({ url: compileUrl(text) })
   } catch (error) {
-    return reasonOf(error)
+    return errorMessage(error)
   }
 }
 
-function readMethod({ place, keys }: NotifyEntry, fault: Fault): WebhookMethod | undefined {
+function readMethod({ place, keys }: NotifyEntry, fault: SettingsIssue): WebhookMethod | undefined {
   const value = keys.has('method') ? keys.get('method') : 'POST'
   return (
     METHODS.find((method) => method === value) ??
@@ -114,7 +114,7 @@ function readMethod({ place, keys }: NotifyEntry, fault: Fault): WebhookMethod |
 
 function readHeaders(
   { place, keys }: NotifyEntry,
-  fault: Fault,
+  fault: SettingsIssue,
 ): Readonly<Record<string, string>> | undefined {
   const value = keys.has('headers') ? keys.get('headers') : {}
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -139,7 +139,7 @@ function headerFault(name: string, value: string): string | undefined {
     : 'no header can hold a line break, another control character or white space at an end'
 }
 
-function readSecret({ place, keys }: NotifyEntry, fault: Fault): string | undefined {
+function readSecret({ place, keys }: NotifyEntry, fault: SettingsIssue): string | undefined {
   const secret = keys.get('secret')
   const wrong = typeof secret === 'string' ? refusal({ secret }) : 'it is not a string'
   return typeof secret === 'string' && wrong === undefined
@@ -153,6 +153,6 @@ function refusal(option: Partial<WebhookOptions>): string | undefined {
     createWebhook({ name: 'webhook', url: 'http://localhost/', ...option })
     return undefined
   } catch (error) {
-    return reasonOf(error).replace(/^Cannot use `\w+`: /, '')
+    return errorMessage(error).replace(/^Cannot use `\w+`: /, '')
   }
 }

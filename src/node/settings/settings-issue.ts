@@ -1,7 +1,7 @@
 // How settings that are wrong are told: every fault is collected, and values are shown shortened.
 
 /** Notes that a variable is wrong. Returns undefined, as the value that the variable has not. */
-export type Fault = (variable: string, what: string) => undefined
+export type SettingsIssue = (variable: string, what: string) => undefined
 
 /** Notes that a setting can be used and is probably a mistake. */
 export type Warn = (setting: string, reason: string) => void
@@ -16,7 +16,7 @@ export interface SettingsWarning {
 
 /** Takes what a reader of settings finds. */
 export interface Findings {
-  readonly fault: Fault
+  readonly fault: SettingsIssue
   readonly warn: Warn
 }
 

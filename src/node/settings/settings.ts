@@ -5,7 +5,7 @@ import { createSecureContext } from 'node:tls'
 import { isBasePath } from '../../deployer-options.ts'
 import { tokenFault, tokenWarning } from '../../http/token.ts'
 import { parseDuration } from '../../text/duration.ts'
-import { reasonOf } from '../../text/error-message.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import type { ResolveImage } from '../../update/image-resolution.ts'
 import type { ForeignRegistry } from '../../update/registry-credentials.ts'
 import { parseRegistryAuths } from '../credentials/registry-auths.ts'
@@ -14,8 +14,8 @@ import type { DockerTls } from '../docker/modem.ts'
 import { type Address, parseAddress } from './address.ts'
 import { type NotifySettings, readNotifyFlags } from './notify-flags.ts'
 import {
-  type Fault,
   type Findings,
+  type SettingsIssue,
   type SettingsWarning,
   shown,
   type Warn,
@@ -85,7 +85,7 @@ export interface SettingsSources {
  */
 export function readSettings(flags: Flags, sources: SettingsSources): SettingsResult {
   const faults: string[] = []
-  const fault: Fault = (variable, what) => {
+  const fault: SettingsIssue = (variable, what) => {
     faults.push(`${variable} ${what}`)
   }
   const warnings: SettingsWarning[] = []
@@ -137,7 +137,7 @@ function readToken(text: string, { fault, warn }: Findings): string | undefined 
   return text
 }
 
-function readDockerHost(text: string, isTls: boolean, fault: Fault): string | undefined {
+function readDockerHost(text: string, isTls: boolean, fault: SettingsIssue): string | undefined {
   const dockerHost = text === '' ? 'unix:///var/run/docker.sock' : text
   return parseDockerHost(dockerHost, isTls) === undefined
     ? fault('DOCKER_HOST', `is ${shown(text)}: it must be like ${DOCKER_HOST_FORMS}`)
@@ -152,7 +152,7 @@ function readDockerHost(text: string, isTls: boolean, fault: Fault): string | un
 function readTls(
   dockerHost: string,
   { env, readFile }: SettingsSources,
-  fault: Fault,
+  fault: SettingsIssue,
 ): DockerTls | undefined {
   const isWanted = Boolean(env.DOCKER_TLS_VERIFY || env.DOCKER_CERT_PATH)
   if (!isWanted || !dockerHost.startsWith('tcp://')) {
@@ -165,7 +165,7 @@ function readTls(
     } catch (error) {
       fault(
         'DOCKER_CERT_PATH',
-        `is ${shown(directory)}, but ${name} cannot be read (${reasonOf(error)}): put ca.pem, cert.pem and key.pem there`,
+        `is ${shown(directory)}, but ${name} cannot be read (${errorMessage(error)}): put ca.pem, cert.pem and key.pem there`,
       )
       return ''
     }
@@ -178,13 +178,13 @@ function readTls(
 }
 
 /** What OpenSSL cannot use would fail each call, and look like an engine that is away. */
-function checkTls(tls: DockerTls, directory: string, fault: Fault): void {
+function checkTls(tls: DockerTls, directory: string, fault: SettingsIssue): void {
   try {
     createSecureContext(tls)
   } catch (error) {
     fault(
       'DOCKER_CERT_PATH',
-      `is ${shown(directory)}, but its ca.pem, cert.pem and key.pem cannot be used (${reasonOf(error)}): they must be PEM, and the key that of the certificate`,
+      `is ${shown(directory)}, but its ca.pem, cert.pem and key.pem cannot be used (${errorMessage(error)}): they must be PEM, and the key that of the certificate`,
     )
   }
 }
@@ -212,7 +212,7 @@ function readNotify(
   } catch (error) {
     return fault(
       'NOTIFY_FLAGS_FILE',
-      `is ${shown(path)}, but it cannot be read (${reasonOf(error)}): give Deployer a file that it may read`,
+      `is ${shown(path)}, but it cannot be read (${errorMessage(error)}): give Deployer a file that it may read`,
     )
   }
   return readNotifyFlags(text, findings, 'NOTIFY_FLAGS_FILE')
@@ -223,7 +223,7 @@ function isJson(path: string): boolean {
   return /^\s*[[{]/.test(path)
 }
 
-function readBind(text: string, fault: Fault): Address | undefined {
+function readBind(text: string, fault: SettingsIssue): Address | undefined {
   return (
     parseAddress(text === '' ? ':9999' : text) ??
     fault('BIND', `is ${shown(text)}: it must be like :9999, 127.0.0.1:9999 or [::1]:9999`)
@@ -242,7 +242,10 @@ type RolloutSettings = Pick<
 >
 
 /** What variables alone can set. */
-function readRolloutSettings(sources: SettingsSources, fault: Fault): RolloutSettings | undefined {
+function readRolloutSettings(
+  sources: SettingsSources,
+  fault: SettingsIssue,
+): RolloutSettings | undefined {
   const { env } = sources
   const resolveImage = readResolveImage(env.RESOLVE_IMAGE || 'auto', fault)
   const foreignRegistry = readForeignRegistry(env.FOREIGN_REGISTRY || 'clear', fault)
@@ -270,21 +273,25 @@ function readRolloutSettings(sources: SettingsSources, fault: Fault): RolloutSet
       }
 }
 
-function readResolveImage(text: string, fault: Fault): ResolveImage | undefined {
+function readResolveImage(text: string, fault: SettingsIssue): ResolveImage | undefined {
   return (
     RESOLVE_IMAGE.find((known) => known === text) ??
     fault('RESOLVE_IMAGE', `is ${shown(text)}: it must be auto, require or never`)
   )
 }
 
-function readForeignRegistry(text: string, fault: Fault): ForeignRegistry | undefined {
+function readForeignRegistry(text: string, fault: SettingsIssue): ForeignRegistry | undefined {
   return (
     FOREIGN_REGISTRY.find((known) => known === text) ??
     fault('FOREIGN_REGISTRY', `is ${shown(text)}: it must be clear or keep`)
   )
 }
 
-function checkRegistryAuthFile(path: string, { readFile }: SettingsSources, fault: Fault): void {
+function checkRegistryAuthFile(
+  path: string,
+  { readFile }: SettingsSources,
+  fault: SettingsIssue,
+): void {
   const isWrong = (what: string): undefined =>
     fault('REGISTRY_AUTH_FILE', `is ${shown(path)}, but ${what}`)
   if (isJson(path)) {
@@ -297,11 +304,13 @@ function checkRegistryAuthFile(path: string, { readFile }: SettingsSources, faul
       result.faults.forEach(isWrong)
     }
   } catch (error) {
-    isWrong(`it cannot be read (${reasonOf(error)}): give Deployer a config.json that it may read`)
+    isWrong(
+      `it cannot be read (${errorMessage(error)}): give Deployer a config.json that it may read`,
+    )
   }
 }
 
-function readRolloutTimeout(text: string, fault: Fault): number | undefined {
+function readRolloutTimeout(text: string, fault: SettingsIssue): number | undefined {
   const timeoutMs = parseDuration(text) ?? Number.NaN
   return timeoutMs >= MIN_ROLLOUT_MS && timeoutMs <= MAX_ROLLOUT_MS
     ? timeoutMs
@@ -311,13 +320,13 @@ function readRolloutTimeout(text: string, fault: Fault): number | undefined {
       )
 }
 
-function readEvidenceLogs(text: string, fault: Fault): boolean | undefined {
+function readEvidenceLogs(text: string, fault: SettingsIssue): boolean | undefined {
   return text === 'true' || text === 'false'
     ? text === 'true'
     : fault('EVIDENCE_LOGS', `is ${shown(text)}: it must be true or false`)
 }
 
-function readBasePath(text: string, fault: Fault): string | undefined {
+function readBasePath(text: string, fault: SettingsIssue): string | undefined {
   return isBasePath(text)
     ? text
     : fault('BASE_PATH', `is ${shown(text)}: it must be like /cd, without a slash at the end`)

@@ -3,10 +3,10 @@
 
 import { unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { coalesce } from '../../async/single-flight.ts'
+import { singleFlight } from '../../async/single-flight.ts'
 import type { Logger } from '../../logger.ts'
 import type { Spool, SpooledRecord } from '../../notification/spool.ts'
-import { reasonOf } from '../../text/error-message.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import { codeOf, unless } from '../error-code.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { writeWhole } from './atomic-file.ts'
@@ -129,7 +129,7 @@ export function createDirectorySpool(directory: string, options: DirectorySpoolO
  */
 export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions): PlacedSpool {
   const { directory, slots, logger, onFault, retryMs = 30_000, timeoutMs = 5000 } = options
-  const syncRoot = coalesce(() => syncDirectory(place.path()))
+  const syncRoot = singleFlight(() => syncDirectory(place.path()))
   /** Changes that have not begun, first come first served. */
   const turns = new Map<string, Turn>()
   const busy = new Set<string>()
@@ -296,7 +296,7 @@ export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions
     if (!isFailing) {
       isFailing = true
       logger.error(
-        { directory, reason: reasonOf(error) },
+        { directory, reason: errorMessage(error) },
         'SPOOL_DIR cannot be used: messages are kept in memory alone',
       )
     }

@@ -3,7 +3,7 @@
 import type { Stats } from 'node:fs'
 import { access, constants, mkdir, open, realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { reasonOf } from '../../text/error-message.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import { codeOf, unless } from '../error-code.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { isOwn } from './regular-file.ts'
@@ -79,7 +79,7 @@ export async function prepareSpoolDirectory(path: string): Promise<string> {
   } catch (error) {
     if (LASTING_FAULTS.has(codeOf(error) ?? '')) {
       throw new UnusableDirectoryError(
-        `it cannot be used (${reasonOf(error)}); name a directory that Deployer can create or write`,
+        `it cannot be used (${errorMessage(error)}); name a directory that Deployer can create or write`,
         { cause: error },
       )
     }

@@ -5,7 +5,7 @@ import { lstat, readdir, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '../../logger.ts'
 import type { SpooledRecord } from '../../notification/spool.ts'
-import { reasonOf } from '../../text/error-message.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import { codeOf } from '../error-code.ts'
 import { readRegularFile } from './regular-file.ts'
 
@@ -82,7 +82,7 @@ export async function readRecords(
     } catch (error) {
       // What the disk or the rights keep from being read now may be read by the next process.
       if (codeOf(error) !== 'ENOENT') {
-        unreadable(file, reasonOf(error))
+        unreadable(file, errorMessage(error))
       }
     }
     return []

@@ -3,7 +3,7 @@
 import { waitFor } from '../../async/wait-for.ts'
 import type { Logger } from '../../logger.ts'
 import type { Spool, SpooledRecord } from '../../notification/spool.ts'
-import { reasonOf } from '../../text/error-message.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import { createPlacedSpool, type PlacedSpool, type SpoolPlace } from './directory-spool.ts'
 import { createSpoolLease } from './spool-lease.ts'
 import { machineName } from './spool-liveness.ts'
@@ -116,7 +116,7 @@ export function createSpoolStore<Name extends string>(
     } catch (error) {
       if (!isFailing && !isClosed) {
         isFailing = true
-        logger.error({ directory, reason: reasonOf(error) }, 'SPOOL_DIR cannot be used for now')
+        logger.error({ directory, reason: errorMessage(error) }, 'SPOOL_DIR cannot be used for now')
       }
       // What cannot be read now comes later; nothing is held back for it.
       endWait()
@@ -206,7 +206,7 @@ export function createSpoolStore<Name extends string>(
       clearTimeout(timer)
       clearTimeout(waitTimer)
       const released = release().catch((error: unknown) => {
-        logger.error({ directory, reason: reasonOf(error) }, 'SPOOL_DIR could not be given up')
+        logger.error({ directory, reason: errorMessage(error) }, 'SPOOL_DIR could not be given up')
       })
       await waitFor(released, { timeoutMs, signals: [] })
       for (const [, spool] of placed) {

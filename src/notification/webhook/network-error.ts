@@ -1,6 +1,6 @@
 // Pure: why a request got no answer, in words.
 
-import { reasonOf } from '../../text/error-message.ts'
+import { errorMessage } from '../../text/error-message.ts'
 import { oneLine } from '../../text/excerpt.ts'
 
 /**
@@ -19,8 +19,8 @@ export function innermost(error: unknown): unknown {
  * @param error What is behind the fault.
  * @returns Its message and code, in one short line.
  */
-export function networkReason(error: unknown): string {
+export function networkErrorMessage(error: unknown): string {
   const { code } = (error ?? {}) as { readonly code?: unknown }
-  const text = reasonOf(error)
+  const text = errorMessage(error)
   return oneLine(typeof code === 'string' && !text.includes(code) ? `${text} (${code})` : text)
 }

@@ -1,10 +1,10 @@
 // What the answer to a webhook means: the message is taken, is never to be tried again, or later.
 
 import { oneLine } from '../../text/excerpt.ts'
-import type { DeliveryFaultOptions } from '../delivery-error.ts'
+import type { DeliveryErrorOptions } from '../delivery-error.ts'
 
 /** Why a message was not taken, and what is to be done about it. */
-export interface Refusal extends Pick<DeliveryFaultOptions, 'isFinal' | 'retryAfterMs'> {
+export interface WebhookFailure extends Pick<DeliveryErrorOptions, 'isFinal' | 'retryAfterMs'> {
   /** Says nothing that was a secret of the request. */
   readonly reason: string
 }
@@ -35,7 +35,10 @@ const MIN_SECRET = 6
  * @param asked What was asked: an answer that repeats its secrets is told without them.
  * @returns Why the message was not taken; undefined when it was.
  */
-export async function refusalOf(answer: Response, asked: Asked): Promise<Refusal | undefined> {
+export async function webhookFailure(
+  answer: Response,
+  asked: Asked,
+): Promise<WebhookFailure | undefined> {
   const { status, headers } = answer
   // Nobody waits for what it says, but a connection whose answer was read can be used again.
   const start = readStart(answer.body)

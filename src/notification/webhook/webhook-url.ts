@@ -32,7 +32,7 @@ const PROBE: MessageData = {
  * @returns What is wrong with it, such as `it must begin with http:// or https://`; undefined when
  *   nothing is.
  */
-export function urlTemplateFault(template: string): string | undefined {
+export function urlTemplateError(template: string): string | undefined {
   const [fixed = '', ...rest] = template.split('{{')
   if (/[\s\p{Cc}\\]/u.test(template.replace(/\{\{.*?\}\}/gs, ''))) {
     return 'it must not have white space, control characters or backslashes'
@@ -63,7 +63,7 @@ export function webhookUrlFault(url: string | Renderer): string | undefined {
 }
 
 function fixedUrlFault(url: string): string | undefined {
-  return url.includes('{{') ? 'a template must be compiled first' : urlTemplateFault(url)
+  return url.includes('{{') ? 'a template must be compiled first' : urlTemplateError(url)
 }
 
 function compiledUrlFault(url: Renderer): string | undefined {
@@ -94,7 +94,7 @@ export function webhookUrl(url: string | Renderer, data: MessageData): WebhookUr
 
 /** `usual` tells where the template leads, and to what kind of path, when every value is there. */
 function renderedFault(text: string, usual?: Usual): string | undefined {
-  const fault = urlTemplateFault(text)
+  const fault = urlTemplateError(text)
   if (fault !== undefined) {
     return fault
   }

@@ -1,7 +1,7 @@
 // A destination that is told by an HTTP request, signed as Standard Webhooks has it.
 
 import { onAbort } from '../../async/abort.ts'
-import { DeliveryFault } from '../delivery-error.ts'
+import { DeliveryError } from '../delivery-error.ts'
 import {
   type DeploymentEvent,
   type DeploymentEventName,
@@ -10,10 +10,10 @@ import {
 import type { Destination } from '../destination.ts'
 import { messageData } from '../message-data.ts'
 import type { Renderer } from '../renderer.ts'
-import { innermost, networkReason } from './network-error.ts'
+import { innermost, networkErrorMessage } from './network-error.ts'
 import { defaultBody } from './webhook-body.ts'
 import { createWebhookHeaders, type WebhookHeaders } from './webhook-headers.ts'
-import { refusalOf } from './webhook-response.ts'
+import { webhookFailure } from './webhook-response.ts'
 import { webhookUrl, webhookUrlFault } from './webhook-url.ts'
 
 /** Where a webhook goes, and with what. */
@@ -21,7 +21,7 @@ export interface WebhookOptions {
   /** Names it in logs and counts; nothing secret. */
   readonly name: string
   /**
-   * Where to, over `http:` or `https:`; or a template that {@link urlTemplateFault} finds nothing
+   * Where to, over `http:` or `https:`; or a template that {@link urlTemplateError} finds nothing
    * wrong with, compiled. Values come into it percent-encoded, so that it needs no `urlquery` and
    * compares what is percent-encoded.
    */
@@ -168,11 +168,11 @@ async function send(hook: Hook, message: Outgoing): Promise<void> {
     const answer = await request(hook, { ...message, signal: controller.signal })
     await judge(hook, answer, message.url)
   } catch (error) {
-    if (error instanceof DeliveryFault) {
+    if (error instanceof DeliveryError) {
       throw error
     }
     const cause = innermost(error)
-    throw failed(name, why || networkReason(cause), { cause })
+    throw failed(name, why || networkErrorMessage(cause), { cause })
   } finally {
     clearTimeout(timer)
     callOff()
@@ -187,7 +187,7 @@ function request(hook: Hook, { url, body, event, signal }: Outgoing): Promise<Re
 
 /** Returns when the other side has taken the message. */
 async function judge({ name, headers, secret }: Hook, answer: Response, url: URL): Promise<void> {
-  const refusal = await refusalOf(answer, { headers, secret, url })
+  const refusal = await webhookFailure(answer, { headers, secret, url })
   if (refusal !== undefined) {
     const { reason, ...options } = refusal
     throw failed(name, reason, options)
@@ -197,7 +197,7 @@ async function judge({ name, headers, secret }: Hook, answer: Response, url: URL
 function failed(
   name: string,
   reason: string,
-  options: ConstructorParameters<typeof DeliveryFault>[1],
-): DeliveryFault {
-  return new DeliveryFault(`Cannot deliver to ${JSON.stringify(name)}: ${reason}`, options)
+  options: ConstructorParameters<typeof DeliveryError>[1],
+): DeliveryError {
+  return new DeliveryError(`Cannot deliver to ${JSON.stringify(name)}: ${reason}`, options)
 }

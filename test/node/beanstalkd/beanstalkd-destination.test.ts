@@ -6,7 +6,7 @@ import {
   type BeanstalkdDestinationOptions,
   createBeanstalkdDestination,
 } from '../../../src/node/beanstalkd/beanstalkd-destination.ts'
-import { DeliveryFault } from '../../../src/notification/delivery-error.ts'
+import { DeliveryError } from '../../../src/notification/delivery-error.ts'
 import type { Destination } from '../../../src/notification/destination.ts'
 import { exampleEvent } from '../../support/example-event.ts'
 import { type Loopback, tcpLoopback } from '../../support/loopback.ts'
@@ -205,7 +205,7 @@ test.each([
   if (scripts.length > 1) {
     await deliver(chat)
   }
-  expect(await faultOf(deliver(chat))).toBeInstanceOf(DeliveryFault)
+  expect(await faultOf(deliver(chat))).toBeInstanceOf(DeliveryError)
   await isWellAgain(chat)
 })
 
@@ -246,7 +246,7 @@ describe('a message is reported as not delivered, with tube and reason, and noth
     const chat = destination()
     const fault = await faultOf(deliver(chat))
     const place = `Cannot put the message on tube "chat" of beanstalkd at 127.0.0.1:${beanstalkd.port}: `
-    expect(fault).toBeInstanceOf(DeliveryFault)
+    expect(fault).toBeInstanceOf(DeliveryError)
     expect(fault).toMatchObject({ isFinal: false, message: expect.stringContaining(place) })
     expect(fault).toMatchObject({ message: expect.stringMatching(reason) })
     await isAllGone()
@@ -264,7 +264,7 @@ describe('a message is reported as not delivered, with tube and reason, and noth
     // 192.0.2.0/24 is nobody's (RFC 5737): whatever the network says, there is no connection.
     const chat = destination({ addr: '192.0.2.1:11300', timeoutMs: 100 })
     const began = performance.now()
-    expect(await faultOf(deliver(chat))).toBeInstanceOf(DeliveryFault)
+    expect(await faultOf(deliver(chat))).toBeInstanceOf(DeliveryError)
     expect(performance.now() - began).toBeLessThan(1000)
     await isAllGone()
   })
@@ -274,7 +274,7 @@ test('a job that is too big is a final fault', async () => {
   plays = [scripted(answerPut('JOB_TOO_BIG\r\n'))]
   const chat = destination()
   expect(await faultOf(deliver(chat))).toMatchObject({
-    name: 'DeliveryFault',
+    name: 'DeliveryError',
     isFinal: true,
     message: expect.stringMatching(/: the answer was "JOB_TOO_BIG"$/),
   })
@@ -384,7 +384,7 @@ describe('a close in the exchange', () => {
       ]
       const chat = destination({ timeoutMs: 2000 })
       const fault = await faultOf(deliver(chat))
-      expect(fault, `after ${bytes} bytes`).toBeInstanceOf(DeliveryFault)
+      expect(fault, `after ${bytes} bytes`).toBeInstanceOf(DeliveryError)
       expect(String(fault), `after ${bytes} bytes`).not.toContain('no answer')
       await isWellAgain(chat)
     }
@@ -415,7 +415,7 @@ describe('a close in the exchange', () => {
           expect(outcome).toBe('delivered')
           await isAllGone()
         } else {
-          expect(outcome, `after ${bytes} bytes`).toBeInstanceOf(DeliveryFault)
+          expect(outcome, `after ${bytes} bytes`).toBeInstanceOf(DeliveryError)
           expect(String(outcome), `after ${bytes} bytes`).not.toContain('no answer')
         }
         await isWellAgain(chat)
@@ -427,7 +427,7 @@ describe('a close in the exchange', () => {
 describe('a signal', () => {
   test('that has aborted lets nothing begin', async () => {
     const fault = await faultOf(deliver(destination(), AbortSignal.abort()))
-    expect(fault).toBeInstanceOf(DeliveryFault)
+    expect(fault).toBeInstanceOf(DeliveryError)
     expect(fault).toMatchObject({ isFinal: false, message: expect.stringMatching(/called off$/) })
     expect(connections).toBe(0)
   })
@@ -465,7 +465,7 @@ describe('a signal', () => {
     const other = deliver(chat)
     await vi.waitFor(() => expect(pending).toHaveLength(2), { interval: 5 })
     controller.abort()
-    expect(await calledOff).toBeInstanceOf(DeliveryFault)
+    expect(await calledOff).toBeInstanceOf(DeliveryError)
     for (const answer of pending) {
       answer()
     }

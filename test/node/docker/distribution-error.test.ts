@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import type { DeployerError } from '../../../src/errors.ts'
-import { distributionFault } from '../../../src/node/docker/distribution-error.ts'
-import { EngineRefusal } from '../../../src/node/docker/modem.ts'
-import { BrokenExchange, Overdue } from '../../../src/node/docker/round-trip.ts'
+import { distributionError } from '../../../src/node/docker/distribution-error.ts'
+import { EngineHttpError } from '../../../src/node/docker/modem.ts'
+import { ConnectionLostError, TimeoutError } from '../../../src/node/docker/round-trip.ts'
 
 const REFERENCE = 'denied.example.com/unauthorized/toomanyrequests:v9'
 
 const faultOf = (error: unknown, hasCredentials = false): DeployerError =>
-  distributionFault(error, { reference: REFERENCE, hasCredentials })
+  distributionError(error, { reference: REFERENCE, hasCredentials })
 
 // The words of Docker Engine 20.10 to 29, and of the registries behind it.
 test.each([
@@ -155,7 +155,7 @@ test.each([
     undefined,
   ],
 ])('%i %s', (status, words, code, retryAfterSeconds) => {
-  const refusal = new EngineRefusal(status, words)
+  const refusal = new EngineHttpError(status, words)
   const fault = faultOf(refusal)
   expect(fault).toMatchObject({ code, retryAfterSeconds, cause: refusal })
   expect(fault.message).toContain(`Cannot resolve image "${REFERENCE}": `)
@@ -164,7 +164,7 @@ test.each([
 })
 
 test('who may not read an image is told that it may be absent, and of the credentials', () => {
-  const refusal = new EngineRefusal(401, 'unauthorized: authentication required')
+  const refusal = new EngineHttpError(401, 'unauthorized: authentication required')
   expect(faultOf(refusal).message).toBe(
     `Cannot resolve image "${REFERENCE}": it is absent or private, and Deployer has no credentials for its registry; check name and tag, or give Deployer credentials`,
   )
@@ -179,7 +179,7 @@ test.each([
   [404, 'Not Found'],
   [503, 'secret.internal: not a swarm manager'],
 ])('a proxy before the engine that answers %i %s says nothing about the image', (status, words) => {
-  const refusal = new EngineRefusal(status, words, { isEngineMessage: false })
+  const refusal = new EngineHttpError(status, words, { isEngineMessage: false })
   const fault = faultOf(refusal)
   expect(fault).toMatchObject({ code: 'engine-error', cause: refusal })
   expect(fault.message).toContain(`answered ${status}, but not as a Docker Engine does`)
@@ -187,13 +187,13 @@ test.each([
 })
 
 test('an image that is not there is to be pushed', () => {
-  expect(faultOf(new EngineRefusal(404, 'manifest unknown: manifest unknown')).message).toBe(
+  expect(faultOf(new EngineHttpError(404, 'manifest unknown: manifest unknown')).message).toBe(
     `Cannot resolve image "${REFERENCE}": the registry does not have it; push it first, or check name and tag`,
   )
 })
 
 test('an engine that says nothing in time waits for the registry', () => {
-  expect(faultOf(new BrokenExchange(new Overdue(12_000)))).toMatchObject({
+  expect(faultOf(new ConnectionLostError(new TimeoutError(12_000)))).toMatchObject({
     code: 'registry-unavailable',
     retryAfterSeconds: 5,
     message: expect.stringContaining('no answer within 12000 ms'),
@@ -201,9 +201,9 @@ test('an engine that says nothing in time waits for the registry', () => {
 })
 
 test.each([
-  ['was never reached', new Overdue(12_000)],
+  ['was never reached', new TimeoutError(12_000)],
   ['refused the connection', new Error('connect ECONNREFUSED')],
-  ['broke off', new BrokenExchange(new Error('socket hang up'))],
+  ['broke off', new ConnectionLostError(new Error('socket hang up'))],
 ])('an engine that %s is engine-unreachable', (_, error) => {
   expect(faultOf(error)).toMatchObject({ code: 'engine-unreachable', cause: error })
 })

@@ -191,9 +191,8 @@ describe('resolveImage', () => {
     engine.answer = (request, response) => {
       setTimeout(() => text(200, IMAGE)(request, response), 20)
     }
-    const resolutions = Array.from({ length: 50 }, (_, n) =>
-      engine.swarm.resolveImage(`r.io/a:${n}`),
-    )
+    const patient = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${engine.port}` })
+    const resolutions = Array.from({ length: 50 }, (_, n) => patient.resolveImage(`r.io/a:${n}`))
     expect(await Promise.all(resolutions)).toHaveLength(50)
   })
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { engineFault, isOutOfSequence } from '../../../src/node/docker/engine-error.ts'
-import { EngineRefusal } from '../../../src/node/docker/modem.ts'
+import { engineError, isOutOfSequence } from '../../../src/node/docker/engine-error.ts'
+import { EngineHttpError } from '../../../src/node/docker/modem.ts'
 
 // The words of real engines, 20.10 to 29.
 test.each([
@@ -46,7 +46,7 @@ test.each([
   [501, 'renaming services is not supported', 'engine-error', undefined],
   [301, '', 'engine-error', undefined],
 ])('%i %s', (status, message, code, retryAfterSeconds) => {
-  const fault = engineFault(new EngineRefusal(status, message), 'update service "blog"')
+  const fault = engineError(new EngineHttpError(status, message), 'update service "blog"')
   expect(fault).toMatchObject({ code, retryAfterSeconds })
   expect(fault.message).toContain('Cannot update service "blog"')
   expect(fault.message).toContain(message)
@@ -59,8 +59,8 @@ test.each([
 ])(
   'what a proxy or another server answered is not repeated, and stays the cause: %i %s',
   (...answer) => {
-    const refusal = new EngineRefusal(...answer, { isEngineMessage: false })
-    const fault = engineFault(refusal, 'list services')
+    const refusal = new EngineHttpError(...answer, { isEngineMessage: false })
+    const fault = engineError(refusal, 'list services')
     expect(fault).toMatchObject({ code: 'engine-error', cause: refusal })
     expect(fault.message).toContain(`answered ${answer[0]}, but not as a Docker Engine does`)
     expect(fault.message).not.toContain('secret.internal')
@@ -69,13 +69,13 @@ test.each([
 
 test('an update out of sequence is told from the other 500s', () => {
   const words = 'rpc error: code = Unknown desc = update out of sequence'
-  expect(isOutOfSequence(new EngineRefusal(500, words))).toBe(true)
-  expect(isOutOfSequence(new EngineRefusal(500, 'something else'))).toBe(false)
+  expect(isOutOfSequence(new EngineHttpError(500, words))).toBe(true)
+  expect(isOutOfSequence(new EngineHttpError(500, 'something else'))).toBe(false)
   expect(isOutOfSequence(new Error(words))).toBe(false)
 })
 
 test('whatever is no answer means that the engine cannot be reached', () => {
-  expect(engineFault(new Error('connect ECONNREFUSED'), 'inspect service "blog"')).toMatchObject({
+  expect(engineError(new Error('connect ECONNREFUSED'), 'inspect service "blog"')).toMatchObject({
     code: 'engine-unreachable',
     retryAfterSeconds: 5,
     message: expect.stringContaining('connect ECONNREFUSED'),

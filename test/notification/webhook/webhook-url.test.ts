@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createEtaRenderer } from '../../../src/node/eta-renderer.ts'
 import { messageData } from '../../../src/notification/message-data.ts'
-import { urlTemplateFault, webhookUrl } from '../../../src/notification/webhook/webhook-url.ts'
+import { urlTemplateError, webhookUrl } from '../../../src/notification/webhook/webhook-url.ts'
 import { exampleEvent } from '../../support/example-event.ts'
 
 describe('the template of a URL', () => {
@@ -114,6 +114,6 @@ describe('the template of a URL', () => {
       'it must not have white space, control characters or backslashes',
     ],
   ])('%j is found right or wrong', (template, fault) => {
-    expect(urlTemplateFault(template)).toBe(fault)
+    expect(urlTemplateError(template)).toBe(fault)
   })
 })

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createEtaRenderer } from '../../../src/node/eta-renderer.ts'
-import { DeliveryFault } from '../../../src/notification/delivery-error.ts'
+import { DeliveryError } from '../../../src/notification/delivery-error.ts'
 import type { DeploymentEvent } from '../../../src/notification/deployment-event.ts'
 import { createWebhook, type WebhookOptions } from '../../../src/notification/webhook/webhook.ts'
 import { defaultBody } from '../../../src/notification/webhook/webhook-body.ts'
@@ -94,13 +94,13 @@ function deliver(
   return webhook.deliver(event, signal)
 }
 
-async function faultOf(delivery: Promise<void>): Promise<DeliveryFault> {
+async function faultOf(delivery: Promise<void>): Promise<DeliveryError> {
   const error: unknown = await delivery.then(
     () => 'delivered',
     (reason) => reason,
   )
-  if (!(error instanceof DeliveryFault)) {
-    throw new Error(`Expected a DeliveryFault, got ${String(error)}`)
+  if (!(error instanceof DeliveryError)) {
+    throw new Error(`Expected a DeliveryError, got ${String(error)}`)
   }
   expect(error.message).toMatch(/^Cannot deliver to "chat": /)
   for (const secret of ['hooks', 'T0001', 's3cr3t', SECRET, '\n']) {
@@ -381,7 +381,7 @@ describe('a server that misbehaves', () => {
       flood()
     })
     const startedAt = performance.now()
-    const outcome = await deliver(origin).catch((error: DeliveryFault) => error.message.length)
+    const outcome = await deliver(origin).catch((error: DeliveryError) => error.message.length)
     expect(outcome === undefined ? 200 : 500).toBe(code)
     expect(outcome ?? 0).toBeLessThan(300)
     expect(performance.now() - startedAt).toBeLessThan(1000)

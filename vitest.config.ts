@@ -17,7 +17,7 @@ const config: ViteUserConfig = {
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/lab/**'],
-          testTimeout: 15_000,
+          testTimeout: 60_000,
           maxConcurrency: 16,
         },
       },

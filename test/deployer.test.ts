@@ -2,6 +2,7 @@
 // timers, so many run at the same time.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { setImmediate } from 'node:timers/promises'
 import { test } from 'vitest'
 import { separateHarnesses } from './behaviour/harness.ts'
 import { suite } from './behaviour/suite.ts'
@@ -10,5 +11,10 @@ const currentCase = new AsyncLocalStorage<Set<AbortController>>()
 separateHarnesses(() => currentCase.getStore())
 
 for (const { name, run } of suite) {
-  test.concurrent(name, () => currentCase.run(new Set(), run))
+  test.concurrent(name, async () => {
+    // Cases that need no timer would otherwise follow each other in microtasks, and for seconds no
+    // timer of the others would fire.
+    await setImmediate()
+    await currentCase.run(new Set(), run)
+  })
 }

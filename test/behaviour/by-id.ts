@@ -1,6 +1,6 @@
 // Behaviour of the deployment's ID: what another process, or this one after a restart, tells of it.
 
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
 import {

@@ -2,7 +2,7 @@
 
 import { DeployerError } from '../../src/errors.ts'
 import type { ServiceSpec } from '../../src/swarm/service.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import { type Case, createHarness, imageOf, pinned, read, TOKEN } from './harness.ts'
 
 const NAMES = ['shop_web', 'a', '9', 'a--b__c', 'A-b', 'x'.repeat(63), 'Blog']

@@ -2,7 +2,7 @@
 
 import { Hono } from 'hono'
 import { createDeployer } from '../../src/deployer.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import { createFakeSwarm } from '../support/fake-swarm.ts'
 import { type Case, createHarness, read, TOKEN } from './harness.ts'
 

@@ -1,7 +1,7 @@
 // Behaviour of the engine's event stream: one for all, broken and opened again, and nothing lost.
 
 import { DeployerError } from '../../src/errors.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import { type Case, countCalls, createHarness, pass, until } from './harness.ts'
 

@@ -11,7 +11,7 @@ import {
   createRecordingNotifier,
   type RecordingLogger,
   type RecordingNotifier,
-} from '../support/recorders.ts'
+} from '../support/recording-fakes.ts'
 
 /** A behaviour: its name is a sentence, and `run` rejects when it does not hold. */
 export interface Case {

@@ -1,7 +1,7 @@
 // Behaviour of requests that are sent again, with an Idempotency-Key and without.
 
 import { DeployerError } from '../../src/errors.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import {
   type Case,

@@ -2,7 +2,7 @@
 
 import { deploymentId } from '../../src/deployment/deployment.ts'
 import { FOREIGN_IMAGE_LABEL } from '../../src/rollout/log-access.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
 import { type Answer, type Case, createHarness, type Harness, pinned } from './harness.ts'
 

@@ -2,7 +2,7 @@
 
 import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import { createFakeSpool } from '../support/fake-spool.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'

@@ -1,6 +1,6 @@
 // Behaviour of requests for a service whose update, or rollback, the engine has paused.
 
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
 import {
   type Answer,

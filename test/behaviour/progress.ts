@@ -1,7 +1,7 @@
 // Behaviour of a rollout that is streamed: server-sent events, by PUT and at the Location.
 
 import { DeployerError } from '../../src/errors.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import { type Case, createHarness, type Harness, read, TOKEN, until } from './harness.ts'
 
 interface StreamEvent {

@@ -1,7 +1,7 @@
 // Behaviour of several requests for one service at once: who is written, and what the others are told.
 
 import { DeployerError } from '../../src/errors.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import {
   type Answer,
   type Case,

@@ -3,7 +3,7 @@
 import { HTTPException } from 'hono/http-exception'
 import { createDeployer } from '../../src/deployer.ts'
 import { DeployerError, type ProblemCode } from '../../src/errors.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import { type Case, createHarness, type PutOptions, read, TOKEN } from './harness.ts'
 
 interface Refusal extends PutOptions {

@@ -1,8 +1,8 @@
 // Behaviour of resolving: the digest that is written, the platforms, the credentials, the refusals.
 
 import { DeployerError, type ProblemCode } from '../../src/errors.ts'
-import { equal } from '../support/equal.ts'
-import { fakeNode } from '../support/fake-places.ts'
+import { equal } from '../support/assert-json-equal.ts'
+import { fakeNode } from '../support/fake-placement.ts'
 import {
   type Case,
   countCalls,

@@ -1,8 +1,8 @@
 // Behaviour of the questions about services.
 
 import { DeployerError } from '../../src/errors.ts'
-import { equal } from '../support/equal.ts'
-import { fakeNode } from '../support/fake-places.ts'
+import { equal } from '../support/assert-json-equal.ts'
+import { fakeNode } from '../support/fake-placement.ts'
 import { digestOf } from '../support/fake-registry.ts'
 import { type Case, createHarness, pinned, read, TOKEN } from './harness.ts'
 

@@ -1,6 +1,6 @@
 // Behaviour of verdicts: what a caller who waits is told of each end that a rollout can have.
 
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
 import {

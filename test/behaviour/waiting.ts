@@ -1,7 +1,7 @@
 // Behaviour of waiting: how long, where to ask again, and what ends a wait.
 
 import { Hono } from 'hono'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import { type Case, countCalls, createHarness, read, TOKEN, until } from './harness.ts'
 
 const GOOD = ['0', '1', '50', '50s', '5m', '1h', '60m', '3600', '3600s']

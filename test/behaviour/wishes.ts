@@ -2,7 +2,7 @@
 
 import { DeployerError } from '../../src/errors.ts'
 import type { ServiceSpec } from '../../src/swarm/service.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import { digestOf } from '../support/fake-registry.ts'
 import { type Case, countCalls, createHarness, imageOf, pinned } from './harness.ts'
 

@@ -9,7 +9,7 @@ import { createEtaRenderer } from '../../src/node/eta-renderer.ts'
 import { messageFields } from '../../src/notification/message-data.ts'
 import type { MessageData } from '../../src/notification/renderer.ts'
 import { codeUnder, fencedBlocks } from '../support/fenced-blocks.ts'
-import { readVectors } from '../support/vectors.ts'
+import { readVectors } from '../support/vector-files.ts'
 
 interface Vector {
   readonly template: string

@@ -12,7 +12,7 @@ import {
   finalRefusal,
   refusal,
 } from '../support/fake-destination.ts'
-import { createRecordingLogger } from '../support/recorders.ts'
+import { createRecordingLogger } from '../support/recording-fakes.ts'
 
 const HOUR_MS = 3_600_000
 

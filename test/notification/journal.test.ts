@@ -9,7 +9,7 @@ import {
 } from '../../src/notification/journal.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import { createFakeSpool } from '../support/fake-spool.ts'
-import { createRecordingLogger } from '../support/recorders.ts'
+import { createRecordingLogger } from '../support/recording-fakes.ts'
 
 const ORIGIN = { messageId: '0'.repeat(32), caller: 'ci', metadata: { commit: 'a1' } }
 

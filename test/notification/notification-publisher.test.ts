@@ -27,7 +27,7 @@ import { createServiceEvents } from '../../src/swarm/service-events.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import { createFakeSpool, type FakeSpool } from '../support/fake-spool.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'
-import { createRecordingLogger, type RecordingLogger } from '../support/recorders.ts'
+import { createRecordingLogger, type RecordingLogger } from '../support/recording-fakes.ts'
 
 const METADATA = { commit: 'a1' }
 

@@ -12,7 +12,7 @@ import {
   refusal,
 } from '../support/fake-destination.ts'
 import { createFakeSpool, type FakeSpool } from '../support/fake-spool.ts'
-import { createRecordingLogger } from '../support/recorders.ts'
+import { createRecordingLogger } from '../support/recording-fakes.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()

@@ -1,7 +1,7 @@
 // The course of a rollout, steered by hand: the engine's words about it, and its tasks.
 
 import type { Node, UpdateStatus } from '../../src/swarm/engine-types.ts'
-import { isJob, type Place, placesOf } from './fake-places.ts'
+import { isJob, type Place, placesOf } from './fake-placement.ts'
 import type { FakeService, FakeServices } from './fake-services.ts'
 import type { FailOptions } from './fake-task-status.ts'
 import type { FakeTask, FakeTasks } from './fake-tasks.ts'

@@ -4,7 +4,7 @@ import { DeployerError } from '../../src/errors.ts'
 import type { ServiceMode, UpdateStatus, VersionIndex } from '../../src/swarm/engine-types.ts'
 import type { Service, ServiceSpec } from '../../src/swarm/service.ts'
 import type { ServiceEvent } from '../../src/swarm/swarm.ts'
-import { idOf, isJob } from './fake-places.ts'
+import { idOf, isJob } from './fake-placement.ts'
 
 /** A service to put into the fake, by what tests care about. */
 export interface FakeServiceOptions {

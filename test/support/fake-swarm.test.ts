@@ -9,11 +9,11 @@ import { DeployerError } from '../../src/errors.ts'
 import type { ServiceMode } from '../../src/swarm/engine-types.ts'
 import type { ServiceSpec } from '../../src/swarm/service.ts'
 import type { ServiceEvent } from '../../src/swarm/swarm.ts'
-import type { FakeCourse } from './fake-course.ts'
-import { fakeNode } from './fake-places.ts'
+import { fakeNode } from './fake-placement.ts'
 import { digestOf } from './fake-registry.ts'
 import type { FakeRollout } from './fake-rollout.ts'
 import { createFakeSwarm, type FakeSwarm } from './fake-swarm.ts'
+import type { FakeRolloutScript } from './fake-update.ts'
 
 const START = Date.parse('2026-01-01T00:00:00Z')
 let swarm: FakeSwarm
@@ -31,7 +31,7 @@ function withImage(spec: ServiceSpec, Image: string): ServiceSpec {
 }
 
 /** Updates the service `blog` and gives what it takes to judge that. */
-async function update(course: FakeCourse, image = 'me/app:v2'): Promise<Rollout> {
+async function update(course: FakeRolloutScript, image = 'me/app:v2'): Promise<Rollout> {
   swarm.onUpdate = course
   const service = await swarm.inspectService('blog')
   await swarm.updateService(service, withImage(service.Spec, image))
@@ -55,7 +55,7 @@ function told(): readonly string[] {
 }
 
 describe('a course is judged as the engine meant it', () => {
-  const courses: readonly (readonly [string, FakeCourse, Partial<Convergence>])[] = [
+  const courses: readonly (readonly [string, FakeRolloutScript, Partial<Convergence>])[] = [
     ['complete', 'complete', { state: 'converged' }],
     ['pause', 'pause', { state: 'paused' }],
     ['roll back', 'roll-back', { state: 'rolled-back' }],

@@ -9,13 +9,13 @@ import type {
   Swarm,
   UpdateOutcome,
 } from '../../src/swarm/swarm.ts'
-import { createFakeWriter, type FakeCourse } from './fake-course.ts'
-import { createFakeEvents } from './fake-events.ts'
-import { fakeNode, isJob, placesOf } from './fake-places.ts'
+import { createFakeEvents } from './fake-event-stream.ts'
+import { fakeNode, isJob, placesOf } from './fake-placement.ts'
 import { createFakeRegistry, type FakeImage, type ShownCredentials } from './fake-registry.ts'
 import { createFakeRollout, type FakeRollout, type FakeStage } from './fake-rollout.ts'
 import { createFakeServices, type FakeService, type FakeServiceOptions } from './fake-services.ts'
 import { createFakeTasks } from './fake-tasks.ts'
+import { createFakeUpdater, type FakeRolloutScript } from './fake-update.ts'
 
 /** The fake, and what a test may ask and do. */
 export interface FakeSwarm extends Swarm {
@@ -34,7 +34,7 @@ export interface FakeSwarm extends Swarm {
   /** The engine's clock. */
   clock: () => number
   /** The course of each rollout, right after its write. Default: `complete`. */
-  onUpdate: FakeCourse
+  onUpdate: FakeRolloutScript
   /** Runs before each update is looked at. */
   beforeUpdate: () => void
   /** Runs after each update was written, and before the caller hears of it. */
@@ -75,7 +75,7 @@ export function createFakeSwarm(): FakeSwarm {
   const services = createFakeServices(now, events.emit)
   const tasks = createFakeTasks(now, nodes)
   const stage: FakeStage = { services, tasks, now, nodes, begun: new Map() }
-  const write = createFakeWriter(stage)
+  const write = createFakeUpdater(stage)
 
   function ask(call: string): void {
     calls.push(call)

@@ -1,7 +1,7 @@
 // What the engine says of tasks and of what they are made of.
 
 import type { Task, TaskSpec, TaskStatus } from '../../src/swarm/engine-types.ts'
-import type { Place } from './fake-places.ts'
+import type { Place } from './fake-placement.ts'
 
 /** How a task fails. */
 export interface FailOptions {

@@ -1,7 +1,7 @@
 // The tasks of all services: a test, not a clock, moves them on.
 
 import type { Node, Task, TaskStatus } from '../../src/swarm/engine-types.ts'
-import { fitNodes, isJob, noSuitableNode, type Place, placesOf } from './fake-places.ts'
+import { fitNodes, isJob, noSuitableNode, type Place, placesOf } from './fake-placement.ts'
 import type { FakeService } from './fake-services.ts'
 import { container, type FailOptions, failure, isOtherTemplate } from './fake-task-status.ts'
 

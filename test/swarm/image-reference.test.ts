@@ -9,7 +9,7 @@ import {
   parseImageReference,
   pinnedForm,
 } from '../../src/swarm/image-reference.ts'
-import { readVectors } from '../support/vectors.ts'
+import { readVectors } from '../support/vector-files.ts'
 
 interface Vector {
   readonly input: string

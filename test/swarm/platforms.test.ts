@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Platform } from '../../src/swarm/engine-types.ts'
 import { hasSuitableNode, noSuitableNode } from '../../src/swarm/platforms.ts'
-import { fakeNode } from '../support/fake-places.ts'
+import { fakeNode } from '../support/fake-placement.ts'
 
 const amd64: Platform = { Architecture: 'amd64', OS: 'linux' }
 const arm64: Platform = { Architecture: 'arm64', OS: 'linux' }

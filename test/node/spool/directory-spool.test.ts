@@ -29,7 +29,7 @@ import {
 } from '../../../src/node/spool/directory-spool.ts'
 import type { Spool } from '../../../src/notification/spool.ts'
 import { spawnOwned } from '../../support/owned-process.ts'
-import { createRecordingLogger, type RecordingLogger } from '../../support/recorders.ts'
+import { createRecordingLogger, type RecordingLogger } from '../../support/recording-fakes.ts'
 
 const BEGAN = 'SPOOL_DIR cannot be used: messages are kept in memory alone'
 const ENDED = 'SPOOL_DIR can be used again'

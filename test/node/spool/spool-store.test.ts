@@ -20,7 +20,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createLeaseWatch } from '../../../src/node/spool/spool-orphans.ts'
 import { createSpoolStore, type SpoolStoreOptions } from '../../../src/node/spool/spool-store.ts'
 import type { SpooledRecord } from '../../../src/notification/spool.ts'
-import { createRecordingLogger, type RecordingLogger } from '../../support/recorders.ts'
+import { createRecordingLogger, type RecordingLogger } from '../../support/recording-fakes.ts'
 import { killAll, startSpoolProcess } from '../../support/spool-process.ts'
 
 type Name = 'messages' | 'deployments'

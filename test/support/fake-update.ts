@@ -1,33 +1,37 @@
-// What follows a write: tasks are scaled, and a rollout takes the course that the test chose.
+// What the fake does after a spec was written: it scales tasks and runs the rollout script of the test.
 
 import type { ServiceSpec } from '../../src/swarm/service.ts'
-import { isJob } from './fake-places.ts'
+import { isJob } from './fake-placement.ts'
 import { createFakeRollout, type FakeRollout, type FakeStage } from './fake-rollout.ts'
 import type { FakeService } from './fake-services.ts'
 import { isOtherTemplate } from './fake-task-status.ts'
 
-/** Which course a rollout takes by itself. */
-export type FakeCourse =
+/** How a rollout proceeds without further steps by the test. */
+export type FakeRolloutScript =
   | 'complete'
   | 'pause'
   | 'roll-back'
   | 'none'
   | ((rollout: FakeRollout) => void)
 
-/** Writes a spec, and plays the course in a microtask if the write has tasks replaced. */
-export type FakeWriter = (current: FakeService, spec: ServiceSpec, course: FakeCourse) => void
+/** Writes a spec; if tasks must be replaced, runs the rollout script in a microtask. */
+export type FakeUpdater = (
+  current: FakeService,
+  spec: ServiceSpec,
+  script: FakeRolloutScript,
+) => void
 
-const COURSES: Readonly<Record<string, (rollout: FakeRollout) => void>> = {
+const ROLLOUT_SCRIPTS: Readonly<Record<string, (rollout: FakeRollout) => void>> = {
   complete: (rollout) => rollout.complete(),
   pause: (rollout) => rollout.pause(),
   'roll-back': (rollout) => rollout.rollBack(),
 }
 
-export function createFakeWriter(stage: FakeStage): FakeWriter {
+export function createFakeUpdater(stage: FakeStage): FakeUpdater {
   const { services, tasks, begun } = stage
   const newest = new Map<string, FakeService>()
 
-  return (current, spec, course) => {
+  return (current, spec, script) => {
     const { ID } = current
     const written = services.write(current, structuredClone(spec))
     tasks.scale(written)
@@ -37,7 +41,7 @@ export function createFakeWriter(stage: FakeStage): FakeWriter {
       newest.set(ID, written)
       queueMicrotask(() => {
         if (services.has(ID) && newest.get(ID) === written) {
-          const play = typeof course === 'function' ? course : COURSES[course]
+          const play = typeof script === 'function' ? script : ROLLOUT_SCRIPTS[script]
           play?.(createFakeRollout(ID, stage))
         }
       })

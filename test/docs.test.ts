@@ -1,25 +1,42 @@
-// The code of the README and of the documents, compiled and run.
+// The README and the documents: the examples compile and run, the stack files are valid, the settings
+// and links are complete.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { readNotifyFlags } from '../src/node/settings/notify-flags.ts'
+import { readSettings } from '../src/node/settings/settings.ts'
+import { deploymentEventNames } from '../src/notification/deployment-event.ts'
 import { createWebhook } from '../src/notification/webhook/webhook.ts'
 import { exampleEvent } from './support/example-event.ts'
+import { codeUnder, fencedBlocks } from './support/fenced-blocks.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-// Below the project, so that its packages are found; not below .cache, which nothing cleans.
+// Below the project, so that its packages are found; not below .cache, which is never cleaned.
 const FOLDER = join(ROOT, '.docs-test')
 
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const blocks = ['README.md', 'docs/embedding.md', 'docs/notifications.md'].flatMap((file) =>
   [...readFileSync(join(ROOT, file), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(
     ([, code = ''], n) => ({ file, n, code }),
   ),
 )
-const deployers = blocks.filter(({ file }) => file !== 'docs/notifications.md')
+const deployers = blocks.filter(
+  ({ file, code }) => file !== 'docs/notifications.md' && code.includes('export default'),
+)
 const moduleName = ({ file, n }: { file: string; n: number }): string =>
   `${file.replace(/\W/g, '-')}-${n}.ts`
+
+/** Imports the first example of docs/embedding.md that contains a text. */
+async function importEmbedding(text: string) {
+  const block = blocks.find(({ file, code }) => file === 'docs/embedding.md' && code.includes(text))
+  if (block === undefined) throw new Error(`docs/embedding.md has no example with ${text}`)
+  return import(pathToFileURL(join(FOLDER, moduleName(block))).href)
+}
 
 beforeAll(() => {
   mkdirSync(FOLDER, { recursive: true })
@@ -39,40 +56,191 @@ beforeAll(() => {
 
 afterAll(() => rmSync(FOLDER, { recursive: true }))
 
-test('every example compiles', () => {
-  execFileSync('npx', ['tsc', '-p', FOLDER], { cwd: ROOT, stdio: 'pipe' })
-})
+describe('the examples in TypeScript', () => {
+  test('compile', () => {
+    execFileSync('npx', ['tsc', '-p', FOLDER], { cwd: ROOT, stdio: 'pipe' })
+  })
 
-test.each(deployers)('example $n of $file is a handler that asks for a token', async (block) => {
-  const module = await import(pathToFileURL(join(FOLDER, moduleName(block))).href)
-  const paths = ['/service/blog', '/cd/service/blog', '/test/service/blog', '/live/service/blog']
-  const statuses = await Promise.all(
-    paths.map(async (path) => {
-      const request = new Request(`http://gateway${path}`, { method: 'PUT', body: '{}' })
-      return (await module.default.fetch(request)).status
-    }),
-  )
-  expect(statuses).toContain(401)
-})
+  test.each(deployers)('number $n of $file is a handler that requires a token', async (block) => {
+    const module = await import(pathToFileURL(join(FOLDER, moduleName(block))).href)
+    const paths = ['/service/blog', '/cd/service/blog', '/test/service/blog', '/live/service/blog']
+    const statuses = await Promise.all(
+      paths.map(async (path) => {
+        const request = new Request(`http://gateway${path}`, { method: 'PUT', body: '{}' })
+        return (await module.default.fetch(request)).status
+      }),
+    )
+    expect(statuses).toContain(401)
+  })
 
-test('the receiver of docs/notifications.md takes what was signed with its secret, and nothing else', async () => {
-  const receiver = { file: 'docs/notifications.md', n: 0 }
-  const code = blocks.find(({ file }) => file === receiver.file)?.code ?? ''
-  const module = await import(pathToFileURL(join(FOLDER, moduleName(receiver))).href)
-  const statuses: number[] = []
-  const secret = /whsec_[^']+/.exec(code)?.[0] ?? ''
-  for (const signedWith of [secret, `whsec_${btoa('x'.repeat(24))}`]) {
-    const webhook = createWebhook({
-      name: 'receiver',
-      url: 'http://receiver/hook',
-      secret: signedWith,
-      fetch: async (...request) => {
-        const answer = await module.default.fetch(new Request(...request))
-        statuses.push(answer.status)
-        return answer
-      },
+  test('for AWS Lambda answers an event of an HTTP API', async () => {
+    const { handler } = await importEmbedding('hono/aws-lambda')
+    const answer = await handler({
+      version: '2.0',
+      routeKey: '$default',
+      rawPath: '/service/blog',
+      rawQueryString: '',
+      headers: { host: 'lambda.example.com' },
+      isBase64Encoded: false,
+      requestContext: { http: { method: 'PUT', path: '/service/blog' }, stage: '$default' },
     })
-    await webhook.deliver(exampleEvent(), new AbortController().signal).catch(() => {})
-  }
-  expect(statuses).toEqual([204, 401])
+    expect(answer.statusCode).toBe(401)
+  })
+
+  test('for Vercel answers a request below /api', async () => {
+    const { PUT } = await importEmbedding('hono/vercel')
+    const request = new Request('http://vercel/api/service/blog', { method: 'PUT', body: '{}' })
+    expect((await PUT(request)).status).toBe(401)
+  })
+
+  test('for Express is a listener of node:http', async () => {
+    const { server } = await importEmbedding('getRequestListener')
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port }: AddressInfo = server.address()
+    try {
+      const answer = await fetch(`http://127.0.0.1:${port}/healthz`)
+      expect([answer.status, await answer.text()]).toEqual([200, 'ok\n'])
+    } finally {
+      server.close()
+    }
+  })
+
+  test('for a webhook receiver accept what was signed with their secret, and nothing else', async () => {
+    const receiver = { file: 'docs/notifications.md', n: 0 }
+    const code = blocks.find(({ file }) => file === receiver.file)?.code ?? ''
+    const module = await import(pathToFileURL(join(FOLDER, moduleName(receiver))).href)
+    const statuses: number[] = []
+    const secret = /whsec_[^']+/.exec(code)?.[0] ?? ''
+    for (const signedWith of [secret, `whsec_${btoa('x'.repeat(24))}`]) {
+      const webhook = createWebhook({
+        name: 'receiver',
+        url: 'http://receiver/hook',
+        secret: signedWith,
+        fetch: async (...request) => {
+          const answer = await module.default.fetch(new Request(...request))
+          statuses.push(answer.status)
+          return answer
+        },
+      })
+      await webhook.deliver(exampleEvent(), new AbortController().signal).catch(() => {})
+    }
+    expect(statuses).toEqual([204, 401])
+  })
 })
+
+describe('the stack files of the README', () => {
+  const readme = fencedBlocks('README.md')
+  const deployer = parse(codeUnder(readme, 'Run it', { language: 'yaml' }))
+  const app = parse(codeUnder(readme, 'Prepare a service', { language: 'yaml' }))
+
+  test('declare every network, secret and volume that they use', () => {
+    const { networks, secrets, volumes } = deployer.services.deployer
+    expect(Object.keys(deployer.networks)).toEqual(networks)
+    expect(Object.keys(deployer.secrets)).toEqual(secrets)
+    const named = volumes
+      .map((volume: string) => volume.split(':')[0])
+      .filter((source: string) => !source.startsWith('/'))
+    expect(Object.keys(deployer.volumes)).toEqual(named)
+  })
+
+  test('place Deployer on a manager, with the socket and a spool directory', () => {
+    const { environment, volumes, deploy } = deployer.services.deployer
+    expect(deploy.placement.constraints).toContain('node.role == manager')
+    expect(volumes).toContain('/var/run/docker.sock:/var/run/docker.sock')
+    expect(volumes).toContain(`spool:${environment.SPOOL_DIR}`)
+  })
+
+  test('give Deployer settings that it knows', () => {
+    const known = settingsInTable().map(([name]) => name)
+    expect(known).toEqual(
+      expect.arrayContaining(Object.keys(deployer.services.deployer.environment)),
+    )
+  })
+
+  test('have the label as a string, and update settings for a true verdict', () => {
+    const { healthcheck, deploy } = app.services.web
+    expect(deploy.labels['deployer.allowUpdates']).toBe('true')
+    expect(deploy.update_config).toMatchObject({ order: 'start-first', failure_action: 'rollback' })
+    expect(Number.parseInt(deploy.update_config.monitor, 10)).toBeGreaterThanOrEqual(5)
+    expect(healthcheck.test[0]).toBe('CMD')
+  })
+})
+
+describe('the README', () => {
+  test('has fewer than 200 lines', () => {
+    expect(README.split('\n').length).toBeLessThanOrEqual(200)
+  })
+
+  test('lists every variable that is read, and no other', () => {
+    const read = new Set<string>()
+    const env = new Proxy<Record<string, string>>(
+      {},
+      {
+        get: (_, name) => {
+          read.add(String(name))
+          return undefined
+        },
+      },
+    )
+    readSettings({}, { env, readFile: () => '' })
+    const dockerTls = ['DOCKER_TLS_VERIFY', 'DOCKER_CERT_PATH']
+    const listed = settingsInTable().map(([name]) => name)
+    expect(listed.toSorted()).toEqual([...read].filter((name) => !dockerTls.includes(name)).sort())
+  })
+
+  test('shows notifications that are valid, with every event that is a failure', () => {
+    const code = codeUnder(fencedBlocks('README.md'), 'Notifications', { language: 'sh' })
+    const script = code.replace(/^docker secret create \S+ -/m, 'cat')
+    const text = execFileSync('sh', ['-c', script], { encoding: 'utf8' })
+    const faults: string[] = []
+    const note = (setting: string, what: string) => void faults.push(`${setting} ${what}`)
+    const [destination] = readNotifyFlags(text, { fault: note, warn: note }) ?? []
+    expect(faults).toEqual([])
+    const good = ['accepted', 'unchanged', 'superseded']
+    const expected = deploymentEventNames.filter((name) => !good.includes(name))
+    expect(destination?.events).toEqual(expected)
+  })
+})
+
+test.each(['README.md', 'SECURITY.md', 'CHANGELOG.md', ...documents()])(
+  'every relative link of %s leads to a file and a heading',
+  (file) => {
+    const text = withoutBlocks(readFileSync(join(ROOT, file), 'utf8'))
+    const links = [...text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, link = '']) => link)
+    const broken = links.filter((link) => {
+      const [path = '', anchor] = link.split('#')
+      const target = path === '' ? join(ROOT, file) : join(ROOT, dirname(file), path)
+      return (
+        !existsSync(target) || (anchor !== undefined && !anchors(target).includes(`#${anchor}`))
+      )
+    })
+    expect(broken).toEqual([])
+  },
+)
+
+function documents(): readonly string[] {
+  return readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)
+}
+
+/** The rows of the table of settings: variable, flag. */
+function settingsInTable(): readonly (readonly [string, string])[] {
+  return [...README.matchAll(/^\| `([A-Z_]+)` \| (?:`(--[a-z-]+)`)? ?\|/gm)].map(
+    ([, name = '', flag = '']) => [name, flag],
+  )
+}
+
+function withoutBlocks(text: string): string {
+  return text.replace(/^```[\s\S]*?^```$/gm, '')
+}
+
+/** The anchors of a document's headings, as GitHub writes them. */
+function anchors(path: string): readonly string[] {
+  const headings = [...withoutBlocks(readFileSync(path, 'utf8')).matchAll(/^#+ (.*)$/gm)]
+  return headings.map(
+    ([, heading = '']) =>
+      `#${heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(' ', '-')}`,
+  )
+}

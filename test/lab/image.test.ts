@@ -16,7 +16,7 @@ const lab = sharedLab()
 const [first, second] = [lab.image('me/deployer:1'), lab.image('me/deployer:2')]
 let url: string
 
-/** The README's `docker service create` line, for this lab: its registry, socket and free port. */
+/** The README's `docker service create` line, for this lab: its registry, socket, port and tube. */
 function documentedCreate(port: number): readonly string[] {
   const readme = readFileSync(`${PROJECT}README.md`, 'utf8')
   const line = /^docker service create --name deployer[\s\S]*?[^\\]$/m.exec(readme)?.[0] ?? ''
@@ -26,18 +26,14 @@ function documentedCreate(port: number): readonly string[] {
     ['docker ', ''],
     ['source=/var/run/docker.sock', `source=${lab.engine.socketPath}`],
     ['--publish 9999:9999', `--network host --env BIND=127.0.0.1:${port} --detach`],
-    ["NOTIFY_FLAGS='", 'NOTIFY_FLAGS='],
-    ["}'", '}'],
+    ['TOKEN=SOME_TOKEN', `TOKEN=SOME_TOKEN --env NOTIFY_FLAGS=${JSON.stringify(notify)}`],
     ['registry.example.com/deployer:1', first],
   ]
   const command = changes.reduce((text, [from, to]) => {
     expect(text).toContain(from)
     return text.replace(from, to)
   }, line)
-  const words = command.replaceAll('\\\n', ' ').split(/\s+/)
-  return words.map((word) =>
-    word.startsWith('NOTIFY_FLAGS=') ? `NOTIFY_FLAGS=${JSON.stringify(notify)}` : word,
-  )
+  return command.replaceAll('\\\n', ' ').split(/\s+/)
 }
 
 function deploy(service: string, image: string) {

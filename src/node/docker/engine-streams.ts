@@ -1,26 +1,25 @@
-// The engine's streams: what a task wrote, and what happens to services.
+// The engine's streams: the log of a task, and the events of services.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { DeployerError } from '../../errors.ts'
 import type { ServiceListener, WatchOptions } from '../../swarm/swarm.ts'
 import { engineCall } from './engine-call.ts'
 import { filterQuery } from './filter-query.ts'
-import { createLineSplitter } from './lines.ts'
 import type { Modem } from './modem.ts'
-import { parseServiceEvent } from './service-event.ts'
+import { createServiceEventParser } from './service-event.ts'
 import { createLogTail, type LogTail } from './task-log.ts'
 
-// The log of a task on a node that is gone never ends.
+// The log stream of a task whose node is down never ends.
 const LOG_TIMEOUT_MS = 3000
-const MAX_EVENT_BYTES = 64 * 1024
 
 /**
- * Reads what a task wrote last.
+ * Reads the end of a task's log.
  *
- * @param modem Reaches the engine.
+ * @param modem Connects to the engine.
  * @param taskId The task's ID.
- * @param lines How many lines at most.
- * @returns What came within 3 s, at most 8 KiB; empty when there is nothing to be had.
+ * @param lines Maximum number of lines.
+ * @returns What the engine sent within 3 s, at most 8 KiB; empty if there is no log or the request
+ *   fails.
  */
 export async function readTaskLog(modem: Modem, taskId: string, lines: number): Promise<string> {
   const path = `/tasks/${encodeURIComponent(taskId)}/logs?`
@@ -34,23 +33,23 @@ export async function readTaskLog(modem: Modem, taskId: string, lines: number): 
         opened(headers: IncomingHttpHeaders) {
           tail = createLogTail(headers['content-type'])
         },
-        piece: (piece) => tail?.push(piece),
+        chunk: (chunk) => tail?.push(chunk),
       },
     )
   } catch {
-    // What came before it broke is worth reading.
+    // The part of the log that was received before the error is still useful.
   }
   return tail?.text() ?? ''
 }
 
 /**
- * Tells of every change of every service.
+ * Reports every change of every service.
  *
- * @param modem Reaches the engine.
- * @param listener Is told.
- * @param options When to end, and from when on.
- * @returns Nothing, once the stream has ended or the signal aborts.
- * @throws DeployerError as {@link engineCall}; `internal-error` when the listener throws.
+ * @param modem Connects to the engine.
+ * @param listener Is called when the stream is open and for each event.
+ * @param options The signal that ends the watch, and the time of the first event.
+ * @returns Nothing; resolves when the stream has ended or the signal aborts.
+ * @throws DeployerError as {@link engineCall}; `internal-error` if the listener throws.
  */
 export function watchServices(
   modem: Modem,
@@ -59,35 +58,35 @@ export function watchServices(
 ): Promise<void> {
   const since = sinceMs === undefined ? {} : { since: engineTime(sinceMs) }
   const query = { ...filterQuery({ type: ['service'] }), ...since }
-  /** The listener may have ended the watch in the middle of a piece. */
-  const tell = (act: () => void): void => {
+  const parseEvents = createServiceEventParser()
+  /** The listener may abort the watch while there are more events of the same chunk. */
+  const notify = (call: () => void): void => {
     if (!signal.aborted) {
-      guarded(act)
+      callListener(call)
     }
   }
-  const piece = createLineSplitter(MAX_EVENT_BYTES, (line) => {
-    const event = parseServiceEvent(line)
-    if (event !== undefined) {
-      tell(() => listener.changed(event))
+  const opened = (): void => notify(() => listener.opened())
+  const chunk = (bytes: Buffer): void => {
+    for (const event of parseEvents(bytes)) {
+      notify(() => listener.changed(event))
     }
-  })
-  const opened = (): void => tell(() => listener.opened())
+  }
   return engineCall('watch services', () =>
-    modem.stream({ path: '/events?', query }, { signal, opened, piece }),
+    modem.stream({ path: '/events?', query }, { signal, opened, chunk }),
   )
 }
 
-/** A listener's own fault is no fault of the engine. */
-function guarded(act: () => void): void {
+/** An error of the listener must not be reported as an error of the engine. */
+function callListener(call: () => void): void {
   try {
-    act()
+    call()
   } catch (cause) {
-    const message = 'Cannot watch services: the listener failed; read the cause'
+    const message = 'Cannot watch services: the listener threw an error; see the cause'
     throw new DeployerError('internal-error', message, { cause })
   }
 }
 
-/** Seconds and nanoseconds. */
+/** Converts milliseconds to the engine's format: seconds, a dot, nanoseconds. */
 function engineTime(timeMs: number): string {
   const whole = Math.max(0, Math.floor(timeMs))
   return `${Math.floor(whole / 1000)}.${String(whole % 1000).padStart(3, '0')}000000`

@@ -102,7 +102,7 @@ export interface StreamReader {
   /** Ends the stream. */
   readonly signal: AbortSignal
   opened(headers: IncomingHttpHeaders): void
-  piece(piece: Buffer): void
+  chunk(chunk: Buffer): void
 }
 
 /** The engine's answer was not 200. */
@@ -286,7 +286,7 @@ async function readStream(
   }
   stopClock()
   reader.opened(response.headers)
-  await readPieces(response, (piece) => reader.piece(piece))
+  await readPieces(response, (chunk) => reader.chunk(chunk))
   return undefined
 }
 

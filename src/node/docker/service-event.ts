@@ -1,5 +1,6 @@
-// One line of the engine's event stream, and what it tells of a service.
+// Reads the engine's event stream: one JSON object per line becomes a `ServiceEvent`.
 
+import split2 from 'split2'
 import type { ServiceEvent } from '../../swarm/swarm.ts'
 
 interface EngineEvent {
@@ -13,7 +14,9 @@ interface EngineEvent {
   readonly timeNano?: unknown
 }
 
-// Within a string the quotes would be escaped, so this is a key and its number.
+const MAX_LINE_LENGTH = 64 * 1024
+
+// Quotes inside a JSON string are escaped, so this matches only a key and its number.
 const TIME = /"timeNano":\s*([0-9]+)(?=[\s,}])/g
 
 const ACTIONS: readonly unknown[] = [
@@ -23,10 +26,30 @@ const ACTIONS: readonly unknown[] = [
 ] satisfies ServiceEvent['action'][]
 
 /**
- * Reads a line.
+ * Creates a parser for the event stream. Events and characters may be split over several chunks.
  *
- * @param line JSON, if it is what it should be.
- * @returns The event; undefined when the line tells of no change of a service.
+ * @returns A function that takes the next chunk and returns the service events that it completes.
+ *   Other lines, and lines of more than 64 Ki characters, are skipped.
+ */
+export function createServiceEventParser(): (chunk: Buffer) => readonly ServiceEvent[] {
+  const splitter = split2(parseServiceEvent, { maxLength: MAX_LINE_LENGTH, skipOverflow: true })
+  return (chunk) => {
+    // The splitter works synchronously as long as it is emptied after each chunk. It is never ended: a
+    // last line without a line break is an event that was cut off.
+    splitter.write(chunk)
+    const events: ServiceEvent[] = []
+    for (let event = splitter.read(); event !== null; event = splitter.read()) {
+      events.push(event)
+    }
+    return events
+  }
+}
+
+/**
+ * Parses one line of the event stream.
+ *
+ * @param line JSON text.
+ * @returns The event; undefined if the line is not JSON or does not describe a change of a service.
  */
 export function parseServiceEvent(line: string): ServiceEvent | undefined {
   const { Type, Action, Actor, timeNano } = parseObject(line)
@@ -45,8 +68,8 @@ export function parseServiceEvent(line: string): ServiceEvent | undefined {
   return {
     serviceId,
     action: Action,
-    ...(isWord(updateState) ? { updateState } : {}),
-    ...(isWord(image) ? { image } : {}),
+    ...(isNonEmptyString(updateState) ? { updateState } : {}),
+    ...(isNonEmptyString(image) ? { image } : {}),
     timeMs,
   }
 }
@@ -64,11 +87,11 @@ function isAction(value: unknown): value is ServiceEvent['action'] {
   return ACTIONS.includes(value)
 }
 
-function isWord(value: unknown): value is string {
+function isNonEmptyString(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-/** The last six digits go: the rest is exact. */
+/** Dropping the last six digits converts nanoseconds to whole milliseconds without rounding. */
 function milliseconds(nanoseconds: unknown): number | undefined {
   const isTime = typeof nanoseconds === 'string' && /^[0-9]{7,19}$/.test(nanoseconds)
   return isTime ? Number(nanoseconds.slice(0, -6)) : undefined

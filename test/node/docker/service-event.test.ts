@@ -1,5 +1,9 @@
-import { expect, test } from 'vitest'
-import { parseServiceEvent } from '../../../src/node/docker/service-event.ts'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  createServiceEventParser,
+  parseServiceEvent,
+} from '../../../src/node/docker/service-event.ts'
 
 // The lines of a real engine, 20.10.
 test.each([
@@ -62,4 +66,50 @@ test.each([
   line({ timeNano: -1 }),
 ])('is no service event: %s', (text) => {
   expect(parseServiceEvent(text)).toBeUndefined()
+})
+
+describe('the event stream', () => {
+  const idsOf = (chunks: readonly Buffer[]): string[] => {
+    const parse = createServiceEventParser()
+    return chunks.flatMap((chunk) => parse(chunk).map(({ serviceId }) => serviceId))
+  }
+  const event = (id: string): string => line({ Actor: { ID: id } })
+
+  test('events, and characters of several bytes, may be split at any byte', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ unit: 'grapheme', maxLength: 20 })),
+        fc.integer({ min: 1, max: 7 }),
+        (ids, size) => {
+          const bytes = Buffer.from(ids.map((id) => `${event(id)}\n`).join(''))
+          const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) =>
+            bytes.subarray(n * size, (n + 1) * size),
+          )
+          expect(idsOf(chunks)).toEqual(ids)
+        },
+      ),
+    )
+  })
+
+  test('one chunk may complete any number of events', () => {
+    const ids = Array.from({ length: 1000 }, (_, n) => `${n}`)
+    expect(idsOf([Buffer.from(ids.map((id) => `${event(id)}\n`).join(''))])).toEqual(ids)
+  })
+
+  test('a line of more than 64 Ki characters is skipped, and the next line is read', () => {
+    const chunks = [event('a'.repeat(70_000)).slice(0, 66_000), 'a'.repeat(70_000)]
+    const rest = `${event('x')}\n${event('b')}\n`
+    expect(idsOf([...chunks, rest].map((text) => Buffer.from(text)))).toEqual(['b'])
+  })
+
+  test.each(['\n', '\r\n'])('lines end with %j, and empty lines are skipped', (end) => {
+    expect(idsOf([Buffer.from(`${end}${event('a')}${end}${end}${event('b')}${end}`)])).toEqual([
+      'a',
+      'b',
+    ])
+  })
+
+  test('a line without its end is not an event yet', () => {
+    expect(idsOf([Buffer.from(event('a'))])).toEqual([])
+  })
 })

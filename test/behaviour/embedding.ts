@@ -100,6 +100,46 @@ export const embedding: readonly Case[] = [
     },
   },
   {
+    name: 'app.route: Location has no doubled slash when the gateway also routes paths with a slash at the end',
+    async run() {
+      const { app, swarm } = createHarness()
+      swarm.addService('blog')
+      const gateway = new Hono({ strict: false }).route('/cd', app)
+      const done = await read(await gateway.request('/cd/service/blog/', put(TOKEN)))
+      const location = `/cd/deployments/${String(done.body.deploymentId)}`
+      equal([done.status, done.headers.get('Location')], [200, location])
+      const headers = { Authorization: TOKEN }
+      const again = await read(await gateway.request(`${location}/`, { headers }))
+      equal([again.status, again.headers.get('Location')], [200, location])
+    },
+  },
+  {
+    name: "app.route: the gateway's context variables keep their values",
+    async run() {
+      const { app, swarm } = createHarness()
+      swarm.addService('blog')
+      const own = { caller: 'me', logFields: 'mine', logAccepted: 'mine too' }
+      type Variables = Record<keyof typeof own, string>
+      const after: Variables[] = []
+      const gateway = new Hono<{ Variables: Variables }>()
+      gateway.use(async (c, next) => {
+        c.set('caller', own.caller)
+        c.set('logFields', own.logFields)
+        c.set('logAccepted', own.logAccepted)
+        await next()
+        after.push({
+          caller: c.get('caller'),
+          logFields: c.get('logFields'),
+          logAccepted: c.get('logAccepted'),
+        })
+      })
+      gateway.route('/cd', app)
+      equal((await gateway.request('/cd/service/blog', put(TOKEN))).status, 200)
+      equal((await gateway.request('/cd/service/blog', put('wrong'))).status, 401)
+      equal(after, [own, own])
+    },
+  },
+  {
     name: 'an unknown path below app.route is answered by the gateway, below app.mount by Deployer',
     async run() {
       const gateway = new Hono()

@@ -391,6 +391,27 @@ export const refusals: readonly Case[] = [
     },
   },
   {
+    name: 'an HTTPException of another copy of Hono keeps its status and headers too',
+    async run() {
+      class ForeignHttpException extends Error {
+        readonly status = 418
+        getResponse(): Response {
+          return new Response('tea', { status: 418, headers: { 'X-Pot': 'short' } })
+        }
+      }
+      const { swarm, logger, put } = createHarness()
+      swarm.failure = new ForeignHttpException('I am a teapot')
+      equal(swarm.failure instanceof HTTPException, false)
+      const { status, headers, body } = await put('blog')
+      equal([status, headers.get('X-Pot')], [418, 'short'])
+      equal([body.code, body.detail], ['http-error', 'I am a teapot'])
+      equal(
+        logger.lines.map(({ message, code, reason }) => [message, code, reason]),
+        [['deployment refused', 'http-error', 'I am a teapot']],
+      )
+    },
+  },
+  {
     name: 'a service knows GET and PUT, all else only GET: 405 with Allow, with and without a token',
     async run() {
       const { app, swarm } = createHarness()

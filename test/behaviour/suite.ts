@@ -5,6 +5,7 @@ import { deployments } from './deployments.ts'
 import { embedding } from './embedding.ts'
 import { events } from './events.ts'
 import { type Case, stopHarnesses } from './harness.ts'
+import { health } from './health.ts'
 import { idempotency } from './idempotency.ts'
 import { logLines } from './log-lines.ts'
 import { notifications } from './notifications.ts'
@@ -35,6 +36,7 @@ const cases: readonly Case[] = [
   ...events,
   ...progress,
   ...status,
+  ...health,
   ...notifications,
   ...restarts,
 ]

@@ -1,8 +1,8 @@
 // Builds a deployer from its options.
 
-import type { Hono } from 'hono'
 import { checkOptions, type DeployerOptions } from './deployer-options.ts'
 import { createApp } from './http/app.ts'
+import type { DeployerApp } from './http/schema.ts'
 import type { Logger } from './logger.ts'
 import { deploymentEventNames } from './notification/deployment-event.ts'
 import { createNotificationPublisher } from './notification/notification-publisher.ts'
@@ -24,7 +24,7 @@ const SILENT: Logger = { info() {}, warn() {}, error() {} }
  * `GET /deployments/:id`, `GET /service/:name`, `GET /services` and `GET /healthz`.
  *
  * @param options The token, the swarm, and what else differs from the defaults. It is never changed.
- * @returns A Hono app. Its `fetch` is the handler; `gateway.route('/cd', app)` and
+ * @returns A Hono app, whose type has its routes. Its `fetch` is the handler; `gateway.route('/cd', app)` and
  *   `gateway.mount('/cd', app.fetch)` mount it under a path of another Hono app. Every error response
  *   is an RFC 9457 problem document.
  * @throws TypeError or RangeError that names an invalid option.
@@ -37,7 +37,7 @@ const SILENT: Logger = { info() {}, warn() {}, error() {} }
  * gateway.route('/cd', createDeployer({ token: 'SOME_TOKEN', swarm }))
  * ```
  */
-export function createDeployer(options: DeployerOptions): Hono {
+export function createDeployer(options: DeployerOptions): DeployerApp {
   checkOptions(options)
   const { token, logger = SILENT, basePath } = options
   const signal = options.signal ?? new AbortController().signal

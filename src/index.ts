@@ -7,6 +7,7 @@ export { DeployerError, type DeployerErrorOptions, type ProblemCode } from './er
 export type { DeploymentReport } from './http/deployment-response.ts'
 export { type ProblemDocument, problemCodes } from './http/problem.ts'
 export type { ProgressReport } from './http/progress-stream.ts'
+export type { DeployBody, DeployerApp, DeployerSchema, DeploymentProblem } from './http/schema.ts'
 export type { ServiceStatus } from './http/service-status.ts'
 export type { Logger } from './logger.ts'
 export { DeliveryError, type DeliveryErrorOptions } from './notification/delivery-error.ts'

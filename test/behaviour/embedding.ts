@@ -2,11 +2,12 @@
 
 import { Hono } from 'hono'
 import { createDeployer } from '../../src/deployer.ts'
+import type { DeployerApp } from '../../src/http/schema.ts'
 import { equal } from '../support/assert-json-equal.ts'
 import { createFakeSwarm } from '../support/fake-swarm.ts'
 import { type Case, createHarness, read, TOKEN } from './harness.ts'
 
-type Mount = (gateway: Hono, path: string, app: Hono) => void
+type Mount = (gateway: Hono, path: string, app: DeployerApp) => void
 
 const MOUNTS: readonly (readonly [string, Mount])[] = [
   ['app.route', (gateway, path, app) => gateway.route(path, app)],

@@ -1,8 +1,8 @@
 // What each case of the behaviour suite starts from: an app on a fake swarm, with recorders.
 
-import type { Hono } from 'hono'
 import { createDeployer } from '../../src/deployer.ts'
 import type { DeployerOptions } from '../../src/deployer-options.ts'
+import type { DeployerApp } from '../../src/http/schema.ts'
 import { digestOf } from '../support/fake-registry.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'
@@ -25,7 +25,7 @@ export interface HarnessOptions extends Partial<DeployerOptions> {
 }
 
 export interface Harness {
-  readonly app: Hono
+  readonly app: DeployerApp
   readonly swarm: FakeSwarm
   readonly notifier: RecordingNotifier
   readonly logger: RecordingLogger

@@ -2,7 +2,7 @@
 
 import { Hono } from 'hono'
 import { DeployerError } from '../../src/errors.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import { type Case, createHarness, read, TOKEN } from './harness.ts'
 
 export const health: readonly Case[] = [

@@ -6,6 +6,7 @@ import { type DeploymentEventName, deploymentEventNames } from './notification/d
 import type { Notifier } from './notification/notifier.ts'
 import type { Spool } from './notification/spool.ts'
 import type { Swarm } from './swarm/swarm.ts'
+import { checkOptionNames } from './text/option-names.ts'
 import type { ResolveImage } from './update/image-resolution.ts'
 import type { RegistryAuthStore } from './update/registry-auth-store.ts'
 import type { ForeignRegistry } from './update/registry-credentials.ts'
@@ -33,7 +34,10 @@ export interface DeployerOptions {
    * requests with a wrong token at most 20 a second. Default: nothing is logged.
    */
   readonly logger?: Logger
-  /** Credentials for registries, where the caller sends none. Default: there are none. */
+  /**
+   * Returns the credentials for a registry, or a promise of them, where the caller sends none. Default:
+   * there are none.
+   */
   readonly registryAuth?: RegistryAuthStore
   /** Whether tags are resolved and pinned to digests. Default: `auto`. */
   readonly resolveImage?: ResolveImage
@@ -55,6 +59,21 @@ export interface DeployerOptions {
   readonly signal?: AbortSignal
 }
 
+const OPTIONS: Readonly<Record<keyof DeployerOptions, true>> = {
+  token: true,
+  swarm: true,
+  notifier: true,
+  notifierEvents: true,
+  spool: true,
+  logger: true,
+  registryAuth: true,
+  resolveImage: true,
+  foreignRegistry: true,
+  rolloutTimeoutMs: true,
+  evidenceLogs: true,
+  basePath: true,
+  signal: true,
+}
 const SWARM_METHODS: readonly (keyof Swarm)[] = [
   'inspectService',
   'updateService',
@@ -79,6 +98,7 @@ const MAX_TIMEOUT_MS = 2_147_483_647
  * @throws TypeError or RangeError that names the option, and what it must be.
  */
 export function checkOptions(options: DeployerOptions): void {
+  checkOptionNames(options, Object.keys(OPTIONS))
   const { token, swarm, notifier, notifierEvents = [], spool, logger, registryAuth } = options
   if (typeof token !== 'string' || token === '') {
     throw new TypeError('Cannot create a deployer without a token: set `token` to a string')

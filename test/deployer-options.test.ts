@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { checkOptions, type DeployerOptions } from '../src/deployer-options.ts'
+import { createFakeSpool } from './support/fake-spool.ts'
 import { createFakeSwarm } from './support/fake-swarm.ts'
 
 const swarm = createFakeSwarm()
@@ -12,6 +13,8 @@ describe('checkOptions', () => {
       'all of them',
       {
         notifier() {},
+        notifierEvents: ['failed'],
+        spool: createFakeSpool(),
         logger: { info() {}, warn() {}, error() {} },
         registryAuth: () => undefined,
         resolveImage: 'require',
@@ -58,6 +61,8 @@ describe('checkOptions', () => {
     [{ basePath: '/c d' }, TypeError, '`basePath`'],
     [{ basePath: 1 }, TypeError, '`basePath`'],
     [{ signal: new AbortController() }, TypeError, '`signal`'],
+    [{ rolloutTimeout: 1000 }, TypeError, '`rolloutTimeout`: there is no such option; the closest'],
+    [{ notifyer: undefined }, TypeError, 'the closest one is `notifier`'],
   ])('%j is a fault', (options, error, text) => {
     const check = (): void => checkOptions({ ...OPTIONS, ...options } as DeployerOptions)
     expect(check).toThrow(error)

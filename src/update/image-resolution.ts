@@ -11,7 +11,7 @@ import {
 } from '../swarm/image-reference.ts'
 import { checkPlatforms } from '../swarm/platforms.ts'
 import type { ResolvedImage, Swarm } from '../swarm/swarm.ts'
-import type { RegistryAuthStore } from './registry-auth-store.ts'
+import { type RegistryAuthStore, readStoredAuth } from './registry-auth-store.ts'
 
 /**
  * Whether images are resolved before they are written. `auto`: yes, but for the image of a service
@@ -45,8 +45,9 @@ export interface ResolutionTools {
  * @param current The image that the service has now.
  * @param tools The swarm, and how to go about it.
  * @returns What is to be written.
- * @throws DeployerError `image-not-found`, `image-not-readable`, `registry-unavailable`, and what
- *   every call to the {@link Swarm} may.
+ * @throws DeployerError `image-not-found`, `image-not-readable`, `registry-unavailable`,
+ *   `internal-error` when {@link RegistryAuthStore} fails, and what every call to the {@link Swarm}
+ *   throws.
  */
 export async function resolveImage(
   wanted: { readonly image: ImageReference; readonly registryAuth?: string | undefined },
@@ -54,7 +55,8 @@ export async function resolveImage(
   tools: ResolutionTools,
 ): Promise<Resolution> {
   const { image } = wanted
-  const registryAuth = wanted.registryAuth ?? tools.registryAuth(image.domain)
+  const registryAuth =
+    wanted.registryAuth ?? (await readStoredAuth(tools.registryAuth, image.domain))
   const credentials = registryAuth === undefined ? {} : { registryAuth }
   if (tools.resolveImage === 'never') {
     return { image: image.given, ...credentials, warnings: [] }

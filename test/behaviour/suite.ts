@@ -13,6 +13,7 @@ import { paused } from './paused.ts'
 import { progress } from './progress.ts'
 import { queue } from './queue.ts'
 import { refusals } from './refusals.ts'
+import { registryAuth } from './registry-auth.ts'
 import { resolution } from './resolution.ts'
 import { restarts } from './restarts.ts'
 import { status } from './status.ts'
@@ -32,6 +33,7 @@ const cases: readonly Case[] = [
   ...logLines,
   ...paused,
   ...resolution,
+  ...registryAuth,
   ...wishes,
   ...events,
   ...progress,

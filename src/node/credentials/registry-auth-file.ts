@@ -2,7 +2,6 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import { errorMessage } from '../../text/error-message.ts'
-import type { RegistryAuthStore } from '../../update/registry-auth-store.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { findRegistryAuth, parseRegistryAuths, type RegistryAuths } from './registry-auths.ts'
 
@@ -32,7 +31,7 @@ export interface RegistryAuthFileOptions {
 export function createRegistryAuthFile(
   path: string,
   { onFault }: RegistryAuthFileOptions,
-): RegistryAuthStore {
+): (domain: string) => string | undefined {
   let auths: RegistryAuths = new Map()
   // What was seen last: which file it was, or why none could be read.
   let seen = ''

@@ -2,7 +2,7 @@
 
 import type { DeployerOptions } from '../../src/deployer-options.ts'
 import { DeployerError } from '../../src/errors.ts'
-import { equal } from '../support/equal.ts'
+import { equal } from '../support/assert-json-equal.ts'
 import { type Case, countCalls, createHarness } from './harness.ts'
 
 const SECRET = 'hunter2'

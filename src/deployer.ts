@@ -3,7 +3,7 @@
 import { checkOptions, type DeployerOptions } from './deployer-options.ts'
 import { createApp } from './http/app.ts'
 import type { DeployerApp } from './http/schema.ts'
-import type { Logger } from './logger.ts'
+import { type Logger, tidyLogger } from './logger.ts'
 import { deploymentEventNames } from './notification/deployment-event.ts'
 import { createNotificationPublisher } from './notification/notification-publisher.ts'
 import { createDeployments } from './rollout/deployments.ts'
@@ -39,7 +39,8 @@ const SILENT: Logger = { info() {}, warn() {}, error() {} }
  */
 export function createDeployer(options: DeployerOptions): DeployerApp {
   checkOptions(options)
-  const { token, logger = SILENT, basePath } = options
+  const { token, basePath } = options
+  const logger = tidyLogger(options.logger ?? SILENT)
   const signal = options.signal ?? new AbortController().signal
   const tools = createTools(options, { logger, signal })
   return createApp({ token, tools, logger, basePath, signal })

@@ -270,7 +270,6 @@ export const deployments: readonly Case[] = [
             image: 'me/app:v2',
             resolved: pinned('me/app:v2'),
             previous: 'me/app:v1',
-            verdict: 'accepted',
             deploymentId: body.deploymentId,
             took: 'number',
           },

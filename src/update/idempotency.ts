@@ -1,92 +1,89 @@
-// Idempotency keys: a request that is sent again joins what it began.
+// Idempotency keys: a repeated request gets the result of the first one.
 
+import { LRUCache } from 'lru-cache'
 import { DeployerError } from '../errors.ts'
 
 /** The keys of one process. */
 export interface IdempotencyKeys<T> {
   /**
-   * Begins once, however often a request comes.
+   * Runs a request once, however often it is repeated.
    *
-   * @param service The service's name, as the caller has it.
-   * @param mark A hash of the key, a dot, and one of the request.
-   * @param begin Begins; when it rejects, nothing has begun, and the key is free again.
-   * @returns What the first one gave.
-   * @throws DeployerError `idempotency-key-reused` when the key came with another request, and
-   *   whatever `begin` threw.
+   * @param service The service's name, as the caller sent it.
+   * @param fingerprint What {@link fingerprintOf} returned.
+   * @param run Runs the request; when it rejects, nothing was deployed, and the key is free again.
+   * @returns The result of the first request.
+   * @throws DeployerError `idempotency-key-reused` when the key was used for another request, and
+   *   whatever `run` threw.
    */
-  once(service: string, mark: string, begin: () => Promise<T>): Promise<T>
+  once(service: string, fingerprint: string, run: () => Promise<T>): Promise<T>
 }
 
 interface Entry<T> {
-  readonly mark: string
+  readonly fingerprint: string
   readonly result: Promise<T>
-  readonly createdAt: number
 }
 
 const MAX_ENTRIES = 10_000
 const KEEP_MS = 24 * 60 * 60 * 1000
 
 /**
- * Makes a memory for keys.
+ * Creates a memory for keys.
  *
- * @returns The memory, empty. It forgets a key after a day, and the oldest of more than 10,000.
+ * @returns The memory, empty. It forgets a key 24 hours after its first request, and the oldest of more
+ *   than 10,000.
  */
 export function createIdempotencyKeys<T>(): IdempotencyKeys<T> {
-  const entries = new Map<string, Entry<T>>()
-
-  function forgetOld(now: number): void {
-    for (const [key, { createdAt }] of entries) {
-      if (entries.size <= MAX_ENTRIES && now - createdAt < KEEP_MS) {
-        break
-      }
-      entries.delete(key)
-    }
-  }
-
+  const entries = new LRUCache<string, Entry<T>>({
+    max: MAX_ENTRIES,
+    // An entry is stale once it is older than `ttl`.
+    ttl: KEEP_MS - 1,
+    // 0: the clock is read each time, and no timer is needed.
+    ttlResolution: 0,
+    // An entry that was created at the time 0 would never be stale.
+    perf: { now: () => performance.now() + 1 },
+  })
   return {
-    once(service, mark, begin) {
-      const now = performance.now()
-      forgetOld(now)
-      const [keyHash = ''] = mark.split('.')
+    once(service, fingerprint, run) {
+      const [keyHash = ''] = fingerprint.split('.')
       const key = `${service}\n${keyHash}`
-      const known = entries.get(key)
+      // `get` would keep a key that is used often, and forget newer ones for it.
+      const known = entries.peek(key)
       if (known !== undefined) {
-        return known.mark === mark ? known.result : Promise.reject(keyReused())
+        return known.fingerprint === fingerprint ? known.result : Promise.reject(keyReused())
       }
-      const result = begin()
-      const entry = { mark, result, createdAt: now }
+      const entry = { fingerprint, result: run() }
       entries.set(key, entry)
-      result.catch(() => {
-        if (entries.get(key) === entry) {
+      entry.result.catch(() => {
+        if (entries.peek(key) === entry) {
           entries.delete(key)
         }
       })
-      return result
+      return entry.result
     },
   }
 }
 
 /**
- * Marks a request.
+ * Computes the fingerprint of a request.
  *
  * @param key The idempotency key.
- * @param request What is the same in each request that means the same.
- * @returns A hash of the key, a dot, and one of the request; neither can be read back.
+ * @param request The values that are equal in two requests that mean the same.
+ * @returns A hash of the key, a dot, and a hash of the request; neither can be read back.
  */
 export async function fingerprintOf(key: string, request: unknown): Promise<string> {
-  const [one, other] = await Promise.all([hash(key), hash(JSON.stringify(request))])
-  return `${one}.${other}`
+  const [keyHash, requestHash] = await Promise.all([hash(key), hash(JSON.stringify(request))])
+  return `${keyHash}.${requestHash}`
 }
 
 /**
- * The error of a key that came with another request before.
+ * The error of a key that was used for another request.
  *
  * @returns A DeployerError `idempotency-key-reused`.
  */
 export function keyReused(): DeployerError {
   return new DeployerError(
     'idempotency-key-reused',
-    'Cannot take this Idempotency-Key: it came with another request for this service before; send a new key with each new request',
+    'Cannot use this Idempotency-Key: it was used for another request for this service; send a new key with each new request',
   )
 }
 

@@ -24,7 +24,7 @@ export interface BeanstalkdClient {
    * Takes the next job from a tube and deletes it, like a worker that did it.
    *
    * @param tube The tube.
-   * @param timeoutSeconds Whole seconds to wait for a job; 5 unless told.
+   * @param timeoutSeconds Whole seconds to wait for a job. Default: 60.
    * @returns The job.
    * @throws Error when no job came in time.
    */
@@ -83,7 +83,7 @@ export async function createBeanstalkd(directory: string, port: number): Promise
  * @returns The beanstalkd.
  */
 export function connectBeanstalkd(port: number): BeanstalkdClient {
-  function reserve(tube: string, timeoutSeconds = 5): Promise<ReservedJob> {
+  function reserve(tube: string, timeoutSeconds = 60): Promise<ReservedJob> {
     return converse(port, timeoutSeconds, async ({ ask, body }) => {
       expect(await ask(`watch ${tube}`), 'WATCHING')
       if (tube !== 'default') expect(await ask('ignore default'), 'WATCHING')

@@ -36,7 +36,7 @@ beforeAll(async () => {
   const image = lab.image('lab/app:v1')
   const labels = { 'deployer.allowUpdates': 'true' }
   await lab.createService({ name: 'blog', image, labels, replicas: 0 })
-}, 60_000)
+})
 
 afterAll(async () => {
   for (const process of processes) {

@@ -9,6 +9,7 @@ import { ALLOWED, settledBytes } from './lab-deployer.ts'
 import { pushCopies } from './manifests.ts'
 import { freePorts } from './ports.ts'
 import { sharedLab } from './shared-lab.ts'
+import { waitFor } from './wait.ts'
 
 const lab = sharedLab()
 const TEMPLATE = '{"msg": "Deployed {{.ServiceName}} as {{.Artifact}}"}'
@@ -134,7 +135,7 @@ test('a service with as many features as the lab can make goes back to the byte,
 
 test('the image that the spec names already: unchanged and a message, and the engine keeps what it knows', async () => {
   await lab.createService({ name: 'same', image: v1, labels: ALLOWED, replicas: 1 })
-  const first = await deploy('same?wait=50', v2)
+  const first = await deploy('same?wait=150', v2)
   expect([first.status, first.body.verdict]).toEqual([200, 'converged'])
   await lab.beanstalkd.reserve('deployments')
   const before = await inspect('same')
@@ -166,7 +167,7 @@ test('50 deployments at once on one service: each is written or superseded, the 
   expect(messages.toSorted()).toEqual(
     written.map(({ image }) => `{"msg": "Deployed busy as ${image}"}`).toSorted(),
   )
-}, 60_000)
+})
 
 describe('refused by what the swarm says', () => {
   test('no such service, a prefix of an ID, an ambiguous prefix', async () => {
@@ -227,7 +228,8 @@ describe('a beanstalkd that does not take the message', () => {
     expect(Image).toBe(await pinned('lab/app:v2'))
     const lines = (): readonly Record<string, unknown>[] =>
       process.log().filter(({ msg }) => msg === message)
-    await expect.poll(() => lines().length, { timeout: 10_000 }).toBe(1)
+    await waitFor('the log line', () => lines().length > 0)
+    expect(lines()).toHaveLength(1)
     expect(lines()[0]?.reason).toMatch(/tube "unheard" of beanstalkd at 127/)
     expect(lines()[0]?.reason).toMatch(reason)
     return process
@@ -241,7 +243,10 @@ describe('a beanstalkd that does not take the message', () => {
     const beanstalkd = await createBeanstalkd(directory, port)
     await beanstalkd.start()
     expect((await beanstalkd.reserve('unheard', 31)).body.toString()).toContain('Deployed unheard')
-    await expect.poll(() => process.log().at(-1)?.msg).toBe('messages are delivered again')
+    await waitFor(
+      'the log line',
+      () => process.log().at(-1)?.msg === 'messages are delivered again',
+    )
     await beanstalkd.kill()
     await rm(directory, { recursive: true })
   })

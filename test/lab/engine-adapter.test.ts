@@ -137,7 +137,7 @@ describe('a registry with a password', () => {
 })
 
 describe('a registry', () => {
-  test('that accepts and is silent is given up after 12 s', async () => {
+  test('that accepts a connection and does not answer is unavailable after 12 s', async () => {
     const silent = await tcpLoopback(() => {})
     const startedAt = performance.now()
     await expect(swarm.resolveImage(`127.0.0.1:${silent.port}/a:b`)).rejects.toMatchObject({
@@ -145,7 +145,7 @@ describe('a registry', () => {
       retryAfterSeconds: 5,
       message: expect.stringContaining('no answer within 12000 ms'),
     })
-    expect(performance.now() - startedAt).toBeLessThan(13_000)
+    expect(performance.now() - startedAt).toBeGreaterThan(11_900)
     await silent.close()
   })
 
@@ -238,9 +238,11 @@ describe('readTaskLog', () => {
       }),
     })
     const task = await waitTask(id, ({ Status }) => Status.State === 'running')
-    const startedAt = performance.now()
     await waitFor('the log', async () => (await swarm.readTaskLog(task.ID, 20)) === 'ready')
-    expect(performance.now() - startedAt).toBeLessThan(3000)
+    // The log of a task that runs does not end by itself.
+    expect((await swarm.listTasks(id)).find(({ ID }) => ID === task.ID)?.Status.State).toBe(
+      'running',
+    )
   })
 })
 
@@ -248,7 +250,7 @@ describe('watchServices', () => {
   test('tells of a rollout that fails and is rolled back', async () => {
     const args = [
       '--update-failure-action=rollback',
-      '--update-monitor=3s',
+      '--update-monitor=60s',
       '--update-order=start-first',
     ]
     const image = lab.image('lab/app:v1')

@@ -1,6 +1,6 @@
 // The states of an engine in which it refuses, each produced for real, as curl sees them.
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, type TestContext, test, vi } from 'vitest'
 import { createDockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
 import { type CurlAnswer, curl } from '../support/curl.ts'
 import { type DeployerProcess, startDeployer } from '../support/deployer-process.ts'
@@ -8,12 +8,8 @@ import { type Lab, raiseLab } from './lab.ts'
 import { freePorts } from './ports.ts'
 import { waitFor } from './wait.ts'
 
-const opened: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) {
-    await close()
-  }
-})
+// Each test has a lab of its own, and two labs in the last ones.
+vi.setConfig({ maxConcurrency: 4 })
 
 interface Scene {
   readonly lab: Lab
@@ -21,15 +17,27 @@ interface Scene {
   put(image?: string, service?: string): Promise<CurlAnswer>
 }
 
-/** A lab with a service, and a Deployer on it. */
-async function setScene(): Promise<Scene> {
+/** A lab that is removed when the test ends. */
+async function raise({ onTestFinished }: TestContext): Promise<Lab> {
   const lab = await raiseLab()
-  opened.push(lab.down)
+  onTestFinished(lab.down)
+  return lab
+}
+
+/** Starts a Deployer that is killed when the test ends. */
+function start(DOCKER_HOST: string, { onTestFinished }: TestContext): DeployerProcess {
+  const deployer = startDeployer({ env: { TOKEN: 'x', DOCKER_HOST } })
+  onTestFinished(() => deployer.kill('SIGKILL'))
+  return deployer
+}
+
+/** A lab with a service, and a Deployer that uses it. */
+async function setScene(context: TestContext): Promise<Scene> {
+  const lab = await raise(context)
   const image = lab.image('lab/app:v1')
   const labels = { 'deployer.allowUpdates': 'true' }
   await lab.createService({ name: 'blog', image, labels, replicas: 0 })
-  const deployer = startDeployer({ env: { TOKEN: 'x', DOCKER_HOST: lab.engine.dockerHost } })
-  opened.push(() => deployer.kill('SIGKILL'))
+  const deployer = start(lab.engine.dockerHost, context)
   const url = await deployer.url()
   return {
     lab,
@@ -47,63 +55,7 @@ async function setScene(): Promise<Scene> {
   }
 }
 
-test('a stopped engine is engine-unreachable; started again, it works without a restart of Deployer', async () => {
-  const { lab, put } = await setScene()
-  await lab.engine.kill()
-  const { status, body, headers } = await put()
-  expect([status, body.code, headers['retry-after']]).toEqual([503, 'engine-unreachable', '5'])
-  expect(body.detail).toMatch(/ECONNREFUSED|ENOENT/)
-  await lab.engine.start()
-  expect((await put()).status).toBe(200)
-}, 60_000)
-
-test('a locked swarm is swarm-locked, without Retry-After: somebody has to unlock it', async () => {
-  const { lab, put } = await setScene()
-  await lab.engine.docker('swarm', 'update', '--autolock')
-  await lab.engine.stop()
-  // It never gets ready as the lab means it: that needs the key.
-  void lab.engine.start().catch(() => {})
-  const answer = await waitFor('the engine to be locked', async () => {
-    const answer = await put()
-    return answer.body.code !== 'engine-unreachable' && answer
-  })
-  expect([answer.status, answer.body.code]).toEqual([503, 'swarm-locked'])
-  expect(answer.headers['retry-after']).toBeUndefined()
-  expect(answer.body.detail).toContain('docker swarm unlock')
-}, 60_000)
-
-test('an engine in no swarm is not-a-manager, and told at start', async () => {
-  const { lab, put } = await setScene()
-  await lab.engine.docker('swarm', 'leave', '--force')
-  const { status, body, headers } = await put()
-  expect([status, body.code]).toEqual([503, 'not-a-manager'])
-  expect(headers['retry-after']).toBeUndefined()
-  const late = startDeployer({ env: { TOKEN: 'x', DOCKER_HOST: lab.engine.dockerHost } })
-  opened.push(() => late.kill('SIGKILL'))
-  await late.url()
-  await expect.poll(() => late.log().at(-1)?.reason).toContain('not a swarm manager')
-}, 60_000)
-
-test('an address where something else answers is engine-error, never a success', async () => {
-  const { lab } = await setScene()
-  const env = { TOKEN: 'x', DOCKER_HOST: `tcp://${lab.registry.address}` }
-  const deployer = startDeployer({ env })
-  opened.push(() => deployer.kill('SIGKILL'))
-  const put = ['-X', 'PUT', '-H', 'Authorization: x', '-d', '{"image":"a:1"}']
-  const { status, body } = await curl(...put, `${await deployer.url()}/service/blog`)
-  expect([status, body.code]).toEqual([502, 'engine-error'])
-}, 60_000)
-
-test("what the engine refuses is engine-error with the engine's words", async () => {
-  const { lab } = await setScene()
-  const swarm = createDockerodeSwarm({ dockerHost: lab.engine.dockerHost })
-  const service = await swarm.inspectService('blog')
-  await expect(
-    swarm.updateService(service, { ...service.Spec, Name: 'renamed' }),
-  ).rejects.toMatchObject({ code: 'engine-error', message: expect.stringContaining('renaming') })
-}, 60_000)
-
-describe('two managers', () => {
+describe.concurrent('two managers', () => {
   /** The second lab's engine joins the swarm of the first. */
   async function join(first: Lab, second: Lab): Promise<void> {
     const { text } = await first.engine.request('GET', '/info')
@@ -116,10 +68,9 @@ describe('two managers', () => {
     await second.engine.docker('swarm', 'join', '--token', token, ...listen, RemoteManagers[0].Addr)
   }
 
-  test('one is lost: no-quorum with Retry-After, and no promise about what was being written; whoever waits for a verdict waits on until it is back', async () => {
-    const { lab, put } = await setScene()
-    const second = await raiseLab()
-    opened.push(second.down)
+  test('one is lost: no-quorum with Retry-After, and no promise about what was being written; whoever waits for a verdict waits on until it is back', async (context) => {
+    const { lab, put } = await setScene(context)
+    const second = await raise(context)
     await join(lab, second)
     const { Swarm } = JSON.parse((await lab.engine.request('GET', '/info')).text)
     const [v1, v2] = [lab.image('lab/app:v1'), lab.image('lab/app:v2')]
@@ -144,12 +95,11 @@ describe('two managers', () => {
     await second.engine.start()
     const { status, body } = await waiting
     expect([status, body.verdict]).toEqual([200, 'converged'])
-  }, 180_000)
+  })
 
-  test('one is made a worker: not-a-manager there', async () => {
-    const { lab } = await setScene()
-    const second = await raiseLab()
-    opened.push(second.down)
+  test('one is made a worker: not-a-manager there', async (context) => {
+    const { lab } = await setScene(context)
+    const second = await raise(context)
     await join(lab, second)
     const { text } = await second.engine.request('GET', '/info')
     await lab.engine.docker('node', 'demote', JSON.parse(text).Swarm.NodeID)
@@ -161,5 +111,59 @@ describe('two managers', () => {
       ),
     )
     expect(fault).toMatchObject({ code: 'not-a-manager', retryAfterSeconds: undefined })
-  }, 120_000)
+  })
+})
+
+test.concurrent('a stopped engine is engine-unreachable; started again, it works without a restart of Deployer', async (context) => {
+  const { lab, put } = await setScene(context)
+  await lab.engine.kill()
+  const { status, body, headers } = await put()
+  expect([status, body.code, headers['retry-after']]).toEqual([503, 'engine-unreachable', '5'])
+  expect(body.detail).toMatch(/ECONNREFUSED|ENOENT/)
+  await lab.engine.start()
+  expect((await put()).status).toBe(200)
+})
+
+test.concurrent('a locked swarm is swarm-locked, without Retry-After: somebody has to unlock it', async (context) => {
+  const { lab, put } = await setScene(context)
+  await lab.engine.docker('swarm', 'update', '--autolock')
+  await lab.engine.stop()
+  // It never gets ready as the lab means it: that needs the key.
+  void lab.engine.start().catch(() => {})
+  const answer = await waitFor('the engine to be locked', async () => {
+    const answer = await put()
+    return answer.body.code !== 'engine-unreachable' && answer
+  })
+  expect([answer.status, answer.body.code]).toEqual([503, 'swarm-locked'])
+  expect(answer.headers['retry-after']).toBeUndefined()
+  expect(answer.body.detail).toContain('docker swarm unlock')
+})
+
+test.concurrent('an engine in no swarm is not-a-manager, and told at start', async (context) => {
+  const { lab, put } = await setScene(context)
+  await lab.engine.docker('swarm', 'leave', '--force')
+  const { status, body, headers } = await put()
+  expect([status, body.code]).toEqual([503, 'not-a-manager'])
+  expect(headers['retry-after']).toBeUndefined()
+  const late = start(lab.engine.dockerHost, context)
+  await late.url()
+  const hasReason = () => `${late.log().at(-1)?.reason}`.includes('not a swarm manager')
+  await waitFor('the log line', hasReason)
+})
+
+test.concurrent('an address where something else answers is engine-error, never a success', async (context) => {
+  const { lab } = await setScene(context)
+  const deployer = start(`tcp://${lab.registry.address}`, context)
+  const put = ['-X', 'PUT', '-H', 'Authorization: x', '-d', '{"image":"a:1"}']
+  const { status, body } = await curl(...put, `${await deployer.url()}/service/blog`)
+  expect([status, body.code]).toEqual([502, 'engine-error'])
+})
+
+test.concurrent("what the engine refuses is engine-error with the engine's words", async (context) => {
+  const { lab } = await setScene(context)
+  const swarm = createDockerodeSwarm({ dockerHost: lab.engine.dockerHost })
+  const service = await swarm.inspectService('blog')
+  await expect(
+    swarm.updateService(service, { ...service.Spec, Name: 'renamed' }),
+  ).rejects.toMatchObject({ code: 'engine-error', message: expect.stringContaining('renaming') })
 })

@@ -1,31 +1,54 @@
-// Raises the one lab that the test files of the `lab` project share, and takes it down.
+// Starts the labs that the test files share, one for each worker of Vitest, and removes them at the end.
 
 import type { TestProject } from 'vitest/node'
 import { type Lab, type LabCoordinates, raiseLab } from './lab.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    lab: LabCoordinates
+    /** The lab of the worker `n` is at index `n - 1`. */
+    labs: readonly LabCoordinates[]
   }
 }
 
-let lab: Lab | undefined
+let labs: readonly Lab[] = []
 
 /**
- * Raises the lab before the first test file.
+ * Starts the labs before the first test file.
  *
- * @param project Hands the lab's coordinates to the test files.
+ * @param project Passes the coordinates of the labs to the test files.
  */
 export async function setup(project: TestProject): Promise<void> {
-  lab = await raiseLab({ log: console.log })
-  project.provide('lab', {
-    directory: lab.directory,
-    registryAddress: lab.registry.address,
-    beanstalkdPort: lab.beanstalkd.port,
-  })
+  labs = await raiseLabs(Math.min(project.config.maxWorkers, await countFiles(project)))
+  project.provide(
+    'labs',
+    labs.map(({ directory, registry, beanstalkd }) => ({
+      directory,
+      registryAddress: registry.address,
+      beanstalkdPort: beanstalkd.port,
+    })),
+  )
 }
 
-/** Takes the lab down after the last test file. */
+/** Removes the labs after the last test file. */
 export async function teardown(): Promise<void> {
-  await lab?.down()
+  await Promise.all(labs.map((lab) => lab.down()))
+}
+
+/** Counts the test files of the project that this run includes. */
+async function countFiles(project: TestProject): Promise<number> {
+  const included = new Set(project.vitest.state.getPaths())
+  const { testFiles } = await project.globTestFiles()
+  return testFiles.filter((file) => included.has(file)).length
+}
+
+/** Starts several labs at the same time; if one of them fails, the others are removed. */
+async function raiseLabs(count: number): Promise<readonly Lab[]> {
+  const results = await Promise.allSettled(
+    Array.from({ length: count }, () => raiseLab({ log: console.log })),
+  )
+  const raised = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
+  const failure = results.find((result) => result.status === 'rejected')
+  if (failure === undefined) return raised
+  await Promise.all(raised.map((lab) => lab.down()))
+  throw failure.reason
 }

@@ -100,7 +100,7 @@ describe('the image', () => {
   })
 
   test('updates itself: whoever waits is told where to ask on, the message gets out, the old process ends with 0, the new one tells the verdict', async () => {
-    const answer = await deploy('deployer?wait=50', second)
+    const answer = await deploy('deployer?wait=150', second)
     expect([answer.status, answer.body.service]).toEqual([504, 'deployer'])
     expect((await lab.beanstalkd.reserve('from-the-image')).body.toString()).toBe(
       `deployer ${second}`,
@@ -116,7 +116,7 @@ describe('the image', () => {
       ),
     )
     const authorization = ['-H', 'Authorization: SOME_TOKEN']
-    const told = await curl(...authorization, `${url}${answer.headers.location}?wait=50`)
+    const told = await curl(...authorization, `${url}${answer.headers.location}?wait=150`)
     expect([told.status, told.body.verdict]).toEqual([200, 'converged'])
     const again = await deploy('deployer', second)
     const resolved = `${second}@${await lab.registry.digest('me/deployer:2')}`

@@ -29,6 +29,10 @@ const recipes: Readonly<Record<string, ImageRecipe>> = {
     version: 'unhealthy',
     changes: ['HEALTHCHECK --interval=1s --timeout=1s --retries=2 CMD false'],
   },
+  'lab/app:slow': {
+    version: 'slow',
+    changes: ['HEALTHCHECK --interval=10m CMD true'],
+  },
   'lab/job:v1': { version: 'job v1', script: 'sleep 1; exit 0' },
   'lab/job:v2': { version: 'job v2', script: 'sleep 1; exit 0' },
 }

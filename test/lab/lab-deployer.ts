@@ -113,7 +113,11 @@ export interface InspectedService {
     }
   }
   readonly PreviousSpec?: object
-  readonly UpdateStatus?: { readonly State: string; readonly Message: string }
+  readonly UpdateStatus?: {
+    readonly State: string
+    readonly Message: string
+    readonly CompletedAt?: string
+  }
 }
 
 /**

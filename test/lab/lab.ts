@@ -23,11 +23,11 @@ export interface SharedLab {
   readonly registry: RegistryClient
   readonly beanstalkd: BeanstalkdClient
   /**
-   * Tells where an image lies.
+   * Gives the reference of an image.
    *
-   * @param name As in `lab/app:v1`; there are v1, v2, v3, bad (it complains and exits 1 after a
-   *   second) and unhealthy (its health check never passes), and `lab/job:v1` and v2 (they exit 0
-   *   after a second).
+   * @param name As in `lab/app:v1`. The tags are v1, v2, v3, bad (logs an error and exits with 1 after a
+   *   second), unhealthy (its health check always fails) and slow (its first health check is after 10
+   *   minutes), and v1 and v2 of `lab/job` (exit with 0 after a second).
    * @returns The full reference in the loopback registry.
    */
   image(name: string): string

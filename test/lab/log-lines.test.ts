@@ -43,17 +43,17 @@ function expectWithheld({ status, body }: Told): void {
 }
 
 test('an image of another repository shows no log lines, at the second deployment neither', async () => {
-  const args = [`--env=SECRET=${SECRET}`, '--update-failure-action=pause', '--update-monitor=3s']
+  const args = [`--env=SECRET=${SECRET}`, '--update-failure-action=pause', '--update-monitor=60s']
   await lab.createService({ name: 'guarded', image: own, labels: ALLOWED, args })
   await lab.waitRunning('guarded', own, 1)
   for (const image of foreign) {
-    expectWithheld(await deployer.put('guarded?wait=50', image))
+    expectWithheld(await deployer.put('guarded?wait=150', image))
   }
   const { Spec } = await inspectService(lab.engine, 'guarded')
   const { Image } = Spec.TaskTemplate.ContainerSpec
   const label = Spec.Labels['deployer.foreignImage'] ?? ''
   expect([label.startsWith(`${own}@sha256:`), label.endsWith(` ${Image}`)]).toEqual([true, true])
-  const { status, body } = await deployer.put('guarded?wait=50', bad)
+  const { status, body } = await deployer.put('guarded?wait=150', bad)
   expect(status).toBe(424)
   expect(body.tasks).toEqual([
     expect.objectContaining({ log: expect.stringContaining('no database at db:5432') }),
@@ -78,7 +78,7 @@ services:
         deployer.allowUpdates: "true"
       update_config:
         failure_action: pause
-        monitor: 1s
+        monitor: 60s
 networks:
   host:
     external: true
@@ -91,10 +91,10 @@ networks:
     )
   await deployStack()
   await lab.waitRunning('guarded_app', own, 1)
-  expectWithheld(await deployer.put('guarded_app?wait=50', foreign[0]))
+  expectWithheld(await deployer.put('guarded_app?wait=150', foreign[0]))
   await deployStack()
   const { Spec } = await inspectService(lab.engine, 'guarded_app')
   expect(Spec.TaskTemplate.ContainerSpec.Image).toContain(foreign[0])
   expect(Spec.Labels['deployer.foreignImage']).toBeUndefined()
-  expectWithheld(await deployer.put('guarded_app?wait=50', foreign[1]))
+  expectWithheld(await deployer.put('guarded_app?wait=150', foreign[1]))
 })

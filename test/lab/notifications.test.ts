@@ -6,13 +6,16 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, type TestContext, test, vi } from 'vitest'
 import { createBeanstalkd } from './beanstalkd.ts'
 import { ALLOWED, type LabDeployer, removeServices, startLabDeployer } from './lab-deployer.ts'
 import { freePorts } from './ports.ts'
 import { runProgram } from './processes.ts'
 import { sharedLab } from './shared-lab.ts'
 import { waitFor } from './wait.ts'
+
+// The tests wait most of the time.
+vi.setConfig({ maxConcurrency: 12 })
 
 const lab = sharedLab()
 const [v1 = '', v2 = '', bad = ''] = ['v1', 'v2', 'bad'].map((tag) => lab.image(`lab/app:${tag}`))
@@ -32,7 +35,10 @@ function flags(tube: string, events: readonly string[] = ALL, addr = lab.beansta
   return { addr, tube, template: Buffer.from(TEMPLATE).toString('base64'), events }
 }
 
-async function start(env: Readonly<Record<string, string>>): Promise<LabDeployer> {
+async function start(
+  env: Readonly<Record<string, string>>,
+  { onTestFinished }: TestContext,
+): Promise<LabDeployer> {
   const deployer = await startLabDeployer(lab.engine, env)
   onTestFinished(() => deployer.kill())
   return deployer
@@ -44,7 +50,7 @@ async function create(name: string, args: readonly string[] = []): Promise<void>
 }
 
 async function nextMessage(tube: string, beanstalkd = lab.beanstalkd) {
-  return JSON.parse((await beanstalkd.reserve(tube, 30)).body.toString())
+  return JSON.parse((await beanstalkd.reserve(tube)).body.toString())
 }
 
 interface Received {
@@ -53,7 +59,7 @@ interface Received {
 }
 
 /** A receiver of webhooks, which answers as it is told. */
-async function startReceiver(answer: () => number) {
+async function startReceiver(answer: () => number, { onTestFinished }: TestContext) {
   const received: Received[] = []
   const server = createServer(async (request, response) => {
     let body = ''
@@ -66,11 +72,12 @@ async function startReceiver(answer: () => number) {
   return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-describe('whole bodies', () => {
-  test('of a rollout that converges, and of one that is rolled back', async () => {
-    await create('told-both', ['--update-failure-action=rollback', '--update-monitor=3s'])
-    const { put } = await start({ NOTIFY_FLAGS: JSON.stringify(flags('told-both')) })
-    const good = await put('told-both?wait=50', { image: v2, metadata: { commit: 'a"1\n' } })
+describe.concurrent('whole bodies', () => {
+  test('of a rollout that converges, and of one that is rolled back', async (context) => {
+    await create('told-good')
+    await create('told-bad', ['--update-failure-action=rollback', '--update-monitor=60s'])
+    const { put } = await start({ NOTIFY_FLAGS: JSON.stringify(flags('told-both')) }, context)
+    const good = await put('told-good?wait=150', { image: v2, metadata: { commit: 'a"1\n' } })
     expect(good.status).toBe(200)
     const { digest } = await nextMessage('told-both')
     const message = await nextMessage('told-both')
@@ -80,7 +87,7 @@ describe('whole bodies', () => {
     expect(Number(seconds)).toBeGreaterThan(0.1)
     expect(message).toEqual({
       event: 'converged',
-      service: 'told-both',
+      service: 'told-good',
       image: v2,
       previous: body.previous,
       digest,
@@ -96,7 +103,7 @@ describe('whole bodies', () => {
       message: expect.stringMatching(/^msg_[0-9a-f]{32}_converged$/),
     })
 
-    expect((await put('told-both?wait=50', bad)).status).toBe(424)
+    expect((await put('told-bad?wait=150', bad)).status).toBe(424)
     expect((await nextMessage('told-both')).event).toBe('accepted')
     const failed = await nextMessage('told-both')
     expect(failed).toMatchObject({ event: 'rolled-back', image: bad, commit: '' })
@@ -104,9 +111,9 @@ describe('whole bodies', () => {
     expect(failed.error).not.toMatch(/no database/)
   })
 
-  test('of a caller who is turned away', async () => {
+  test('of a caller who is turned away', async (context) => {
     await lab.createService({ name: 'told-shut', image: v1 })
-    const { put } = await start({ NOTIFY_FLAGS: JSON.stringify(flags('told-shut')) })
+    const { put } = await start({ NOTIFY_FLAGS: JSON.stringify(flags('told-shut')) }, context)
     const { status, body } = await put('told-shut', { image: v2, metadata: { commit: 'b2' } })
     expect(status).toBe(403)
     expect(await nextMessage('told-shut')).toMatchObject({
@@ -119,16 +126,16 @@ describe('whole bodies', () => {
     })
   })
 
-  test('of a signed webhook, from settings in a file, beside a tube', async () => {
+  test('of a signed webhook, from settings in a file, beside a tube', async (context) => {
     await create('told-hook')
     const secret = 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'
     const answers = [500, 204, 204]
-    const { received, url } = await startReceiver(() => answers.shift() ?? 204)
+    const { received, url } = await startReceiver(() => answers.shift() ?? 204, context)
     const hook = { type: 'webhook', url, secret, events: ['accepted', 'converged'] }
     const file = join(lab.directory, 'told-hook.json')
     await writeFile(file, `${JSON.stringify([flags('told-hook', ['accepted']), hook])}\n`)
-    const { put } = await start({ NOTIFY_FLAGS_FILE: file })
-    const { body } = await put('told-hook?wait=50', { image: v2, metadata: { commit: 'c3' } })
+    const { put } = await start({ NOTIFY_FLAGS_FILE: file }, context)
+    const { body } = await put('told-hook?wait=150', { image: v2, metadata: { commit: 'c3' } })
     await waitFor('three requests', async () => received.length === 3)
     for (const { headers, body: text } of received) {
       new Webhook(secret).verify(text, headers as Record<string, string>)
@@ -150,20 +157,20 @@ describe('whole bodies', () => {
   })
 })
 
-describe('over a restart, with SPOOL_DIR', () => {
-  test.each([
-    ['converged', v2, [] as const],
-    ['paused', bad, ['--update-monitor=3s'] as const],
-  ])(
+describe.concurrent('over a restart, with SPOOL_DIR', () => {
+  test.for([
+    ['converged', v2, []],
+    ['paused', bad, ['--update-monitor=60s']],
+  ] as const)(
     'a verdict that comes after a SIGKILL is told by the next Deployer: %s',
-    async (verdict, image, args) => {
+    async ([verdict, image, args], context) => {
       const name = `spool-${verdict}`
       await create(name, args)
       const env = {
         NOTIFY_FLAGS: JSON.stringify(flags(name)),
         SPOOL_DIR: join(lab.directory, name),
       }
-      const first = await start(env)
+      const first = await start(env, context)
       const { body } = await first.put(name, { image, metadata: { commit: 'd4' } })
       const accepted = await nextMessage(name)
       await waitFor('the spool to have the verdict alone', async () => {
@@ -172,7 +179,7 @@ describe('over a restart, with SPOOL_DIR', () => {
         return files.length === 1 && (await readFile(file, 'utf8')).includes('"told"')
       })
       await first.kill()
-      const second = await start(env)
+      const second = await start(env, context)
       const ended = await nextMessage(name)
       expect([accepted.event, ended.event]).toEqual(['accepted', verdict])
       expect(ended).toMatchObject({ deployment: body.deploymentId, commit: 'd4' })
@@ -185,7 +192,7 @@ describe('over a restart, with SPOOL_DIR', () => {
     },
   )
 
-  test('two that overlap, as with the order start-first: every message arrives, and none twice', async () => {
+  test('two that overlap, as with the order start-first: every message arrives, and none twice', async (context) => {
     // Its rollout is not over before the older one is.
     await create('spool-slow', ['--update-monitor=25s'])
     await create('spool-quick')
@@ -193,14 +200,14 @@ describe('over a restart, with SPOOL_DIR', () => {
       NOTIFY_FLAGS: JSON.stringify(flags('spool-overlap')),
       SPOOL_DIR: join(lab.directory, 'spool-overlap'),
     }
-    const older = await start(env)
+    const older = await start(env, context)
     const { body } = await older.put('spool-slow', { image: v2, metadata: { commit: 'older' } })
     const messages = [await nextMessage('spool-overlap')]
 
-    const newer = await start(env)
+    const newer = await start(env, context)
     const joined = { image: v2, metadata: { commit: 'newer' } }
     expect((await newer.put('spool-slow', joined)).body.deploymentId).toBe(body.deploymentId)
-    expect((await newer.put('spool-quick?wait=50', joined)).status).toBe(200)
+    expect((await newer.put('spool-quick?wait=150', joined)).status).toBe(200)
     const ended = older.process.ended()
     older.process.kill('SIGTERM')
     expect((await ended).status).toBe(0)
@@ -223,7 +230,7 @@ describe('over a restart, with SPOOL_DIR', () => {
     expect(newer.process.log().filter(({ level }) => level === 'error')).toEqual([])
   })
 
-  test('messages for a beanstalkd that is away outlive SIGTERM, and are delivered in order', async () => {
+  test('messages for a beanstalkd that is away outlive SIGTERM, and are delivered in order', async (context) => {
     await create('spool-away')
     const [port = 0] = await freePorts(1)
     const directory = join(lab.directory, 'spool-away')
@@ -233,9 +240,9 @@ describe('over a restart, with SPOOL_DIR', () => {
       NOTIFY_FLAGS: JSON.stringify(flags('spool-away', ALL, beanstalkd.address)),
       SPOOL_DIR: join(directory, 'spool'),
     }
-    const first = await start(env)
+    const first = await start(env, context)
     for (const image of [v2, v1]) {
-      expect((await first.put('spool-away?wait=50', image)).status).toBe(200)
+      expect((await first.put('spool-away?wait=150', image)).status).toBe(200)
     }
     const ended = first.process.ended()
     first.process.kill('SIGTERM')
@@ -246,8 +253,8 @@ describe('over a restart, with SPOOL_DIR', () => {
     expect(await filesIn(env.SPOOL_DIR)).toHaveLength(4)
 
     await beanstalkd.start()
-    onTestFinished(() => beanstalkd.stop())
-    await start(env)
+    context.onTestFinished(() => beanstalkd.stop())
+    await start(env, context)
     const told: string[] = []
     for (let i = 0; i < 4; i += 1) {
       const { event, image } = await nextMessage('spool-away', beanstalkd)
@@ -260,31 +267,31 @@ describe('over a restart, with SPOOL_DIR', () => {
     await waitFor('the spool to be empty', async () => (await filesIn(env.SPOOL_DIR)).length === 0)
   })
 
-  test('a disk that is full fails no deployment: the message is told, and the log says so', async () => {
+  test('a disk that is full fails no deployment: the message is told, and the log says so', async (context) => {
     await create('spool-full')
     const SPOOL_DIR = join(lab.directory, 'spool-full')
     await mkdir(SPOOL_DIR)
     await runProgram('/bin/mount', ['-t', 'tmpfs', '-o', 'size=16k,mode=0700', 'tmpfs', SPOOL_DIR])
-    onTestFinished(() => void runProgram('/bin/umount', ['-l', SPOOL_DIR]))
+    context.onTestFinished(() => void runProgram('/bin/umount', ['-l', SPOOL_DIR]))
     await writeFile(join(SPOOL_DIR, 'full'), Buffer.alloc(16_384)).catch(() => {})
     const env = { NOTIFY_FLAGS: JSON.stringify(flags('spool-full')), SPOOL_DIR }
-    const { put, process } = await start(env)
-    expect((await put('spool-full?wait=50', v2)).status).toBe(200)
+    const { put, process } = await start(env, context)
+    expect((await put('spool-full?wait=150', v2)).status).toBe(200)
     expect((await nextMessage('spool-full')).event).toBe('accepted')
     expect((await nextMessage('spool-full')).event).toBe('converged')
     const lines = process.log().map(({ msg, reason }) => `${msg}: ${reason}`)
     expect(lines.join('\n')).toMatch(/SPOOL_DIR cannot be used.*ENOSPC/)
   })
 
-  test('files are nobody’s but the user’s, and hold no password', async () => {
+  test('files are nobody’s but the user’s, and hold no password', async (context) => {
     await create('spool-modes')
     const [port = 0] = await freePorts(1)
     const SPOOL_DIR = join(lab.directory, 'spool-modes')
     const NOTIFY_FLAGS = JSON.stringify(flags('spool-modes', ALL, `127.0.0.1:${port}`))
-    const { put } = await start({ NOTIFY_FLAGS, SPOOL_DIR })
+    const { put } = await start({ NOTIFY_FLAGS, SPOOL_DIR }, context)
     const registryAuth = Buffer.from('{"username":"u","password":"PASSWORD-SECRET"}')
     const auth = ['-H', `X-Registry-Auth: ${registryAuth.toString('base64url')}`]
-    expect((await put('spool-modes?wait=50', v2, ...auth)).status).toBe(200)
+    expect((await put('spool-modes?wait=150', v2, ...auth)).status).toBe(200)
     const messages = async (): Promise<readonly string[]> =>
       (await filesIn(SPOOL_DIR)).filter((file) => file.includes('/messages/'))
     await waitFor('both messages', async () => (await messages()).length === 2)
@@ -297,12 +304,12 @@ describe('over a restart, with SPOOL_DIR', () => {
   })
 })
 
-test('without SPOOL_DIR what is not delivered at the end is in the log, whole', async () => {
+test.concurrent('without SPOOL_DIR what is not delivered at the end is in the log, whole', async (context) => {
   await create('memory-alone')
   const [port = 0] = await freePorts(1)
   const NOTIFY_FLAGS = JSON.stringify(flags('memory-alone', ALL, `127.0.0.1:${port}`))
-  const { put, process } = await start({ NOTIFY_FLAGS })
-  await put('memory-alone?wait=50', { image: v2, metadata: { commit: 'e5' } })
+  const { put, process } = await start({ NOTIFY_FLAGS }, context)
+  await put('memory-alone?wait=150', { image: v2, metadata: { commit: 'e5' } })
   const ended = process.ended()
   process.kill('SIGTERM')
   await ended

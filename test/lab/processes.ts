@@ -35,8 +35,8 @@ export interface ProgramOutput {
   readonly stderr: string
 }
 
-const startTimeoutMs = 30_000
-const stopTimeoutMs = 30_000
+const startTimeoutMs = 120_000
+const stopTimeoutMs = 120_000
 
 /**
  * The environment of the lab's processes. `DEPLOYER_LAB` marks them, and what they start, as the

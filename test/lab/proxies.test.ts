@@ -26,7 +26,7 @@ const KINDS = [
 ] as const
 const [v1, v2, bad] = ['v1', 'v2', 'bad'].map((tag) => lab.image(`lab/app:${tag}`))
 /** For bad images: their rollback does not wait, however busy the machine is. */
-const PATIENT = '--update-monitor=15s'
+const PATIENT = '--update-monitor=60s'
 const closers: (() => Promise<unknown>)[] = []
 /** Two, the second of which is called below `/cd`. */
 let deployers: readonly DeployerProcess[]
@@ -135,7 +135,7 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
     const proxy = await started(startProxy, { ports: ports.slice(0, 1) })
     const [good, failing] = await Promise.all([createRunning(), createRunning(PATIENT)])
     const [converged, pending] = await Promise.all([
-      put(proxy, `${good}?wait=50`),
+      put(proxy, `${good}?wait=80`),
       put(proxy, `${failing}?wait=1`, { image: bad }),
     ])
     expect([converged.status, converged.body.verdict]).toEqual([200, 'converged'])
@@ -145,7 +145,7 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
       'retry-after': '1',
       location: `/deployments/${pending.body.deploymentId}`,
     })
-    const failed = await getLocation(proxy, `${pending.headers.location}?wait=50`)
+    const failed = await getLocation(proxy, `${pending.headers.location}?wait=80`)
     expect([failed.status, failed.headers['content-type'], failed.body]).toMatchObject([
       424,
       'application/problem+json',
@@ -178,7 +178,7 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
       200,
       `/cd/deployments/${accepted.body.deploymentId}`,
     ])
-    const answer = await getLocation(proxy, `${location}?wait=50`)
+    const answer = await getLocation(proxy, `${location}?wait=80`)
     expect([answer.status, answer.body.verdict]).toEqual([200, 'converged'])
     expect((await curl(...request(proxy, `${proxy.url}/services`))).status).toBe(200)
     const outside = proxy.url.replace(/\/cd$/, '/services')
@@ -203,7 +203,7 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
   test('a caller who hangs up: the proxy hangs up too', async () => {
     const server = await silentServer()
     const proxy = await started(startProxy, { ports: [server.port] })
-    const body = ['-X', 'PUT', '-d', '{}', `${proxy.url}/service/x?wait=50`]
+    const body = ['-X', 'PUT', '-d', '{}', `${proxy.url}/service/x?wait=80`]
     const child = spawn('curl', request(proxy, '-s', ...body), { stdio: 'ignore' })
     await waitFor('the request', () => server.requests.length === 1)
     expect(server.openConnections()).toBe(1)
@@ -263,7 +263,7 @@ describe.concurrent('what the lines for nginx are for', () => {
     const proxy = await started(startNginx, { ports: ports.slice(0, 1), edit })
     const service = await createRunning()
     const key = ['-H', 'Idempotency-Key: one']
-    const url = `${proxy.url}/service/${service}?wait=50`
+    const url = `${proxy.url}/service/${service}?wait=80`
     const body = ['-X', 'PUT', '-d', JSON.stringify({ image: v2 })]
     await expect(curl(...request(proxy, '--fail', ...key, ...body, url))).rejects.toThrow('504')
     const retry = ['--retry', '40', '--retry-delay', '1', '-o', `${directory}/${service}.json`]

@@ -80,7 +80,7 @@ test.each([
   const other = await ask()
   const { put } = await start({ FOREIGN_REGISTRY: mode, RESOLVE_IMAGE: 'never' })
   await create(name)
-  const { body } = await put(`${name}?wait=50`, `${other.address}/lab/app:v2`)
+  const { body } = await put(`${name}?wait=150`, `${other.address}/lab/app:v2`)
   expect(new Set(other.shown)).toEqual(new Set(leaked === undefined ? [] : [leaked]))
   expect(body.verdict).toBe(leaked === undefined ? 'paused' : 'converged')
   expect(body.warnings).toEqual([
@@ -100,11 +100,11 @@ test('the passwords of REGISTRY_AUTH_FILE go to their own registries alone', asy
     labels: ALLOWED,
   })
   await lab.waitRunning('by-file-moved', lab.image('lab/app:v1'))
-  const first = await put('by-file-moved?wait=50', image('v2'))
+  const first = await put('by-file-moved?wait=150', image('v2'))
   expect([first.body.verdict, first.body.warnings]).toEqual(['converged', undefined])
-  const second = await put('by-file-moved?wait=50', `${other.address}/lab/app:v2`)
+  const second = await put('by-file-moved?wait=150', `${other.address}/lab/app:v2`)
   expect([second.body.verdict, other.shown]).toEqual(['paused', []])
-  const back = await put('by-file-moved?wait=50', image('v1'))
+  const back = await put('by-file-moved?wait=150', image('v1'))
   expect([back.body.verdict, back.body.warnings]).toEqual(['converged', undefined])
 })
 
@@ -116,7 +116,7 @@ test('the engine rolls back to the first registry with the credentials of the sp
     script: 'sleep 8; exit 1',
   })
   await create('moved-back', ['--update-failure-action=rollback', '--update-monitor=30s'])
-  const rollout = put('moved-back?wait=100', failing)
+  const rollout = put('moved-back?wait=150', failing)
   await waitFor('the node to let the old image go', async () => {
     const ids = await guardedImages()
     await lab.engine.docker('rmi', '--force', ...ids).catch(() => {})

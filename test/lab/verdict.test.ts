@@ -21,7 +21,7 @@ const lab = sharedLab()
 // The bad image exits after a second: the engine has to watch longer than that, however slow it is. With
 // the action `continue` it always watches that long.
 const WATCH = '--update-monitor=60s'
-const WATCH_TO_THE_END = '--update-monitor=3s'
+const WATCH_TO_THE_END = '--update-monitor=10s'
 // How long one step may take on a machine that does much else.
 const PATIENCE_MS = 100_000
 let deployer: LabDeployer
@@ -64,7 +64,7 @@ describe.concurrent('a good rollout has converged', () => {
     const serviceId = await create(service, args, { count })
     const previous = (await inspectService(lab.engine, service)).Spec.TaskTemplate.ContainerSpec
     const image = lab.image('lab/app:v2')
-    const { status, body, headers } = await deployer.put(`${service}?wait=50`, image)
+    const { status, body, headers } = await deployer.put(`${service}?wait=150`, image)
     const running = await runningImages(lab.engine, service)
     const resolved = await pinned('lab/app:v2')
     expect([status, headers['content-type']]).toEqual([200, 'application/json'])
@@ -86,7 +86,7 @@ describe.concurrent('a good rollout has converged', () => {
   ])('%s', async (mode, count, args) => {
     const service = `good-${mode}`
     await create(service, args, { image: 'lab/job:v1' })
-    const { status, body } = await deployer.put(`${service}?wait=50`, lab.image('lab/job:v2'))
+    const { status, body } = await deployer.put(`${service}?wait=150`, lab.image('lab/job:v2'))
     const tasks = await listTasks(lab.engine, service)
     expect([status, body.verdict]).toEqual([200, 'converged'])
     const resolved = await pinned('lab/job:v2')
@@ -109,7 +109,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
     await create(service, [`--update-failure-action=${action}`, watch])
     const before = await runningImages(lab.engine, service)
     const { status, body, headers } = await deployer.put(
-      `${service}?wait=50`,
+      `${service}?wait=150`,
       lab.image('lab/app:bad'),
     )
     const after = await runningImages(lab.engine, service)
@@ -142,7 +142,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
       '--update-order=start-first',
       WATCH,
     ])
-    const { status, body } = await deployer.put('bad-started?wait=50', lab.image('lab/app:bad'))
+    const { status, body } = await deployer.put('bad-started?wait=150', lab.image('lab/app:bad'))
     expect([status, body.verdict]).toEqual([424, 'rolled-back'])
     expect(await runningImages(lab.engine, 'bad-started')).toEqual([body.previous])
   })
@@ -184,7 +184,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
       const { status, body } = await waitFor(
         'the verdict',
         async () => {
-          const answer = await deployer.get(`${headers.location}?wait=50`)
+          const answer = await deployer.get(`${headers.location}?wait=150`)
           return answer.body.verdict !== undefined && answer
         },
         { timeoutMs: PATIENCE_MS },
@@ -199,7 +199,10 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
 
   test('an image that never becomes healthy', async () => {
     await create('unhealthy', ['--update-failure-action=rollback', WATCH])
-    const { status, body } = await deployer.put('unhealthy?wait=50', lab.image('lab/app:unhealthy'))
+    const { status, body } = await deployer.put(
+      'unhealthy?wait=150',
+      lab.image('lab/app:unhealthy'),
+    )
     expect([status, body.verdict]).toEqual([424, 'rolled-back'])
     expect(body.tasks).toMatchObject([{ slot: 1, state: 'complete' }])
     expect(await runningImages(lab.engine, 'unhealthy')).toEqual([body.previous])
@@ -210,7 +213,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
     await create('bad-job', args, { image: 'lab/job:v1' })
     const script = 'echo "no database at db:5432" >&2; exit 1'
     const bad = await lab.pushImage('lab/job:bad', { version: 'bad job', script })
-    const { status, body } = await deployer.put('bad-job?wait=50', bad)
+    const { status, body } = await deployer.put('bad-job?wait=150', bad)
     expect([status, body.verdict]).toEqual([424, 'failed'])
     expect(body.tasks).toMatchObject([{ exitCode: 1, log: expect.stringContaining('database') }])
   })
@@ -218,7 +221,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
   test('EVIDENCE_LOGS=false leaves out what the application printed', async () => {
     const discreet = await startLabDeployer(lab.engine, { EVIDENCE_LOGS: 'false' })
     await create('bad-secret', [WATCH])
-    const { body } = await discreet.put('bad-secret?wait=50', lab.image('lab/app:bad'))
+    const { body } = await discreet.put('bad-secret?wait=150', lab.image('lab/app:bad'))
     expect(body.tasks).toMatchObject([{ slot: 1, exitCode: 1 }])
     expect(JSON.stringify(body) + discreet.process.output.stdout).not.toContain('db:5432')
     await discreet.kill()

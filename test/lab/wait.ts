@@ -1,31 +1,32 @@
-// Waiting for a condition, with a deadline that says what it waited for.
+// Waiting for a condition, with a deadline whose error names the condition.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How long to wait, how often to look, and what to tell when it was in vain. */
+/** How long to wait, how often to check, and what the error describes. */
 export interface WaitOptions {
-  /** Milliseconds until the wait fails; 30 000 unless told. */
+  /** Milliseconds until the wait fails. Default: 120 000, as a busy machine may need. */
   readonly timeoutMs?: number
-  /** Milliseconds between two looks; 25 unless told. */
+  /** Milliseconds between two checks. Default: 25. */
   readonly intervalMs?: number
-  /** Tells the state of things, for the error. */
+  /** Describes the state for the error. */
   readonly describe?: () => string | Promise<string>
 }
 
 /**
- * Looks again and again until `check` gives a value.
+ * Calls `check` until it gives a value.
  *
- * @param what What is waited for, as in "Waited 5 s for the engine to answer".
- * @param check Gives `undefined` or `false` as long as the wait goes on.
- * @param options The deadline and its message.
- * @returns What `check` gave.
+ * @param what The condition, as in "Waited 5 s in vain for the engine to answer".
+ * @param check Gives `undefined` or `false` while the condition is not met.
+ * @param options The deadline, the interval and the description.
+ * @returns The value that `check` gave.
+ * @throws Error when the deadline passes.
  */
 export async function waitFor<T>(
   what: string,
   check: () => Promise<T | undefined | false> | T | undefined | false,
   options: WaitOptions = {},
 ): Promise<T> {
-  const { timeoutMs = 30_000, intervalMs = 25, describe } = options
+  const { timeoutMs = 120_000, intervalMs = 25, describe } = options
   const deadline = Date.now() + timeoutMs
   for (;;) {
     const value = await check()

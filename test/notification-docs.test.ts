@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createEtaRenderer } from '../src/node/eta-renderer.ts'
 import { readNotifyFlags } from '../src/node/settings/notify-flags.ts'
+import { createSettingsIssues } from '../src/node/settings/settings-issue.ts'
 import { type DeploymentEvent, deploymentEventNames } from '../src/notification/deployment-event.ts'
 import { messageData } from '../src/notification/message-data.ts'
 import { defaultBody } from '../src/notification/webhook/webhook-body.ts'
@@ -123,14 +124,13 @@ describe('the templates', () => {
 
 describe('the settings', () => {
   it('of GitHub are settings, once the template is there', () => {
-    const faults: string[] = []
+    const issues = createSettingsIssues()
     const template = Buffer.from(
       codeUnder(blocks, 'GitHub deployment status', { language: 'template' }),
     )
     const text = settings.replace('"…"', `"${template.toString('base64')}"`).replace('_…', '_x')
-    const note = (setting: string, what: string) => void faults.push(`${setting} ${what}`)
-    const read = readNotifyFlags(text, { fault: note, warn: note })
-    expect(faults).toEqual([])
+    const read = readNotifyFlags(text, issues)
+    expect([...issues.errors, ...issues.warnings]).toEqual([])
     expect(read).toMatchObject([{ type: 'webhook', events: expect.arrayContaining(['unknown']) }])
   })
 })

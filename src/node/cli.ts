@@ -1,38 +1,18 @@
-// The command: settings, adapters, the app, a server at BIND, signals.
+// The command line: flags, help and the subcommand `healthcheck`.
 
 import { readFileSync } from 'node:fs'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { isAbsolute } from 'node:path'
-import { createAdaptorServer } from '@hono/node-server'
-import { Command } from 'commander'
-import { createDeployer } from '../deployer.ts'
-import type { Logger } from '../logger.ts'
-import { createRegistryAuthFile } from './credentials/registry-auth-file.ts'
-import { createDockerodeSwarm, type DockerodeSwarm } from './docker/dockerode-swarm.ts'
-import { endProcess } from './process/end-process.ts'
-import { createProcessLog, type ProcessLog } from './process/process-log.ts'
-import { limitConnections } from './server/connections.ts'
-import { closable, counted } from './server/shutdown.ts'
-import { formatAddress } from './settings/address.ts'
-import { createNotifications, type Notifications } from './settings/notifications.ts'
-import { type Flags, readSettings, type Settings } from './settings/settings.ts'
-import type { SettingsWarning } from './settings/settings-issue.ts'
-import { checkSpoolDirectory } from './spool/spool-directory.ts'
-
-// Docker kills ten seconds after SIGTERM.
-const PROCESS_ENDS_WITHIN_MS = 9000
-const REQUESTS_END_WITHIN_MS = 6500
-const MESSAGES_END_WITHIN_MS = 2000
-// Stands in the URL of a request without a `Host` header, which HTTP/1.0 allows. Without it such a
-// request would be 400; an answer never shows it, since `Location` is a path.
-const HOST_WITHOUT_HEADER = 'localhost'
-const SPOOL_ENDS_WITHIN_MS = 300
-const SIGNALS_THAT_END = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
+import { Command, Option } from 'commander'
+import {
+  describeSetting,
+  type Flags,
+  SETTINGS,
+  type SettingName,
+  settingNames,
+} from './settings/setting-list.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
-/** What the command reads. */
+/** The input of the command. */
 export interface CommandSources {
   /** As in `process.argv`. */
   readonly argv: readonly string[]
@@ -40,163 +20,80 @@ export interface CommandSources {
 }
 
 /**
- * Runs Deployer until a signal ends it.
+ * Runs the command: Deployer until a signal ends it, or `healthcheck`.
  *
  * @param sources The command line and the environment.
  */
 export function runCommand({ argv, env }: CommandSources): void {
-  new Command('deployer')
+  const options = settingNames().flatMap((name) => optionsFor(name))
+  const readFlags = (values: Readonly<Record<string, string | undefined>>): Flags =>
+    Object.fromEntries(
+      options.flatMap(({ name, option }) => {
+        const value = values[option.attributeName()]
+        return value === undefined ? [] : [[name, value]]
+      }),
+    )
+  const command = new Command('deployer')
     .description(
       'Updates Docker Swarm services over HTTP: PUT /service/<name> {"image": "name:tag"}',
     )
     .version(version)
+    .helpCommand(false)
     .configureOutput({
-      // A misspelled flag comes with its value, which may be a secret.
+      // The error for a misspelled flag shows its value, which may be a secret.
       outputError: (text, write) => write(text.replace(/'(-[^'=]*)=.*'/s, "'$1=…'")),
     })
-    .option('--token <secret>', 'TOKEN: what callers must send in the Authorization header')
-    .option(
-      '--docker-host <url>',
-      'DOCKER_HOST: a swarm manager (default: unix:///var/run/docker.sock)',
-    )
-    .option('--notify-flags <json>', 'NOTIFY_FLAGS: where messages go, and what they say')
-    .option('--bind <address>', 'BIND: where to listen (default: :9999)')
-    .addHelpText(
-      'after',
-      '\nA flag wins over its variable. Other users of the machine can see flags.',
-    )
-    .action((options: Record<string, string | undefined>) => {
-      const flags = {
-        ...(options.token === undefined ? {} : { TOKEN: options.token }),
-        ...(options.dockerHost === undefined ? {} : { DOCKER_HOST: options.dockerHost }),
-        ...(options.notifyFlags === undefined ? {} : { NOTIFY_FLAGS: options.notifyFlags }),
-        ...(options.bind === undefined ? {} : { BIND: options.bind }),
-      }
-      void start(flags, env)
+    .configureHelp({ helpWidth: HELP_WIDTH })
+    .addHelpText('after', helpOfVariables())
+    .action(async (values) => {
+      const { serve } = await import('./serve.ts')
+      await serve(readFlags(values), { env, version })
     })
-    .parse(argv.map(withTwoDashes))
+  for (const { option } of options) {
+    command.addOption(option)
+  }
+  command
+    .command('healthcheck')
+    .description('Exits with 0 if Deployer responds at the address in BIND, otherwise with 1.')
+    .action(async (_, { parent }: Command) => {
+      const { runHealthCheck } = await import('./health-check.ts')
+      await runHealthCheck(readFlags(parent?.opts() ?? {}), { env })
+    })
+  command.parse(argv.map(withTwoDashes))
 }
 
-/** Go's flags may have one dash, so the callers of the Go program wrote `-token`. */
+const HELP_WIDTH = 100
+
+interface SettingOption {
+  readonly name: SettingName
+  readonly option: Option
+}
+
+function optionsFor(name: SettingName): readonly SettingOption[] {
+  const { flag } = SETTINGS[name]
+  return flag === undefined
+    ? []
+    : [{ name, option: new Option(flag, `${name}: ${describeSetting(name)}`) }]
+}
+
+/** The settings that have no flag, and an example. */
+function helpOfVariables(): string {
+  const names = settingNames().filter((name) => SETTINGS[name].flag === undefined)
+  const width = Math.max(...names.map((name) => name.length))
+  const lines = names.map((name) => `  ${name.padEnd(width)}  ${describeSetting(name)}\n`)
+  return `
+Environment variables without a flag:
+${lines.join('')}
+A flag takes precedence over its variable. Other users of the machine can see flags, so set secrets
+with variables or files.
+
+Example:
+  TOKEN_FILE=/run/secrets/deployer_token BIND=127.0.0.1:9999 ROLLOUT_TIMEOUT=10m deployer`
+}
+
+/** Flags in Go may have one dash, and callers of the Go program wrote `-token`. */
 function withTwoDashes(argument: string): string {
   return /^-(?:token|docker-host|notify-flags|bind)(?:=|$)/.test(argument)
     ? `-${argument}`
     : argument
-}
-
-async function start(flags: Flags, env: CommandSources['env']): Promise<void> {
-  const readFile = (path: string): string => readFileSync(path, 'utf8')
-  const result = readSettings(flags, { env, readFile })
-  const faults = [...(result.ok ? [] : result.faults), ...(await faultsOfSpool(env.SPOOL_DIR))]
-  if (!result.ok || faults.length > 0) {
-    const list = faults.map((fault) => `  ${fault}\n`).join('')
-    process.stderr.write(`deployer: cannot start with these settings:\n${list}`)
-    // A fault may come of the mistake that a warning names, such as a misspelled key.
-    process.stderr.write(warningList(result.warnings))
-    process.exitCode = 1
-    return
-  }
-  const log = createProcessLog()
-  for (const warning of result.warnings) {
-    log.logger.warn(warning, 'setting is probably a mistake')
-  }
-  run(result.settings, log)
-}
-
-function warningList(warnings: readonly SettingsWarning[]): string {
-  const list = warnings.map(({ setting, reason }) => `  ${setting} ${reason}\n`).join('')
-  return list === '' ? '' : `deployer: these settings are probably mistakes:\n${list}`
-}
-
-/** Apart from the other settings, because a disk may hang. */
-async function faultsOfSpool(path: string = ''): Promise<readonly string[]> {
-  const fault = isAbsolute(path) ? await checkSpoolDirectory(path) : undefined
-  return fault === undefined ? [] : [`SPOOL_DIR ${fault}`]
-}
-
-function run(settings: Settings, log: ProcessLog): void {
-  const { logger } = log
-  const { token, dockerHost, tls, bind, registryAuthFile } = settings
-  const { resolveImage, foreignRegistry, rolloutTimeoutMs, evidenceLogs, basePath } = settings
-  const ending = new AbortController()
-  const swarm = createDockerodeSwarm({ dockerHost, ...(tls === undefined ? {} : { tls }) })
-  const notifications = createNotifications(settings, logger)
-  const app = createDeployer({
-    token,
-    swarm,
-    logger,
-    ...{ resolveImage, foreignRegistry, rolloutTimeoutMs, evidenceLogs, basePath },
-    signal: ending.signal,
-    ...(registryAuthFile === undefined
-      ? {}
-      : {
-          registryAuth: createRegistryAuthFile(registryAuthFile, {
-            onFault: (reason) => logger.error({ reason }, 'REGISTRY_AUTH_FILE cannot be used'),
-          }),
-        }),
-    ...(notifications === undefined
-      ? {}
-      : {
-          notifier: notifications.outbox.notify,
-          notifierEvents: notifications.events,
-          ...(notifications.spool === undefined ? {} : { spool: notifications.spool }),
-        }),
-  })
-  const handler = counted(app.fetch)
-  const server = createAdaptorServer({ fetch: handler.fetch, hostname: HOST_WITHOUT_HEADER })
-  server.once('error', (error: Error) => {
-    process.stderr.write(
-      `deployer: cannot listen at BIND ${formatAddress(bind)}: ${error.message}; choose another address or free this one\n`,
-    )
-    process.exit(1)
-  })
-  limitConnections(server as Server)
-  const close = closable(server as Server, handler)
-  server.listen(bind.port, bind.host === '' ? undefined : bind.host, () => {
-    const { address, port } = server.address() as AddressInfo
-    logger.info({ version, bind: formatAddress({ host: address, port }), dockerHost }, 'listening')
-    tellEngine(swarm, logger)
-  })
-  let isEnding = false
-  for (const signal of SIGNALS_THAT_END) {
-    // Not `once`: the second of a terminal's and npm's SIGINT would kill.
-    process.on(signal, () => {
-      if (!isEnding) {
-        isEnding = true
-        // Whoever waits for a verdict is told where to ask on.
-        ending.abort()
-        shutDown({ signal, close, notifications, log })
-      }
-    })
-  }
-}
-
-/** An engine that cannot be used yet is worth a line, and no more: it may come later. */
-function tellEngine(swarm: DockerodeSwarm, logger: Logger): void {
-  swarm.check().then(
-    (engine) => logger.info({ engine }, 'the Docker Engine is a swarm manager'),
-    (error) =>
-      logger.warn(
-        { reason: error.message, code: error.code },
-        'the Docker Engine cannot be used yet',
-      ),
-  )
-}
-
-interface Running {
-  readonly signal: string
-  readonly close: (timeoutMs: number) => Promise<boolean>
-  readonly notifications: Notifications | undefined
-  readonly log: ProcessLog
-}
-
-async function shutDown({ signal, close, notifications, log }: Running): Promise<void> {
-  const deadline = performance.now() + PROCESS_ENDS_WITHIN_MS
-  log.logger.info({ signal }, 'shutting down')
-  const allAnswered = await close(REQUESTS_END_WITHIN_MS)
-  const messages = await notifications?.outbox.close(MESSAGES_END_WITHIN_MS)
-  await notifications?.release(SPOOL_ENDS_WITHIN_MS)
-  const { kept: messagesKept = 0, givenUp: messagesGivenUp = 0 } = messages ?? {}
-  await log.close({ allAnswered, messagesKept, messagesGivenUp }, 'stopped')
-  await endProcess(0, { deadline })
 }

@@ -1,4 +1,4 @@
-// The destinations that the settings name.
+// Creates the destinations that the settings describe.
 
 import type { Destination } from '../../notification/destination.ts'
 import { createWebhook } from '../../notification/webhook/webhook.ts'
@@ -8,9 +8,9 @@ import type { NotifySettings } from './notify-flags.ts'
 import { compileUrl } from './notify-webhook.ts'
 
 /**
- * Makes the destinations that the settings name; nothing is connected yet.
+ * Creates the destinations that the settings describe. Does not connect to them.
  *
- * @param settings The settings, checked.
+ * @param settings The checked settings.
  * @returns The destinations, in the same order.
  */
 export function createDestinations(settings: readonly NotifySettings[]): readonly Destination[] {

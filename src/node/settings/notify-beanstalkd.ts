@@ -3,14 +3,14 @@
 import { isJobNumber, isTubeName, MAX_UINT32, TUBE_FORM } from '../beanstalkd/job-options.ts'
 import { parseAddress } from './address.ts'
 import { type NotifyEntry, readTemplate } from './notify-entry.ts'
-import { type Findings, type SettingsIssue, shown } from './settings-issue.ts'
+import { type SettingsIssues, shown } from './settings-issue.ts'
 
-/** A tube that messages go to. */
+/** A tube that receives messages. */
 export interface BeanstalkdSettings {
   readonly type: 'beanstalkd'
   readonly addr: string
   readonly tube: string
-  /** The template's text, decoded. */
+  /** The decoded text of the template. */
   readonly template: string
   readonly priority: number
   /** Seconds. */
@@ -25,35 +25,35 @@ const KEYS: readonly string[] = [
 ]
 
 /**
- * Reads and checks what is beanstalkd's. Unknown keys are ignored, as the Go program ignores them,
- * with a warning.
+ * Reads and checks the keys of a beanstalkd destination. Unknown keys are ignored with a warning, because
+ * the Go program ignores them.
  *
  * @param entry The destination.
- * @param findings Takes everything that is wrong, or probably a mistake.
- * @returns The settings, or undefined when something is wrong.
+ * @param issues Where errors and warnings are collected.
+ * @returns The settings; undefined, with errors among the issues, if one cannot be used.
  */
 export function readBeanstalkd(
   entry: NotifyEntry,
-  { fault, warn }: Findings,
+  issues: SettingsIssues,
 ): BeanstalkdSettings | undefined {
   const { place, keys } = entry
   const unknown = [...keys.keys()].filter((key) => !KEYS.includes(key))
   if (unknown.length > 0) {
-    warn(
+    issues.warn(
       place,
       `has unknown keys, which are ignored: ${shown(unknown)}; beanstalkd has only ${KEYS.join(', ')}`,
     )
   }
-  const addr = readAddr(entry, fault)
-  const tube = readTube(entry, fault)
-  const template = readTemplate(entry, fault)
-  const number = (key: string, standard: number, from: number): number | undefined => {
-    const value = keys.get(key) ?? standard
-    return isJobNumber(value, from)
+  const addr = readAddr(entry, issues)
+  const tube = readTube(entry, issues)
+  const template = readTemplate(entry, issues)
+  const number = (key: string, defaultValue: number, minimum: number): number | undefined => {
+    const value = keys.get(key) ?? defaultValue
+    return isJobNumber(value, minimum)
       ? value
-      : fault(
+      : issues.error(
           `${place}.${key}`,
-          `is ${shown(value)}: it must be a whole number from ${from} to ${MAX_UINT32}`,
+          `is ${shown(value)}: it must be a whole number from ${minimum} to ${MAX_UINT32}`,
         )
   }
   const priority = number('priority', 10, 0)
@@ -69,17 +69,20 @@ export function readBeanstalkd(
     : { type: 'beanstalkd', addr, tube, template, priority, delay, ttr }
 }
 
-function readAddr({ place, keys }: NotifyEntry, fault: SettingsIssue): string | undefined {
+function readAddr({ place, keys }: NotifyEntry, issues: SettingsIssues): string | undefined {
   const value = keys.get('addr')
   const address = typeof value === 'string' ? parseAddress(value) : undefined
   return typeof value !== 'string' || address === undefined || address.host === ''
-    ? fault(`${place}.addr`, `is ${shown(value)}: it must be host:port, such as beanstalkd:11300`)
+    ? issues.error(
+        `${place}.addr`,
+        `is ${shown(value)}: it must be host:port, such as beanstalkd:11300`,
+      )
     : value
 }
 
-function readTube({ place, keys }: NotifyEntry, fault: SettingsIssue): string | undefined {
+function readTube({ place, keys }: NotifyEntry, issues: SettingsIssues): string | undefined {
   const value = keys.get('tube')
   return typeof value === 'string' && isTubeName(value)
     ? value
-    : fault(`${place}.tube`, `is ${shown(value)}: it must be ${TUBE_FORM}`)
+    : issues.error(`${place}.tube`, `is ${shown(value)}: it must be ${TUBE_FORM}`)
 }

@@ -1,5 +1,5 @@
-// A destination of type `webhook` in the settings. What may be secret is never shown: the path and
-// query of `url`, the values of `headers`, `secret`.
+// A destination of type `webhook` in the settings. No message shows possible secrets: the path and the
+// query of `url`, the values of `headers`, and `secret`.
 
 import { isHeaderValue } from '../../http/auth.ts'
 import type { Renderer } from '../../notification/renderer.ts'
@@ -8,18 +8,18 @@ import { urlTemplateError } from '../../notification/webhook/webhook-url.ts'
 import { errorMessage } from '../../text/error-message.ts'
 import { createEtaRenderer } from '../eta-renderer.ts'
 import { type NotifyEntry, readTemplate } from './notify-entry.ts'
-import { type SettingsIssue, shown } from './settings-issue.ts'
+import { type SettingsIssues, shown } from './settings-issue.ts'
 
-/** A URL that messages go to. */
+/** A URL that receives messages. */
 export interface WebhookSettings {
   readonly type: 'webhook'
-  /** Perhaps a template. */
+  /** A URL or a template of one. */
   readonly url: string
   readonly method: WebhookMethod
   readonly headers: Readonly<Record<string, string>>
-  /** The template's text, decoded. Missing: the default body is sent. */
+  /** The decoded text of the template. Undefined: the default body is sent. */
   readonly template?: string
-  /** Missing: nothing is signed. */
+  /** Undefined: messages are not signed. */
   readonly secret?: string
 }
 
@@ -32,24 +32,27 @@ const KEYS: readonly string[] = [
 ]
 
 /**
- * Reads and checks what is a webhook's. A key that is not known is a fault: a slip of the pen would
- * go unnoticed until a message is missed.
+ * Reads and checks the keys of a webhook destination. An unknown key is an error: a spelling mistake
+ * would otherwise be noticed only when a message is missing.
  *
  * @param entry The destination.
- * @param fault Is told everything that is wrong.
- * @returns The settings, or undefined when something is wrong.
+ * @param issues Where errors are collected.
+ * @returns The settings; undefined, with errors among the issues, if one cannot be used.
  */
-export function readWebhook(entry: NotifyEntry, fault: SettingsIssue): WebhookSettings | undefined {
+export function readWebhook(
+  entry: NotifyEntry,
+  issues: SettingsIssues,
+): WebhookSettings | undefined {
   const { place, keys } = entry
   const unknown = [...keys.keys()].filter((key) => !KEYS.includes(key))
   for (const key of unknown) {
-    fault(place, `has a key ${shown(key)}, but a webhook has only ${KEYS.join(', ')}`)
+    issues.error(place, `has a key ${shown(key)}, but a webhook has only ${KEYS.join(', ')}`)
   }
-  const url = readUrl(entry, fault)
-  const method = readMethod(entry, fault)
-  const headers = readHeaders(entry, fault)
-  const template = keys.has('template') ? readTemplate(entry, fault) : ''
-  const secret = keys.has('secret') ? readSecret(entry, fault) : ''
+  const url = readUrl(entry, issues)
+  const method = readMethod(entry, issues)
+  const headers = readHeaders(entry, issues)
+  const template = keys.has('template') ? readTemplate(entry, issues) : ''
+  const secret = keys.has('secret') ? readSecret(entry, issues) : ''
   return unknown.length > 0 ||
     url === undefined ||
     method === undefined ||
@@ -65,90 +68,99 @@ export function readWebhook(entry: NotifyEntry, fault: SettingsIssue): WebhookSe
 }
 
 /**
- * Compiles a URL that is a template.
+ * Compiles a URL that may be a template.
  *
  * @param url The URL.
- * @returns What the webhook is given for it.
- * @throws TemplateError when the template is wrong.
+ * @returns The `url` option of the webhook: the URL itself, or a renderer of the template.
+ * @throws TemplateError if the template is invalid.
  */
 export function compileUrl(url: string): string | Renderer {
   return url.includes('{{') ? createEtaRenderer(url) : url
 }
 
 /**
- * Tells where a URL leads, as far as that is no secret.
+ * Extracts the part of a URL that is not secret.
  *
- * @param url A URL that {@link readWebhook} let in.
- * @returns Such as `https://hooks.slack.com`.
+ * @param url A URL that {@link readWebhook} accepted.
+ * @returns The origin, such as `https://hooks.slack.com`.
  */
 export function originOf(url: string): string {
   const [fixed = ''] = url.split('{{')
   return new URL(fixed).origin
 }
 
-function readUrl({ place, keys }: NotifyEntry, fault: SettingsIssue): string | undefined {
+function readUrl({ place, keys }: NotifyEntry, issues: SettingsIssues): string | undefined {
   const url = keys.get('url')
   if (typeof url !== 'string') {
-    const what = url === undefined ? 'is missing' : 'is not a string'
-    return fault(`${place}.url`, `${what}: it must be like https://hooks.example.com/deployments`)
+    const problem = url === undefined ? 'is missing' : 'is not a string'
+    return issues.error(
+      `${place}.url`,
+      `${problem}: it must be like https://hooks.example.com/deployments`,
+    )
   }
-  const wrong = urlFault(url)
-  return wrong === undefined ? url : fault(`${place}.url`, `cannot be used: ${wrong}`)
+  const reason = urlError(url)
+  return reason === undefined ? url : issues.error(`${place}.url`, `cannot be used: ${reason}`)
 }
 
-function urlFault(text: string): string | undefined {
+function urlError(text: string): string | undefined {
   try {
-    return urlTemplateError(text) ?? refusal({ url: compileUrl(text) })
+    return urlTemplateError(text) ?? optionError({ url: compileUrl(text) })
   } catch (error) {
     return errorMessage(error)
   }
 }
 
-function readMethod({ place, keys }: NotifyEntry, fault: SettingsIssue): WebhookMethod | undefined {
+function readMethod(
+  { place, keys }: NotifyEntry,
+  issues: SettingsIssues,
+): WebhookMethod | undefined {
   const value = keys.has('method') ? keys.get('method') : 'POST'
   return (
     METHODS.find((method) => method === value) ??
-    fault(`${place}.method`, `is ${shown(value)}: it must be POST, PUT or PATCH`)
+    issues.error(`${place}.method`, `is ${shown(value)}: it must be POST, PUT or PATCH`)
   )
 }
 
 function readHeaders(
   { place, keys }: NotifyEntry,
-  fault: SettingsIssue,
+  issues: SettingsIssues,
 ): Readonly<Record<string, string>> | undefined {
   const value = keys.has('headers') ? keys.get('headers') : {}
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return fault(`${place}.headers`, 'is not an object of strings, such as {"Authorization": "…"}')
+    return issues.error(
+      `${place}.headers`,
+      'is not an object of strings, such as {"Authorization": "…"}',
+    )
   }
   const headers: readonly (readonly [string, unknown])[] = Object.entries(value)
   const read = headers.flatMap(([name, text]): readonly (readonly [string, string])[] => {
-    const wrong = typeof text === 'string' ? headerFault(name, text) : 'its value is not a string'
-    if (typeof text === 'string' && wrong === undefined) {
+    const reason = typeof text === 'string' ? headerError(name, text) : 'its value is not a string'
+    if (typeof text === 'string' && reason === undefined) {
       return [[name, text]]
     }
-    fault(`${place}.headers`, `has ${shown(name)}, which cannot be used: ${wrong}`)
+    issues.error(`${place}.headers`, `has ${shown(name)}, which cannot be used: ${reason}`)
     return []
   })
   return read.length === headers.length ? Object.fromEntries(read) : undefined
 }
 
-function headerFault(name: string, value: string): string | undefined {
-  // `Headers` takes control characters, `fetch` does not.
+function headerError(name: string, value: string): string | undefined {
+  // `Headers` accepts control characters, but `fetch` does not.
   return isHeaderValue(value)
-    ? refusal({ headers: { [name]: value } })
-    : 'no header can hold a line break, another control character or white space at an end'
+    ? optionError({ headers: { [name]: value } })
+    : 'a header cannot contain a line break or another control character, or begin or end with white space'
 }
 
-function readSecret({ place, keys }: NotifyEntry, fault: SettingsIssue): string | undefined {
+function readSecret({ place, keys }: NotifyEntry, issues: SettingsIssues): string | undefined {
   const secret = keys.get('secret')
-  const wrong = typeof secret === 'string' ? refusal({ secret }) : 'it is not a string'
-  return typeof secret === 'string' && wrong === undefined
+  const reason = typeof secret === 'string' ? optionError({ secret }) : 'it is not a string'
+  return typeof secret === 'string' && reason === undefined
     ? secret
-    : fault(`${place}.secret`, `cannot be used: ${wrong}`)
+    : issues.error(`${place}.secret`, `cannot be used: ${reason}`)
 }
 
-/** What the webhook itself has against an option; its messages show no values. */
-function refusal(option: Partial<WebhookOptions>): string | undefined {
+/** The error of the webhook itself for an option; its messages show no values. */
+function optionError(option: Partial<WebhookOptions>): string | undefined {
   try {
     createWebhook({ name: 'webhook', url: 'http://localhost/', ...option })
     return undefined

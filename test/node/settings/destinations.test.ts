@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDestinations } from '../../../src/node/settings/destinations.ts'
 import { type NotifySettings, readNotifyFlags } from '../../../src/node/settings/notify-flags.ts'
+import { createSettingsIssues } from '../../../src/node/settings/settings-issue.ts'
 import type { Destination } from '../../../src/notification/destination.ts'
 import { defaultBody } from '../../../src/notification/webhook/webhook-body.ts'
 import { exampleEvent } from '../../support/example-event.ts'
@@ -58,10 +59,9 @@ function create(...flags: readonly object[]): readonly Destination[] {
 }
 
 function settingsOf(flags: readonly object[]): readonly NotifySettings[] {
-  const refuse = (setting: string, what: string): never => {
-    throw new Error(`${setting} ${what}`)
-  }
-  const settings = readNotifyFlags(JSON.stringify(flags), { fault: refuse, warn: refuse })
+  const issues = createSettingsIssues()
+  const settings = readNotifyFlags(JSON.stringify(flags), issues)
+  expect([...issues.errors, ...issues.warnings]).toEqual([])
   return settings ?? []
 }
 

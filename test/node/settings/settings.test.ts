@@ -3,11 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import {
-  type Flags,
-  readSettings,
-  type SettingsSources,
-} from '../../../src/node/settings/settings.ts'
+import type { Flags } from '../../../src/node/settings/setting-list.ts'
+import type { SettingsSources } from '../../../src/node/settings/setting-source.ts'
+import { readSettings } from '../../../src/node/settings/settings.ts'
 
 type Env = SettingsSources['env']
 
@@ -26,10 +24,10 @@ execFileSync('openssl', [...SELF_SIGNED, '-keyout', keyFile, '-out', certificate
 const [KEY, CERTIFICATE] = [readFileSync(keyFile, 'utf8'), readFileSync(certificateFile, 'utf8')]
 rmSync(folder, { recursive: true })
 
-const CONFIGS: Readonly<Record<string, string>> = {
+const CONFIGS: Record<string, string> = {
   '/config.json': JSON.stringify({ auths: { 'r.io': { auth: base64('me:SECRET') } } }),
   '/cut.json': '{"auths":{"r.io":{"auth":"SECRET',
-  '/two-faults.json': '{"auths":{"a.io":{"auth":"SECRET"},"b.io":{"username":["SECRET"]}}}',
+  '/two-errors.json': '{"auths":{"a.io":{"auth":"SECRET"},"b.io":{"username":["SECRET"]}}}',
   '/helper.json': '{"auths":{"r.io":{}},"credsStore":"pass"}',
   '/notify.json': `${JSON.stringify(NOTIFY)}\n`,
   '/two.json': `[${JSON.stringify(NOTIFY)}, ${JSON.stringify(HOOK)}]\r\n`,
@@ -54,28 +52,28 @@ function read(env: Env, flags: Flags = {}) {
   return readSettings(flags, { env, readFile })
 }
 
-function faults(env: Env): readonly string[] {
+function errors(env: Env): readonly string[] {
   const result = read(env)
-  return result.ok ? [] : result.faults
+  return result.ok ? [] : result.errors.map(({ setting, reason }) => `${setting} ${reason}`)
 }
 
-function notifyFaults(notify: unknown): readonly string[] {
+function notifyErrors(notify: unknown): readonly string[] {
   const NOTIFY_FLAGS = typeof notify === 'string' ? notify : JSON.stringify(notify)
-  const told = faults({ TOKEN: 'x', NOTIFY_FLAGS })
-  expect(told.join()).not.toContain('SECRET')
-  return told
+  const reported = errors({ TOKEN: 'x', NOTIFY_FLAGS })
+  expect(reported.join()).not.toContain('SECRET')
+  return reported
 }
 
-/** What is read of NOTIFY_FLAGS; undefined when something is wrong. */
+/** The destinations in NOTIFY_FLAGS; undefined after an error. */
 function notified(notify: unknown) {
   const result = read({ TOKEN: 'x', NOTIFY_FLAGS: JSON.stringify(notify) })
   return result.ok ? result.settings.notify : undefined
 }
 
-// The shortest token that comes without a warning.
+// The shortest token that gives no warning.
 const LONG = 'x'.repeat(16)
 
-test('a token alone is enough', () => {
+test('TOKEN is the only required setting', () => {
   expect(read({ TOKEN: LONG })).toEqual({
     ok: true,
     warnings: [],
@@ -93,7 +91,7 @@ test('a token alone is enough', () => {
   })
 })
 
-test('every variable is read, and the numbers of NOTIFY_FLAGS have defaults', () => {
+test('all variables are read, and the numbers in NOTIFY_FLAGS have defaults', () => {
   const env = {
     TOKEN: 'x',
     DOCKER_HOST: 'tcp://manager:2375',
@@ -136,7 +134,7 @@ test('every variable is read, and the numbers of NOTIFY_FLAGS have defaults', ()
 })
 
 describe('NOTIFY_FLAGS', () => {
-  test('a webhook wants a URL alone', () => {
+  test('a webhook requires only a URL', () => {
     expect(notified(HOOK)).toEqual([
       {
         type: 'webhook',
@@ -149,7 +147,7 @@ describe('NOTIFY_FLAGS', () => {
     ])
   })
 
-  test('a webhook has what it is given', () => {
+  test('a webhook has all the keys that are set', () => {
     const given = {
       type: 'webhook',
       name: 'Größe 🚀',
@@ -170,7 +168,7 @@ describe('NOTIFY_FLAGS', () => {
     expect(notified({ ...HOOK, secret: `whsec_${secret}` })).toHaveLength(1)
   })
 
-  test('an array of up to 16 is read in its order, and unknown keys of beanstalkd are ignored', () => {
+  test('an array of 16 destinations keeps its order, and unknown keys of beanstalkd are ignored', () => {
     const many = Array.from({ length: 14 }, (_, index) => ({ ...NOTIFY, tube: `t${index}` }))
     const all = notified([{ ...NOTIFY, type: 'beanstalkd', verbose: true }, ...many, HOOK])
     expect(all?.map(({ type }) => type)).toEqual([...Array(15).fill('beanstalkd'), 'webhook'])
@@ -181,27 +179,30 @@ describe('NOTIFY_FLAGS', () => {
   test.each<[unknown, boolean]>([
     [{ ...NOTIFY, event: ['failed'], Priority: 'SECRET' }, true],
     [{ ...NOTIFY, addr: undefined, event: ['failed'], Priority: 'SECRET' }, false],
-  ])('unknown keys of beanstalkd are a warning that names them: %j', (notify, ok) => {
-    const env = { TOKEN: LONG, NOTIFY_FLAGS: JSON.stringify([NOTIFY, notify]) }
-    expect(read(env)).toMatchObject({
-      ok,
-      warnings: [
-        {
-          setting: 'NOTIFY_FLAGS[1]',
-          reason:
-            'has unknown keys, which are ignored: ["event","Priority"]; beanstalkd has only type, addr, tube, template, priority, delay, ttr, events, name',
-        },
-      ],
-    })
-  })
+  ])(
+    'unknown keys of a beanstalkd destination give a warning that names them: %j',
+    (notify, ok) => {
+      const env = { TOKEN: LONG, NOTIFY_FLAGS: JSON.stringify([NOTIFY, notify]) }
+      expect(read(env)).toMatchObject({
+        ok,
+        warnings: [
+          {
+            setting: 'NOTIFY_FLAGS[1]',
+            reason:
+              'has unknown keys, which are ignored: ["event","Priority"]; beanstalkd has only type, addr, tube, template, priority, delay, ttr, events, name',
+          },
+        ],
+      })
+    },
+  )
 
-  test('every key that beanstalkd has comes without a warning', () => {
+  test('the known keys of a beanstalkd destination give no warning', () => {
     const all = { type: 'beanstalkd', priority: 1, delay: 1, ttr: 1, events: ['failed'], name: 'x' }
     const result = read({ TOKEN: LONG, NOTIFY_FLAGS: JSON.stringify({ ...NOTIFY, ...all }) })
     expect(result).toMatchObject({ ok: true, warnings: [] })
   })
 
-  test('those without a name are called after where they lead, and numbered', () => {
+  test('destinations without a name get their address and a number as name', () => {
     const all = notified([
       HOOK,
       { ...HOOK, url: 'https://HOOKS.example.com:443/{{.ServiceName}}' },
@@ -222,7 +223,7 @@ describe('NOTIFY_FLAGS', () => {
     ])
   })
 
-  test('may be in a file, whose end of line does not matter', () => {
+  test('the JSON can come from a file, with any line ending', () => {
     const inFile = (NOTIFY_FLAGS_FILE: string) =>
       read({ TOKEN: 'x', NOTIFY_FLAGS: '', NOTIFY_FLAGS_FILE })
     expect(inFile('/notify.json')).toMatchObject({ settings: { notify: [{ tube: 'chat' }] } })
@@ -232,7 +233,7 @@ describe('NOTIFY_FLAGS', () => {
   })
 })
 
-test('a flag wins over its variable; an empty variable is none', () => {
+test('a flag takes precedence over its variable, and an empty variable counts as not set', () => {
   const empty = {
     RESOLVE_IMAGE: '',
     REGISTRY_AUTH_FILE: '',
@@ -253,11 +254,11 @@ test.each([
   ['1', 1000],
   ['1s', 1000],
   ['24h', 86_400_000],
-])('a ROLLOUT_TIMEOUT of %s is let in', (ROLLOUT_TIMEOUT, rolloutTimeoutMs) => {
+])('a ROLLOUT_TIMEOUT of %s is accepted', (ROLLOUT_TIMEOUT, rolloutTimeoutMs) => {
   expect(read({ TOKEN: 'x', ROLLOUT_TIMEOUT })).toMatchObject({ settings: { rolloutTimeoutMs } })
 })
 
-test('TLS is used for tcp:// when its variables ask for it', () => {
+test('TLS is used for tcp:// if one of its variables is set', () => {
   const tls = { ca: CERTIFICATE, cert: CERTIFICATE, key: KEY }
   const tcp = { TOKEN: 'x', DOCKER_HOST: 'tcp://manager' }
   expect(read({ ...tcp, DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/certs' })).toMatchObject({
@@ -268,8 +269,81 @@ test('TLS is used for tcp:// when its variables ask for it', () => {
   expect(read({ TOKEN: 'x', DOCKER_CERT_PATH: '/certs' })).not.toHaveProperty('settings.tls')
 })
 
-describe('faults', () => {
-  test('all are told at once', () => {
+describe('TOKEN_FILE', () => {
+  const SECRET = 'SECRET'.repeat(3)
+
+  test.each([
+    ['without a line ending', SECRET],
+    ['with a line ending', `${SECRET}\n`],
+    ['with a Windows line ending', `${SECRET}\r\n`],
+  ])('is a file that contains the token %s', (_, content) => {
+    CONFIGS['/run/secrets/token'] = content
+    const env = { TOKEN: '', TOKEN_FILE: '/run/secrets/token' }
+    expect(read(env)).toMatchObject({ settings: { token: SECRET }, warnings: [] })
+    expect(read({}, { TOKEN_FILE: '/run/secrets/token' })).toMatchObject({ ok: true })
+  })
+
+  test('takes precedence as a flag over the variable', () => {
+    CONFIGS['/run/secrets/token'] = SECRET
+    const env = { TOKEN_FILE: '/nowhere' }
+    expect(read(env, { TOKEN_FILE: '/run/secrets/token' })).toMatchObject({ ok: true })
+  })
+
+  const UNUSABLE = 'TOKEN_FILE is "/run/secrets/token", and the token in it can never match'
+  test.each([
+    ['of which only one line ending is removed', `${SECRET}\n\n`, UNUSABLE],
+    ['with white space at its end', `${SECRET} \n`, UNUSABLE],
+    ['that is empty', '', 'TOKEN_FILE is "/run/secrets/token", but the file is empty'],
+    ['with only a line ending', '\n', 'TOKEN_FILE is "/run/secrets/token", but the file is empty'],
+  ])('cannot be a file %s', (_, content, start) => {
+    CONFIGS['/run/secrets/token'] = content
+    const [error = '', ...others] = errors({ TOKEN_FILE: '/run/secrets/token' })
+    expect(error.slice(0, start.length)).toBe(start)
+    expect(error).not.toContain('SECRET')
+    expect(others).toEqual([])
+  })
+
+  test('with a short token gives a warning that does not show it', () => {
+    CONFIGS['/run/secrets/token'] = 'SECRET\n'
+    const { warnings } = read({ TOKEN_FILE: '/run/secrets/token' })
+    expect(warnings).toEqual([
+      {
+        setting: 'TOKEN_FILE',
+        reason: expect.stringMatching(/^is "\/run\/secrets\/token", .* shorter than 16 characters/),
+      },
+    ])
+    expect(JSON.stringify(warnings)).not.toContain('SECRET')
+  })
+
+  test.each<[string, Env, string]>([
+    [
+      'with TOKEN',
+      { TOKEN: SECRET, TOKEN_FILE: '/run/secrets/token' },
+      'TOKEN_FILE is set, and so is TOKEN: set only one of them',
+    ],
+    [
+      'that cannot be read',
+      { TOKEN_FILE: '/nowhere' },
+      'TOKEN_FILE is "/nowhere", but it cannot be read (ENOENT: /nowhere): set the path of a file that Deployer may read',
+    ],
+    [
+      'that contains the token instead of a path',
+      { TOKEN_FILE: SECRET },
+      'TOKEN_FILE is not an absolute path: set the path of a file that contains the token, such as /run/secrets/deployer_token',
+    ],
+  ])('%s is an error', (_, env, error) => {
+    expect(errors(env)).toEqual([error])
+  })
+
+  test('with the flag --token is an error', () => {
+    expect(read({ TOKEN_FILE: '/run/secrets/token' }, { TOKEN: SECRET })).toMatchObject({
+      errors: [{ setting: 'TOKEN_FILE', reason: expect.stringContaining('and so is TOKEN') }],
+    })
+  })
+})
+
+describe('errors', () => {
+  test('the errors of all settings are reported together', () => {
     const env = {
       DOCKER_HOST: 'http://x',
       BIND: 'nine',
@@ -282,7 +356,7 @@ describe('faults', () => {
       BASE_PATH: 'cd/',
       SPOOL_DIR: 'spool',
     }
-    expect(faults(env).map((fault) => fault.split(' ')[0])).toEqual([
+    expect(errors(env).map((error) => error.split(' ')[0])).toEqual([
       'TOKEN',
       'DOCKER_HOST',
       'NOTIFY_FLAGS.addr',
@@ -294,16 +368,19 @@ describe('faults', () => {
       'BIND',
       'RESOLVE_IMAGE',
       'FOREIGN_REGISTRY',
-      'REGISTRY_AUTH_FILE',
       'ROLLOUT_TIMEOUT',
       'EVIDENCE_LOGS',
+      'REGISTRY_AUTH_FILE',
       'BASE_PATH',
       'SPOOL_DIR',
     ])
   })
 
   test.each([
-    [{}, 'TOKEN is not set: set it (or --token) to the secret that callers must send'],
+    [
+      {},
+      'TOKEN is not set: set TOKEN (or --token) to the secret that callers must send, or TOKEN_FILE to a file that contains it',
+    ],
     [
       { TOKEN: 'x', DOCKER_HOST: '/run/docker.sock' },
       'DOCKER_HOST is "/run/docker.sock": it must be like unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host',
@@ -334,11 +411,11 @@ describe('faults', () => {
     ]),
     [
       { TOKEN: 'x', NOTIFY_FLAGS_FILE: '/nowhere' },
-      'NOTIFY_FLAGS_FILE is "/nowhere", but it cannot be read (ENOENT: /nowhere): give Deployer a file that it may read',
+      'NOTIFY_FLAGS_FILE is "/nowhere", but it cannot be read (ENOENT: /nowhere): set the path of a file that Deployer may read',
     ],
     [
       { TOKEN: 'x', NOTIFY_FLAGS_FILE: '/notify.json', NOTIFY_FLAGS: JSON.stringify(NOTIFY) },
-      'NOTIFY_FLAGS_FILE is set, and so is NOTIFY_FLAGS: set one of the two',
+      'NOTIFY_FLAGS_FILE is set, and so is NOTIFY_FLAGS: set only one of them',
     ],
     [
       { TOKEN: 'x', NOTIFY_FLAGS_FILE: '/broken.json' },
@@ -346,12 +423,12 @@ describe('faults', () => {
     ],
     [
       { TOKEN: 'x', NOTIFY_FLAGS_FILE: '/empty.json' },
-      'NOTIFY_FLAGS_FILE is not a JSON object or an array of some: it must be like {"addr":"beanstalkd:11300","tube":"chat","template":"<base64>"}',
+      'NOTIFY_FLAGS_FILE is not a JSON object or an array of JSON objects: it must be like {"addr":"beanstalkd:11300","tube":"chat","template":"<base64>"}',
     ],
     [{ TOKEN: 'x', EVIDENCE_LOGS: '1' }, 'EVIDENCE_LOGS is "1": it must be true or false'],
     [
       { TOKEN: 'x', REGISTRY_AUTH_FILE: '/nowhere' },
-      'REGISTRY_AUTH_FILE is "/nowhere", but it cannot be read (ENOENT: /nowhere): give Deployer a config.json that it may read',
+      'REGISTRY_AUTH_FILE is "/nowhere", but it cannot be read (ENOENT: /nowhere): set the path of a file that Deployer may read',
     ],
     [
       { TOKEN: 'x', REGISTRY_AUTH_FILE: '/cut.json' },
@@ -361,8 +438,8 @@ describe('faults', () => {
       { TOKEN: 'x', REGISTRY_AUTH_FILE: '/helper.json' },
       'REGISTRY_AUTH_FILE is "/helper.json", but its passwords are in a credential helper (credsStore), which Deployer does not run: give the registry an entry in "auths" whose "auth" is base64 of user:password',
     ],
-  ])('%j: %s', (env, fault) => {
-    expect(faults(env)).toEqual([fault])
+  ])('%j: %s', (env, error) => {
+    expect(errors(env)).toEqual([error])
   })
 
   test.each<[Env, string]>([
@@ -385,42 +462,48 @@ describe('faults', () => {
       { NOTIFY_FLAGS: JSON.stringify({ ...HOOK, url: 'https://me:SECRET@x/' }) },
       'NOTIFY_FLAGS.url cannot be used',
     ],
-    [{ NOTIFY_FLAGS_FILE: JSON.stringify(HOOK) }, 'NOTIFY_FLAGS_FILE is JSON and no path'],
-    [{ REGISTRY_AUTH_FILE: '{"auths":"SECRET"}' }, 'REGISTRY_AUTH_FILE is JSON and no path'],
+    [
+      { NOTIFY_FLAGS_FILE: JSON.stringify(HOOK) },
+      'NOTIFY_FLAGS_FILE is JSON, but it must be the path of a file',
+    ],
+    [
+      { REGISTRY_AUTH_FILE: '{"auths":"SECRET"}' },
+      'REGISTRY_AUTH_FILE is JSON, but it must be the path of a file',
+    ],
     [{ REGISTRY_AUTH_FILE: '/no@where' }, 'REGISTRY_AUTH_FILE is "/no@where"'],
-  ])('no password is shown: %j', (env, start) => {
-    const [fault = '', ...others] = faults({ TOKEN: 'x', ...env })
-    expect(fault.slice(0, start.length)).toBe(start)
-    expect(fault).not.toContain('SECRET')
+  ])('errors do not show passwords: %j', (env, start) => {
+    const [error = '', ...others] = errors({ TOKEN: 'x', ...env })
+    expect(error.slice(0, start.length)).toBe(start)
+    expect(error).not.toContain('SECRET')
     expect(others).toEqual([])
   })
 
   test.each(['x\n', ' x', 'x ', 'a\tb', 'a\u0000'])(
-    'a token that no header can carry is told, not shown: %j',
+    'a token that no header can contain is an error that does not show it: %j',
     (token) => {
-      const [fault = ''] = faults({ TOKEN: `SECRET${token}SECRET`.slice(6, -6) })
-      expect(fault).toMatch(/^TOKEN can never match/)
-      expect(faults({ TOKEN: `${token}SECRET\n` }).join()).not.toContain('SECRET')
+      const [error = ''] = errors({ TOKEN: `SECRET${token}SECRET`.slice(6, -6) })
+      expect(error).toMatch(/^TOKEN can never match/)
+      expect(errors({ TOKEN: `${token}SECRET\n` }).join()).not.toContain('SECRET')
     },
   )
 
-  test('each entry of REGISTRY_AUTH_FILE that cannot be used, without its secrets', () => {
-    const told = faults({ TOKEN: 'x', REGISTRY_AUTH_FILE: '/two-faults.json' })
-    expect(told).toEqual([
-      'REGISTRY_AUTH_FILE is "/two-faults.json", but its entry "a.io" has an "auth" that is not base64 of user:password: log in again',
-      'REGISTRY_AUTH_FILE is "/two-faults.json", but its entry "b.io" has a member "username" that is not a string: log in again',
+  test('each entry of REGISTRY_AUTH_FILE that cannot be used is reported without its secrets', () => {
+    const reported = errors({ TOKEN: 'x', REGISTRY_AUTH_FILE: '/two-errors.json' })
+    expect(reported).toEqual([
+      'REGISTRY_AUTH_FILE is "/two-errors.json", but its entry "a.io" has an "auth" that is not base64 of user:password: log in again',
+      'REGISTRY_AUTH_FILE is "/two-errors.json", but its entry "b.io" has a member "username" that is not a string: log in again',
     ])
   })
 
-  test('each certificate that cannot be read', () => {
+  test('each certificate that cannot be read is reported', () => {
     const tcp = { TOKEN: 'x', DOCKER_HOST: 'tcp://manager' }
-    const told = faults({ ...tcp, DOCKER_CERT_PATH: '/nowhere' })
-    expect(told).toHaveLength(3)
-    expect(told[0]).toMatch(/^DOCKER_CERT_PATH is "\/nowhere", but ca\.pem cannot be read/)
-    expect(faults({ ...tcp, DOCKER_CERT_PATH: '/broken' })).toEqual([
+    const reported = errors({ ...tcp, DOCKER_CERT_PATH: '/nowhere' })
+    expect(reported).toHaveLength(3)
+    expect(reported[0]).toMatch(/^DOCKER_CERT_PATH is "\/nowhere", but ca\.pem cannot be read/)
+    expect(errors({ ...tcp, DOCKER_CERT_PATH: '/broken' })).toEqual([
       expect.stringMatching(/^DOCKER_CERT_PATH is "\/broken", but .* cannot be used \(.*PEM/),
     ])
-    expect(faults({ ...tcp, DOCKER_TLS_VERIFY: '1', HOME: '/home/me' })[0]).toContain(
+    expect(errors({ ...tcp, DOCKER_TLS_VERIFY: '1', HOME: '/home/me' })[0]).toContain(
       '"/home/me/.docker"',
     )
   })
@@ -441,18 +524,18 @@ describe('faults', () => {
     [{ ...NOTIFY, template: '{{.Artifact}}' }, 'NOTIFY_FLAGS.template is not base64'],
     [
       { ...NOTIFY, template: base64('{{.Nope}}') },
-      'NOTIFY_FLAGS.template cannot be used once decoded: ',
+      'NOTIFY_FLAGS.template is base64, but the decoded template cannot be used: ',
     ],
     [
       { ...NOTIFY, template: Buffer.from([0xff]).toString('base64') },
-      'NOTIFY_FLAGS.template cannot be used once decoded: ',
+      'NOTIFY_FLAGS.template is base64, but the decoded template cannot be used: ',
     ],
     [{ ...NOTIFY, priority: '10' }, 'NOTIFY_FLAGS.priority is "10"'],
     [{ ...NOTIFY, ttr: 4_294_967_296 }, 'NOTIFY_FLAGS.ttr is 4294967296'],
   ])('%j: %s', (notify, start) => {
-    const told = notifyFaults(notify)
-    expect(told).toHaveLength(1)
-    expect(told[0]?.startsWith(start)).toBe(true)
+    const reported = notifyErrors(notify)
+    expect(reported).toHaveLength(1)
+    expect(reported[0]?.startsWith(start)).toBe(true)
   })
 
   const key = base64('x'.repeat(32))
@@ -460,11 +543,11 @@ describe('faults', () => {
   const NAME_FORM = 'it must be 1 to 100 printable characters, without white space at an end'
   const SECRET_FORM = 'it must be 24 to 64 random bytes in base64, after whsec_ or bare'
   const HEADER_FORM =
-    'no header can hold a line break, another control character or white space at an end'
+    'a header cannot contain a line break or another control character, or begin or end with white space'
 
   test.each<[unknown, ...string[]]>([
-    ['[]', ' is an empty array: leave it unset when nobody is to be notified'],
-    [Array(17).fill(NOTIFY), ' has 17 destinations: at most 16 can be'],
+    ['[]', ' is an empty array: leave the variable unset for no notifications'],
+    [Array(17).fill(NOTIFY), ' has 17 destinations: the maximum is 16'],
     [
       [1, NOTIFY, null],
       ...['[0]', '[2]'].map(
@@ -489,7 +572,7 @@ describe('faults', () => {
     [
       [{ ...HOOK, name: 'chat' }, NOTIFY, { ...NOTIFY, name: 'chat', tube: '-' }],
       '[2].tube is "-": it must be 1 to 200 letters, digits and -+/;.$_(), not starting with -',
-      '[2].name is "chat", and so is NOTIFY_FLAGS[0].name: give each destination a name of its own',
+      '[2].name is "chat", and so is NOTIFY_FLAGS[0].name: give each destination a unique name',
     ],
     [{ type: 'webhook' }, '.url is missing: it must be like https://hooks.example.com/deployments'],
     [
@@ -556,17 +639,17 @@ describe('faults', () => {
           ` has a key "${name}", but a webhook has only type, url, method, headers, template, secret, events, name`,
       ),
     ],
-  ])('%j: NOTIFY_FLAGS%s', (notify, ...told) => {
-    expect(notifyFaults(notify)).toEqual(told.map((fault) => `NOTIFY_FLAGS${fault}`))
+  ])('%j: NOTIFY_FLAGS%s', (notify, ...expected) => {
+    expect(notifyErrors(notify)).toEqual(expected.map((error) => `NOTIFY_FLAGS${error}`))
   })
 
-  test('of every destination are told at once', () => {
-    const told = notifyFaults([
+  test('the errors of all destinations are reported together', () => {
+    const reported = notifyErrors([
       { addr: 1, tube: '-', template: '?', priority: -1, delay: 1.5, ttr: 0, events: 0, name: 0 },
       { type: 'webhook', method: 0, headers: 0, template: 0, secret: 0, events: 0, name: 0, x: 0 },
       { type: 'mail' },
     ])
-    expect(told.map((fault) => fault.split(' ')[0])).toEqual([
+    expect(reported.map((error) => error.split(' ')[0])).toEqual([
       ...['addr', 'tube', 'template', 'priority', 'delay', 'ttr', 'events', 'name'].map(
         (name) => `NOTIFY_FLAGS[0].${name}`,
       ),

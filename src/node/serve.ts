@@ -20,11 +20,17 @@ import { readSettings, type Settings } from './settings/settings.ts'
 import type { SettingsIssue } from './settings/settings-issue.ts'
 import { checkSpoolDirectory } from './spool/spool-directory.ts'
 
-// Docker sends SIGKILL ten seconds after SIGTERM.
-const PROCESS_ENDS_WITHIN_MS = 9000
-const REQUESTS_END_WITHIN_MS = 6500
-const MESSAGES_END_WITHIN_MS = 2000
-const SPOOL_ENDS_WITHIN_MS = 300
+/**
+ * How long the steps of the shutdown may take, one after the other, in milliseconds. Docker sends SIGKILL
+ * ten seconds after SIGTERM.
+ */
+export const SHUTDOWN_LIMITS = {
+  requestsMs: 6300,
+  messagesMs: 2000,
+  spoolMs: 300,
+  logMs: 400,
+  processMs: 9000,
+} as const
 // The host in the URL of a request without a `Host` header, which HTTP/1.0 allows. Without this default
 // such a request would be 400. No response shows it, because `Location` is a path.
 const HOST_WITHOUT_HEADER = 'localhost'
@@ -161,12 +167,13 @@ interface Running {
 }
 
 async function shutDown({ signal, close, notifications, log }: Running): Promise<void> {
-  const deadline = performance.now() + PROCESS_ENDS_WITHIN_MS
+  const deadline = performance.now() + SHUTDOWN_LIMITS.processMs
   log.logger.info({ signal }, 'shutting down')
-  const allAnswered = await close(REQUESTS_END_WITHIN_MS)
-  const messages = await notifications?.outbox.close(MESSAGES_END_WITHIN_MS)
-  await notifications?.release(SPOOL_ENDS_WITHIN_MS)
+  const allAnswered = await close(SHUTDOWN_LIMITS.requestsMs)
+  const messages = await notifications?.outbox.close(SHUTDOWN_LIMITS.messagesMs)
+  await notifications?.release(SHUTDOWN_LIMITS.spoolMs)
   const { kept: messagesKept = 0, givenUp: messagesGivenUp = 0 } = messages ?? {}
-  await log.close({ allAnswered, messagesKept, messagesGivenUp }, 'stopped')
+  log.logger.info({ allAnswered, messagesKept, messagesGivenUp }, 'stopped')
+  await log.close(SHUTDOWN_LIMITS.logMs)
   await endProcess(0, { deadline })
 }

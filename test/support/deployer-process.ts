@@ -3,6 +3,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { builtProgram } from './built-program.ts'
 import { spawnOwned } from './owned-process.ts'
 
 /** How to start it. */
@@ -33,7 +34,7 @@ const ENTRY = fileURLToPath(new URL('../../src/node/main.ts', import.meta.url))
 
 export function startDeployer(options: DeployerProcessOptions = {}): DeployerProcess {
   const { env = {}, args = [], stdout = 'pipe' } = options
-  const child = spawnOwned(process.execPath, ['--import', 'tsx', ENTRY, ...args], {
+  const child = spawnOwned(process.execPath, [builtProgram(ENTRY), ...args], {
     env: { PATH: process.env.PATH, BIND: '127.0.0.1:0', ...env },
     stdio: ['ignore', stdout, 'pipe'],
   })

@@ -1,29 +1,27 @@
-// The log of the process: one JSON line an event, on standard output.
+// The log of the process: one JSON line per event, on standard output.
 
 import { type Logger as Pino, pino, stdTimeFunctions } from 'pino'
 import { createLineOutput, makeStandardOutputNonBlocking } from './line-output.ts'
 
-/** The log, and its end. */
+/** The log of the process. */
 export interface ProcessLog {
   readonly logger: Pino
   /**
-   * Writes the last line, and waits until all lines are written, for 400 ms at most: whoever reads
-   * standard output may have stopped.
+   * Waits until all lines are written, for a limited time, because the reader of standard output may have
+   * stopped reading.
    *
-   * @param fields As for every line.
-   * @param message As for every line.
+   * @param timeoutMs How long to wait at most, in milliseconds.
    */
-  close(fields: Readonly<Record<string, unknown>>, message: string): Promise<void>
+  close(timeoutMs: number): Promise<void>
 }
 
 const STANDARD_OUTPUT = 1
-const WRITTEN_WITHIN_MS = 400
 
 /**
- * Makes the log. No line blocks the process or is an error: while standard output cannot be written, the
- * next 4 MiB of lines are kept, further ones are dropped, and their number is a line of its own once
- * writing works again. pino's own destination is not used, because it retries a failing write for ever at
- * the end of the process.
+ * Creates the log. Writing a line never blocks and never throws: while standard output cannot be written,
+ * the next 4 MiB of lines are kept and further lines are dropped. A line with the number of dropped lines
+ * follows once writing works again. pino's own destination is not used, because it retries a failing write
+ * for ever at the end of the process.
  *
  * @returns The log.
  */
@@ -41,11 +39,5 @@ export function createProcessLog(): ProcessLog {
     },
     { write: output.write },
   )
-  return {
-    logger,
-    close(fields, message) {
-      logger.info(fields, message)
-      return output.close(WRITTEN_WITHIN_MS)
-    },
-  }
+  return { logger, close: output.close }
 }

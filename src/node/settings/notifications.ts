@@ -1,4 +1,4 @@
-// The notifications of a process: its destinations, and where messages wait for them.
+// Creates the notifications of the process from its settings.
 
 import type { Logger } from '../../logger.ts'
 import type { DeploymentEventName } from '../../notification/deployment-event.ts'
@@ -8,42 +8,47 @@ import { createSpoolStore } from '../spool/spool-store.ts'
 import { createDestinations } from './destinations.ts'
 import type { Settings } from './settings.ts'
 
-/** What tells of deployments. */
+/** The outbox and what belongs to it. */
 export interface Notifications {
   readonly outbox: Outbox
-  /** What at least one destination wants to hear of. */
+  /** The events that at least one destination receives. */
   readonly events: readonly DeploymentEventName[]
-  /** Keeps what is still to be told of deployments; undefined: a restart forgets it. */
+  /** Keeps the verdicts that are still to come over a restart; undefined: they are lost. */
   readonly spool: Spool | undefined
   /**
-   * Gives SPOOL_DIR up for the next process, once the outbox is closed.
+   * Releases SPOOL_DIR for the next process. Call it after the outbox is closed.
    *
-   * @param timeoutMs The longest that it may take, in milliseconds.
+   * @param timeoutMs How long it may take, in milliseconds.
    */
   release(timeoutMs: number): Promise<void>
 }
 
 /**
- * Makes the notifications that the settings ask for.
+ * Creates the notifications, and logs their destinations and events.
  *
- * @param settings The destinations, and where messages are kept.
- * @param logger Is told what is not delivered, and what will not outlive a restart.
- * @returns The notifications, at work; undefined when nobody is to be notified.
+ * @param settings The destinations, and the directory that keeps messages.
+ * @param logger Logs messages that are not delivered or would be lost in a restart.
+ * @returns The notifications; undefined if none are configured.
  */
 export function createNotifications(
   { notify, spoolDir }: Pick<Settings, 'notify' | 'spoolDir'>,
   logger: Logger,
 ): Notifications | undefined {
   if (notify.length === 0) {
-    logger.warn({}, 'NOTIFY_FLAGS is not set: nobody is notified')
+    logger.warn({}, 'no notifications are configured: NOTIFY_FLAGS is not set')
     return undefined
   }
   const destinations = createDestinations(notify)
-  // A directory that cannot be used now may be usable later, and must not keep anybody from deploying.
+  logger.info(
+    { destinations: destinations.map(({ name, events }) => ({ name, events })), spoolDir },
+    'notifications are configured',
+  )
+  // A directory that cannot be used now may be usable later, and must not prevent deployments.
   const parts = ['messages', 'deployments'] as const
   const store = spoolDir === undefined ? undefined : createSpoolStore(spoolDir, { logger, parts })
   const outbox = createOutbox({
-    ...{ destinations, logger },
+    destinations,
+    logger,
     ...(store === undefined ? {} : { spool: store.spools.messages }),
   })
   const events = [...new Set(destinations.flatMap((destination) => destination.events))]

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { readNotifyFlags } from '../src/node/settings/notify-flags.ts'
 import { readSettings } from '../src/node/settings/settings.ts'
+import { createSettingsIssues } from '../src/node/settings/settings-issue.ts'
 import { deploymentEventNames } from '../src/notification/deployment-event.ts'
 import { createWebhook } from '../src/notification/webhook/webhook.ts'
 import { exampleEvent } from './support/example-event.ts'
@@ -192,10 +193,9 @@ describe('the README', () => {
     const code = codeUnder(fencedBlocks('README.md'), 'Notifications', { language: 'sh' })
     const script = code.replace(/^docker secret create \S+ -/m, 'cat')
     const text = execFileSync('sh', ['-c', script], { encoding: 'utf8' })
-    const faults: string[] = []
-    const note = (setting: string, what: string) => void faults.push(`${setting} ${what}`)
-    const [destination] = readNotifyFlags(text, { fault: note, warn: note }) ?? []
-    expect(faults).toEqual([])
+    const issues = createSettingsIssues()
+    const [destination] = readNotifyFlags(text, issues) ?? []
+    expect([...issues.errors, ...issues.warnings]).toEqual([])
     const good = ['accepted', 'unchanged', 'superseded']
     const expected = deploymentEventNames.filter((name) => !good.includes(name))
     expect(destination?.events).toEqual(expected)

@@ -43,7 +43,7 @@ function readTls({ value, readFile, home, issues }: SettingSource): DockerTls | 
   if (!isRequested || !value('DOCKER_HOST').startsWith('tcp://')) {
     return undefined
   }
-  const directory = value('DOCKER_CERT_PATH') || `${home}/.docker`
+  const directory = value('DOCKER_CERT_PATH') || `${home()}/.docker`
   const read = (name: string): string => {
     try {
       return readFile(`${directory}/${name}`)

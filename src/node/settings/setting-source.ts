@@ -14,8 +14,8 @@ export interface SettingsSources {
 /** What a reader of a setting uses. */
 export interface SettingSource {
   readonly issues: SettingsIssues
-  /** The home directory of the user; empty if unknown. */
-  readonly home: string
+  /** Returns the home directory of the user; empty if unknown. */
+  home(): string
   /**
    * Returns the value of a setting: of its flag, or else of its environment variable, or else its
    * default. An empty value counts as not set.
@@ -38,7 +38,7 @@ export function createSettingSource(
 ): SettingSource {
   return {
     issues,
-    home: env.HOME ?? '',
+    home: () => env.HOME ?? '',
     value: (name) => (flags[name] ?? env[name]) || (SETTINGS[name].default ?? ''),
     readFile,
   }

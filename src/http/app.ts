@@ -22,6 +22,7 @@ import { getService } from './routes/get-service.ts'
 import { getServices } from './routes/get-services.ts'
 import { putService } from './routes/put-service.ts'
 import type { DeployerApp } from './schema.ts'
+import { textResponse } from './text-response.ts'
 
 /** What the app needs. */
 export interface AppOptions {
@@ -53,10 +54,11 @@ export function createApp({ token, tools, logger, basePath, signal }: AppOptions
   const logged = requestLog(logger, serviceNameOf)
   const app = new Hono()
 
-  app.put(SERVICE_PATH, authorized, logged, putService(tools, responder))
+  const text = textResponse()
+  app.put(SERVICE_PATH, text, authorized, logged, putService(tools, responder))
   app.get(SERVICE_PATH, authorized, getService(swarm))
   app.get(SERVICES_PATH, authorized, getServices(swarm))
-  app.get(DEPLOYMENT_PATH, authorized, getDeployment(responder))
+  app.get(DEPLOYMENT_PATH, text, authorized, getDeployment(responder))
   app.get(HEALTH_PATH, getHealth)
   for (const [path, allow] of ALLOWED_METHODS) {
     app.all(path, (c) => methodNotAllowed(c, allow))

@@ -10,6 +10,7 @@ import { idempotency } from './idempotency.ts'
 import { logLines } from './log-lines.ts'
 import { notifications } from './notifications.ts'
 import { paused } from './paused.ts'
+import { plainText } from './plain-text.ts'
 import { progress } from './progress.ts'
 import { queue } from './queue.ts'
 import { refusals } from './refusals.ts'
@@ -37,6 +38,7 @@ const cases: readonly Case[] = [
   ...wishes,
   ...events,
   ...progress,
+  ...plainText,
   ...status,
   ...health,
   ...notifications,

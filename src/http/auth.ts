@@ -1,4 +1,4 @@
-// Bearer middleware: lets a request through when its `Authorization` header carries the token.
+// Bearer middleware: accepts a request when its `Authorization` header has the token.
 
 import type { Context, MiddlewareHandler } from 'hono'
 import { DeployerError } from '../errors.ts'
@@ -6,40 +6,37 @@ import { problemResponder } from './problem.ts'
 
 const REMEDY = 'send the header "Authorization: Bearer <token>"'
 
-// There is one token, and whoever has it is the same to Deployer.
+// There is one token, so all callers have the same name.
 const CALLER = 'token'
 
-/** What {@link bearer} puts on the context. */
+/** The context variables that {@link bearer} sets. */
 export interface AuthEnv {
   Variables: {
-    /** The name of what the caller showed. */
+    /** The name of the credentials that the caller used. */
     deployerCaller: string
   }
 }
 
 /**
- * Middleware that asks for one token. The header may hold the bare token, as callers of the Go
- * program send it, or `Bearer` and the token (RFC 6750 section 2.1).
+ * Middleware that requires a token. The header may have the bare token, as callers of the Go program
+ * send it, or `Bearer` and the token (RFC 6750 section 2.1).
  *
- * @param token What a caller must send.
- * @param onRefusal Is told of each request that is turned away.
- * @returns A named Hono middleware that answers `missing-token` or `invalid-token` itself. It throws
- *   nothing: whoever floods a service with wrong tokens is to cost little.
+ * @param token The token.
+ * @param onRejected Called for each rejected request.
+ * @returns A named Hono middleware that responds with `missing-token` or `invalid-token`. It throws
+ *   nothing, so that a flood of requests with wrong tokens costs little.
  */
 export function bearer(
   token: string,
-  onRefusal: (c: Context, error: DeployerError) => void,
+  onRejected: (c: Context, error: DeployerError) => void,
 ): MiddlewareHandler<AuthEnv> {
   const expected = headerBytes(token)
-  const missing = refusal('missing-token', `Cannot let a request in without a token: ${REMEDY}`)
-  const empty = refusal(
+  const missing = rejection('missing-token', `Missing token: ${REMEDY}`)
+  const empty = rejection(
     'missing-token',
-    `Cannot let a request in with an empty token: the header "Authorization" holds "Bearer" and nothing behind it, so the variable that should hold the token is probably empty; ${REMEDY}`,
+    `Empty token: the header "Authorization" is "Bearer" with nothing after it, so the variable that should have the token is probably empty; ${REMEDY}`,
   )
-  const invalid = refusal(
-    'invalid-token',
-    `Cannot let this token in: it is not the one that is set; ${REMEDY}`,
-  )
+  const invalid = rejection('invalid-token', `Invalid token: ${REMEDY}`)
   return async function bearer(c, next) {
     const header = c.req.header('Authorization') ?? ''
     const isBare = isEqual(header, expected)
@@ -48,29 +45,29 @@ export function bearer(
       c.set('deployerCaller', CALLER)
       return next()
     }
-    const { error, answer } = header === '' ? missing : /^bearer *$/i.test(header) ? empty : invalid
-    onRefusal(c, error)
-    return answer()
+    const { error, respond } = header === '' ? missing : /^bearer *$/i.test(header) ? empty : invalid
+    onRejected(c, error)
+    return respond()
   }
 }
 
 /**
- * Whether a header can carry a text whole. RFC 9110 section 5.5: a header's value holds no control
- * characters, and white space at its ends is not part of it.
+ * Whether a text can be the value of a header. RFC 9110 section 5.5: a value has no control characters,
+ * and white space at its ends is not part of it.
  *
  * @param text The text, such as a token.
- * @returns False when no request could ever bring it.
+ * @returns False when no request can have such a header.
  */
 export function isHeaderValue(text: string): boolean {
   return !/\p{Cc}|^\s|\s$/u.test(text)
 }
 
-/** A header value comes in as one character a byte (WHATWG `ByteString`), and curl sends UTF-8. */
+/** A header value has one character for each byte (WHATWG `ByteString`), and curl sends UTF-8. */
 function headerBytes(token: string): string {
   return Array.from(new TextEncoder().encode(token), (byte) => String.fromCharCode(byte)).join('')
 }
 
-/** Compares in a time that depends on the length of what was sent alone. */
+/** Compares two texts in a time that depends only on the length of the one that was sent. */
 function isEqual(sent: string, expected: string): boolean {
   let difference = sent.length ^ expected.length
   for (let i = 0; i < sent.length; i += 1) {
@@ -79,18 +76,18 @@ function isEqual(sent: string, expected: string): boolean {
   return difference === 0
 }
 
-interface Refusal {
+interface Rejection {
   readonly error: DeployerError
-  readonly answer: () => Response
+  readonly respond: () => Response
 }
 
 /** RFC 6750 section 3: no `error` parameter for a request without credentials. */
-function refusal(code: 'missing-token' | 'invalid-token', message: string): Refusal {
+function rejection(code: 'missing-token' | 'invalid-token', message: string): Rejection {
   const challenge = 'Bearer realm="deployer"'
   const error = new DeployerError(code, message)
   return {
     error,
-    answer: problemResponder(error, {
+    respond: problemResponder(error, {
       'WWW-Authenticate':
         code === 'missing-token' ? challenge : `${challenge}, error="invalid_token"`,
     }),

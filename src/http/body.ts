@@ -1,5 +1,5 @@
 // A request's body as text, up to a limit. (Hono's bodyLimit fails on a body that a gateway's
-// middleware has read, and on one that breaks off.)
+// middleware has read, and on an incomplete one.)
 
 import type { Context } from 'hono'
 import { DeployerError } from '../errors.ts'
@@ -12,17 +12,17 @@ const REMEDY = 'send {"image": "name:tag"}'
  *
  * @param c The request's context.
  * @returns The body, as UTF-8 text; empty when there is none.
- * @throws DeployerError `body-too-large` above 64 KiB, `malformed-request` when it breaks off.
+ * @throws DeployerError `body-too-large` above 64 KiB, `malformed-request` when it is incomplete.
  */
 export async function bodyText(c: Context): Promise<string> {
   const declared = c.req.header('Content-Length')
   if (declared !== undefined && Number(declared) > MAX_BYTES) {
     throw tooLarge()
   }
-  // A server holds a body to its declared length. One that was read already, Hono has kept.
+  // A server enforces the declared length, and Hono keeps a body that was read before.
   const isBounded = declared !== undefined || c.req.raw.bodyUsed
-  const text = await (isBounded ? c.req.text() : textOf(c.req.raw.body)).catch((cause) => {
-    throw cause instanceof DeployerError ? cause : malformedBody('it broke off', cause)
+  const text = await (isBounded ? c.req.text() : readText(c.req.raw.body)).catch((cause) => {
+    throw cause instanceof DeployerError ? cause : malformedBody('it is incomplete', cause)
   })
   if (text.length > MAX_BYTES) {
     throw tooLarge()
@@ -31,10 +31,10 @@ export async function bodyText(c: Context): Promise<string> {
 }
 
 /**
- * The error of a body that was read and makes no sense.
+ * Creates the error of an invalid body.
  *
- * @param fault What is wrong with it.
- * @param cause The error that showed it, if any.
+ * @param fault The mistake, as the part of a sentence.
+ * @param cause The error that was caught, if any.
  * @returns A DeployerError `malformed-request`.
  */
 export function malformedBody(fault: string, cause?: unknown): DeployerError {
@@ -42,7 +42,7 @@ export function malformedBody(fault: string, cause?: unknown): DeployerError {
   return new DeployerError('malformed-request', message, { cause })
 }
 
-async function textOf(body: ReadableStream<Uint8Array> | null): Promise<string> {
+async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
   const decoder = new TextDecoder()
   const reader = body?.getReader()
   let text = ''
@@ -64,6 +64,6 @@ async function textOf(body: ReadableStream<Uint8Array> | null): Promise<string> 
 function tooLarge(): DeployerError {
   return new DeployerError(
     'body-too-large',
-    `Cannot read a request body of more than ${MAX_BYTES} bytes: ${REMEDY} alone`,
+    `Cannot read a request body of more than ${MAX_BYTES} bytes: ${REMEDY}`,
   )
 }

@@ -1,17 +1,17 @@
-// Work that goes on after the response.
+// Work that continues after the response.
 
 import type { Context } from 'hono'
 
 /**
- * Asks a runtime that stops a request's work with its response (workerd) to wait.
+ * Keeps a request alive until its work is done, in a runtime that ends it with the response (workerd).
  *
  * @param c The request's context.
- * @param work What is to be waited for; it must not reject.
+ * @param work The work; it must not reject.
  */
 export function keepAlive(c: Context, work: Promise<void>): void {
   try {
     c.executionCtx.waitUntil(work)
   } catch {
-    // Hono throws where the runtime has no execution context; there the work goes on by itself.
+    // Hono throws where the runtime has no execution context; there the work continues anyway.
   }
 }

@@ -1,9 +1,9 @@
-// Pure: the names of query parameters and body members that a request may have, and the mistakes in
-// them. A request with such a mistake means something else than it says, so it is refused.
+// Pure: the names of query parameters and body members, and spelling mistakes in them. A request with
+// such a mistake is rejected: without the misspelled name it would do something else.
 
 import { DeployerError } from '../errors.ts'
 
-/** Where a name stands in a request. */
+/** The part of a request that has a name. */
 export type NamePlace = 'query' | 'body'
 
 const KNOWN_NAMES: Readonly<Record<NamePlace, readonly string[]>> = {
@@ -11,7 +11,7 @@ const KNOWN_NAMES: Readonly<Record<NamePlace, readonly string[]>> = {
   body: ['image', 'expect', 'force', 'metadata', 'resume'],
 }
 const PLACES: readonly NamePlace[] = ['query', 'body']
-const WHAT: Readonly<Record<NamePlace, string>> = {
+const LABELS: Readonly<Record<NamePlace, string>> = {
   query: 'query parameter',
   body: 'body member',
 }
@@ -21,13 +21,13 @@ const MAX_SHOWN = 100
  * Checks the names of a query or of a body. Names that resemble no known one are ignored, as the Go
  * program does. It also ignored the case of `image`, so any case of that is accepted.
  *
- * @param place Where the names stand.
- * @param names All names, in the order of the request, repeated ones too.
+ * @param place The part of the request.
+ * @param names All names in the order of the request, including repeated ones.
  * @throws DeployerError `malformed-request` when a name equals a known one but for case, hyphens and
- *   underscores, when it belongs in the other place, or when a known name comes more than once.
+ *   underscores, when it belongs in the other place, or when a known name is repeated.
  */
 export function checkNames(place: NamePlace, names: readonly string[]): void {
-  const seen = new Set<string>()
+  const found = new Set<string>()
   for (const name of names) {
     const known = findKnown(name)
     if (known === undefined) {
@@ -39,15 +39,15 @@ export function checkNames(place: NamePlace, names: readonly string[]): void {
     if (name !== known.name && !isImageName(place, name)) {
       throw malformed(place, name, `it is spelled ${JSON.stringify(known.name)}`)
     }
-    if (seen.has(known.name)) {
+    if (found.has(known.name)) {
       throw malformed(place, name, 'the request has it more than once; send it once')
     }
-    seen.add(known.name)
+    found.add(known.name)
   }
 }
 
 /**
- * Whether a name in a body is that of the image.
+ * Whether a body member is the image.
  *
  * @param name The name.
  * @returns True for `image` in any case, as in Go's `encoding/json`.
@@ -62,9 +62,9 @@ interface KnownName {
 }
 
 function findKnown(name: string): KnownName | undefined {
-  const plain = withoutSpelling(name)
+  const normalized = normalize(name)
   for (const place of PLACES) {
-    const known = KNOWN_NAMES[place].find((one) => withoutSpelling(one) === plain)
+    const known = KNOWN_NAMES[place].find((one) => normalize(one) === normalized)
     if (known !== undefined) {
       return { place, name: known }
     }
@@ -72,7 +72,7 @@ function findKnown(name: string): KnownName | undefined {
   return undefined
 }
 
-function withoutSpelling(name: string): string {
+function normalize(name: string): string {
   return name.replaceAll(/[-_]/g, '').toLowerCase()
 }
 
@@ -92,6 +92,6 @@ function malformed(place: NamePlace, name: string, remedy: string): DeployerErro
   const shown = JSON.stringify(name.slice(0, MAX_SHOWN))
   return new DeployerError(
     'malformed-request',
-    `Cannot accept the ${WHAT[place]} ${shown}: ${remedy}`,
+    `Cannot accept the ${LABELS[place]} ${shown}: ${remedy}`,
   )
 }

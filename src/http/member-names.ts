@@ -7,7 +7,7 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g
  * Lists the names of the members of a JSON object.
  *
  * @param text The object as JSON that `JSON.parse` accepts.
- * @returns The names of its own members, not of objects inside it; in order, repeated ones too.
+ * @returns The names of its own members, not of objects inside it, in order and including repeated ones.
  */
 export function memberNames(text: string): readonly string[] {
   const names: string[] = []

@@ -9,14 +9,14 @@ const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: st
   'missing-token': [401, 'The token is missing'],
   'invalid-token': [401, 'The token is invalid'],
   'updates-not-allowed': [403, 'The service does not allow updates'],
-  'not-found': [404, 'There is nothing at this path'],
-  'service-not-found': [404, 'There is no such service'],
-  'deployment-not-found': [404, 'There is no such deployment'],
-  'method-not-allowed': [405, 'The method is not allowed here'],
+  'not-found': [404, 'The path does not exist'],
+  'service-not-found': [404, 'The service does not exist'],
+  'deployment-not-found': [404, 'The deployment does not exist'],
+  'method-not-allowed': [405, 'The path does not support the method'],
   'image-mismatch': [409, 'The service runs another image than expected'],
-  superseded: [409, 'A later deployment took the place of this one'],
+  superseded: [409, 'The deployment was superseded by a later one'],
   'service-removed': [410, 'The service was removed'],
-  'verdict-unknown': [410, 'Nobody can know any more what became of the deployment'],
+  'verdict-unknown': [410, 'The outcome of the deployment cannot be determined'],
   'body-too-large': [413, 'The request body is too large'],
   'unsupported-service': [422, 'The service does not run a container image'],
   'image-not-found': [422, 'The registry does not have the image'],
@@ -25,15 +25,15 @@ const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: st
   'idempotency-key-reused': [422, 'The idempotency key was used for another request'],
   'rollout-failed': [424, 'The rollout failed'],
   'internal-error': [500, 'Deployer failed'],
-  'engine-error': [502, 'The Docker Engine refused'],
-  'engine-unreachable': [503, 'The Docker Engine cannot be reached'],
+  'engine-error': [502, 'The Docker Engine returned an error'],
+  'engine-unreachable': [503, 'The Docker Engine is unreachable'],
   'not-a-manager': [503, 'The Docker Engine is not a swarm manager'],
   'swarm-locked': [503, 'The swarm is locked'],
   'no-quorum': [503, 'The swarm has no leader'],
   overloaded: [503, 'Deployer has too much work in progress'],
-  'registry-unavailable': [503, 'The image registry cannot be reached'],
+  'registry-unavailable': [503, 'The image registry is unreachable'],
   'update-out-of-sequence': [503, 'The service kept changing'],
-  'rollout-pending': [504, 'The rollout is still under way'],
+  'rollout-pending': [504, 'The rollout is still in progress'],
 }
 
 /** Every {@link ProblemCode}. */
@@ -51,7 +51,7 @@ export interface ProblemDocument {
   readonly code: string
   /** What failed, with which value, and what to do. */
   readonly detail: string
-  /** What else the problem tells: of a deployment, all that its plain answer would. */
+  /** Further members; for a deployment, all members of its report. */
   readonly [member: string]: unknown
 }
 
@@ -69,7 +69,7 @@ export function statusOf(code: ProblemCode): number {
  * The `application/problem+json` response for an error.
  *
  * @param error The error.
- * @param headers Response headers that belong to the problem, such as `WWW-Authenticate` or `Allow`.
+ * @param headers Further response headers, such as `WWW-Authenticate` or `Allow`.
  * @returns A response with the status of the error's code.
  */
 export function problemResponse(
@@ -80,10 +80,10 @@ export function problemResponse(
 }
 
 /**
- * The same for an error that occurs often: its document is serialised once.
+ * Creates the responses for an error that occurs often; the document is serialised once.
  *
  * @param error The error.
- * @param headers Response headers that belong to the problem.
+ * @param headers Further response headers.
  * @returns A function that creates a response each time.
  */
 export function problemResponder(
@@ -102,8 +102,8 @@ export function problemResponder(
  * The problem response for a status that other code chose, such as a Hono `HTTPException`.
  *
  * @param status The status, kept as it is.
- * @param detail What to tell the caller.
- * @param headers Headers to keep.
+ * @param detail The message for the caller.
+ * @param headers The headers that the response keeps.
  * @returns A response whose type is `about:blank` (RFC 9457 section 4.2.1) and code `http-error`.
  */
 export function httpProblemResponse(status: number, detail: string, headers: Headers): Response {

@@ -1,4 +1,4 @@
-// The log lines of requests for a deployment: one each.
+// The log lines of requests for a deployment: one line for each request.
 
 import type { Context, MiddlewareHandler } from 'hono'
 import { DeployerError } from '../errors.ts'
@@ -6,7 +6,7 @@ import type { Logger } from '../logger.ts'
 import { shortened } from './paths.ts'
 import { statusOf } from './problem.ts'
 
-/** What the line of a request tells, filled in as the request goes on. */
+/** The fields of a log line, which are set while the request is handled. */
 export interface LogFields {
   service: string
   serviceId?: string
@@ -15,28 +15,28 @@ export interface LogFields {
   previous?: string
   verdict?: string
   deploymentId?: string
-  /** Whether the caller only asked what would happen. */
+  /** Whether the request was a dry run. */
   dryRun?: true
 }
 
-/** What {@link requestLog} puts on the context. */
+/** The context variables that {@link requestLog} sets. */
 export interface LogEnv {
   Variables: {
     deployerLogFields: LogFields
-    /** Writes the log line of an accepted deployment immediately: its caller may wait for long. */
+    /** Writes the log line of an accepted deployment immediately, since its caller may wait for minutes. */
     deployerLogAccepted: (fields: LogFields) => void
   }
 }
 
-// Whoever knows no token shall not fill the disk.
+// Requests without the token must not fill the disk.
 const UNAUTHORIZED_LINES_A_SECOND = 20
 
 /**
  * Middleware that writes `deployment tried` (a dry run) or `deployment refused`, with the fields that
- * the handler put into `deployerLogFields`; the handler itself says when one is accepted.
+ * the handler set in `deployerLogFields`. The handler itself logs an accepted deployment.
  *
- * @param logger Gets the lines.
- * @param serviceName Tells the name that the path holds; shown shortened.
+ * @param logger Receives the lines.
+ * @param serviceName Returns the service name in the path; it is shortened.
  * @returns A named Hono middleware.
  */
 export function requestLog(
@@ -65,8 +65,8 @@ export function requestLog(
  * Writes `deployment refused` for requests without the token, at most 20 times a second. The next
  * line after that has the number of the others as `leftOut`.
  *
- * @param logger Gets the lines.
- * @param serviceName Tells the name that the path holds; shown shortened.
+ * @param logger Receives the lines.
+ * @param serviceName Returns the service name in the path; it is shortened.
  * @returns A function that is told of each such request.
  */
 export function unauthorizedLog(

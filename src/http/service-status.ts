@@ -1,4 +1,4 @@
-// What a service is like now, for callers.
+// The current state of a service, as callers see it.
 
 import { wantedTasks } from '../convergence/slots.ts'
 import { countTasks } from '../rollout/task-states.ts'
@@ -12,19 +12,19 @@ import { findUpdateObstacle, type UpdateObstacle } from '../update/update-permis
 export interface ServiceStatus {
   readonly service: string
   readonly serviceId: string
-  /** As the spec spells it; empty for plugins and network attachments. */
+  /** The image as in the spec; empty for plugins and network attachments. */
   readonly image: string
   /** The digest that the image is pinned to, or null. */
   readonly digest: string | null
   /** `replicated`, `global`, `replicated-job` or `global-job`. */
   readonly mode: string
-  /** How many tasks run; absent where tasks were not read. */
+  /** The number of running tasks; absent where tasks were not read. */
   readonly running?: number
-  /** How many are wanted; of a global service, one for each of its nodes. */
+  /** The desired number of tasks; for a global service, one for each of its nodes. */
   readonly desired?: number
-  /** Of a job: how many tasks of this run are complete. */
+  /** Only for a job: the number of completed tasks of this run. */
   readonly completed?: number
-  /** The engine's own words; null while there were none. */
+  /** The engine's own values; null before the first update. */
   readonly updateStatus: {
     readonly state: string
     readonly startedAt: string | null
@@ -32,7 +32,7 @@ export interface ServiceStatus {
     readonly message: string
   } | null
   readonly allowsUpdates: boolean
-  /** Why not; absent where updates are allowed. */
+  /** Why updates are not allowed; absent where they are. */
   readonly reason?: string
 }
 
@@ -40,7 +40,7 @@ export interface ServiceStatus {
  * Describes a service.
  *
  * @param service The service.
- * @param tasks Its tasks; undefined: not read.
+ * @param tasks Its tasks; undefined where they were not read.
  * @returns Its status.
  */
 export function serviceStatus(

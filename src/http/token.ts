@@ -1,4 +1,4 @@
-// Pure: whether a token can be used to authorise requests, and whether it is a good one.
+// Pure: whether a token can be used to authorise requests, and whether it is strong enough.
 
 import { isHeaderValue } from './auth.ts'
 
@@ -17,15 +17,15 @@ export function tokenFault(token: string): string | undefined {
   if (!isHeaderValue(token)) {
     return 'can never match: no header can hold a line break, another control character or white space at an end; remove it'
   }
-  // A header holds bytes, and curl sends UTF-8. What was no UTF-8 was read as U+FFFD.
+  // A header has bytes, and curl sends UTF-8. Bytes that are not UTF-8 were read as U+FFFD.
   if (/[\p{Surrogate}\ufffd]/u.test(token)) {
     return 'can never match: it is not UTF-8 text; choose another one'
   }
   if (new TextEncoder().encode(token).length > MAX_BYTES) {
-    return `can never match: it has more than ${MAX_BYTES} bytes, and no request can carry them; choose a shorter one`
+    return `can never match: it has more than ${MAX_BYTES} bytes, and no request can send them; choose a shorter one`
   }
   if (token.toLowerCase() === 'bearer') {
-    return `is ${JSON.stringify(token)}, which is also what a caller sends whose token is empty; choose another one`
+    return `is ${JSON.stringify(token)}, which a caller with an empty token also sends; choose another one`
   }
   return undefined
 }
@@ -39,7 +39,7 @@ export function tokenFault(token: string): string | undefined {
 export function tokenWarning(token: string): string | undefined {
   const remedy = 'set a random one, such as the output of: openssl rand -hex 32'
   if (token === README_EXAMPLE) {
-    return `is the example of the README, which everybody knows; ${remedy}`
+    return `is the example of the README, which is public; ${remedy}`
   }
   return [...token].length < MIN_SAFE_LENGTH
     ? `is shorter than ${MIN_SAFE_LENGTH} characters, so it can be guessed; ${remedy}`

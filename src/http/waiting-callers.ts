@@ -1,35 +1,35 @@
-// The callers who wait for a verdict: each keeps a connection and memory, so there is a limit.
+// The callers that wait for a verdict. Each one uses a connection and memory, so their number is limited.
 
 import { DeployerError } from '../errors.ts'
 
-/** The place of one caller. */
+/** The place of one waiting caller. */
 export interface WaitingPlace {
-  /** Gives the place back; further calls do nothing. */
+  /** Releases the place; further calls have no effect. */
   release(): void
 }
 
-/** The places of all callers who wait. */
+/** The places of all waiting callers. */
 export interface WaitingCallers {
   /**
-   * Takes a place, before anything is done for the request.
+   * Reserves a place, before anything is deployed.
    *
    * @returns The place.
-   * @throws DeployerError `overloaded` when there is none left.
+   * @throws DeployerError `overloaded` when all places are in use.
    */
   enter(): WaitingPlace
 }
 
-// With about 35 KiB each, 70 MiB.
+// About 35 KiB each, 70 MiB together.
 const MAX_WAITING = 2000
 const RETRY_AFTER_SECONDS = 5
 
-/** The place of a caller who does not wait. */
+/** The place of a caller that does not wait. */
 export const NO_PLACE: WaitingPlace = { release() {} }
 
 /**
  * Creates the places.
  *
- * @param max How many callers may wait at a time. Default: 2,000.
+ * @param max How many callers may wait at the same time. Default: 2,000.
  * @returns The places, all free.
  */
 export function createWaitingCallers(max: number = MAX_WAITING): WaitingCallers {
@@ -39,7 +39,7 @@ export function createWaitingCallers(max: number = MAX_WAITING): WaitingCallers 
       if (waiting >= max) {
         throw new DeployerError(
           'overloaded',
-          `Cannot let one more caller wait: ${max} wait already, and nothing was deployed; try again later, or without wait`,
+          `Cannot wait for the verdict: ${max} callers wait already, and nothing was deployed; try again later, or without "wait"`,
           { retryAfterSeconds: RETRY_AFTER_SECONDS },
         )
       }

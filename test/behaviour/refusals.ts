@@ -188,7 +188,7 @@ export const refusals: readonly Case[] = [
         const { swarm, put } = createHarness()
         const { status, headers, body } = await put('blog', { headers: { Authorization } })
         equal([Authorization, status, body.code], [Authorization, 401, 'missing-token'])
-        equal(String(body.detail).includes('with an empty token'), true)
+        equal(String(body.detail).includes('Empty token'), true)
         equal(headers.get('WWW-Authenticate'), 'Bearer realm="deployer"')
         equal(swarm.calls, [])
       }
@@ -334,7 +334,7 @@ export const refusals: readonly Case[] = [
       const { swarm, logger, put } = createHarness()
       swarm.failure = 'just a text'
       equal((await put('blog')).body.code, 'internal-error')
-      equal(String(logger.lines[0]?.err), 'Error: Not an Error was thrown: just a text')
+      equal(String(logger.lines[0]?.err), 'Error: Thrown value is not an Error: just a text')
     },
   },
   {

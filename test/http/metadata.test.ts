@@ -1,7 +1,7 @@
-// Metadata: what is taken, and what the refusal of the rest says.
+// Metadata: which values are accepted, and the error messages of the others.
 
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { DeployerError } from '../../src/errors.ts'
 import { readMetadata } from '../../src/http/metadata.ts'
 
@@ -12,7 +12,7 @@ function faultOf(value: unknown): string {
     if (error instanceof DeployerError && error.code === 'malformed-request') return error.message
     throw error
   }
-  return 'no fault'
+  return 'no error'
 }
 
 /** An object of so many members; the values have `length` characters. */
@@ -22,7 +22,7 @@ function members(count: number, length = 1): Record<string, string> {
 }
 
 describe('readMetadata', () => {
-  it.each([
+  test.each([
     ['none', undefined, {}],
     ['an empty object', {}, {}],
     ['strings', { commit: '1f2e3d', run_2: '' }, { commit: '1f2e3d', run_2: '' }],
@@ -32,37 +32,37 @@ describe('readMetadata', () => {
     ['32 members', members(32), members(32)],
     ['4096 characters', members(4, 1020), members(4, 1020)],
     ['names that objects have', { constructor: 'a', _: 'b' }, { constructor: 'a', _: 'b' }],
-  ])('takes %s', (_, value, metadata) => {
+  ])('accepts %s', (_, value, metadata) => {
     expect(readMetadata(value)).toEqual(metadata)
   })
 
-  it.each([
-    ['null', null, '"metadata" is no JSON object: it must be an object of strings'],
-    ['an array', ['a'], '"metadata" is no JSON object: it must be an object of strings'],
-    ['a string', 'a', '"metadata" is no JSON object: it must be an object of strings'],
-    ['a number as value', { build: 42 }, 'the metadata "build" is no string: each value must be'],
-    ['null as value', { a: 'b', build: null }, 'the metadata "build" is no string'],
-    ['an object as value', { build: { a: 'b' } }, 'the metadata "build" is no string'],
-    ['an empty name', { '': 'a' }, 'the metadata name "" cannot be taken: it must be 1 to 64'],
-    ['a dash', { 'git-ref': 'a' }, 'the metadata name "git-ref" cannot be taken'],
-    ['a digit first', { '1st': 'a' }, 'the metadata name "1st" cannot be taken'],
-    ['a letter beyond ASCII', { é: 'a' }, 'the metadata name "é" cannot be taken'],
-    ['a line break', { 'a\n': 'a' }, 'the metadata name "a\\n" cannot be taken'],
-    ['a long name', { ['a'.repeat(65)]: 'b' }, `the metadata name "${'a'.repeat(65)}" cannot`],
-    ['a longer name', { ['a'.repeat(999)]: 'b' }, `the metadata name "${'a'.repeat(100)}" cannot`],
+  test.each([
+    ['null', null, '"metadata" is not a JSON object: it must be an object of strings'],
+    ['an array', ['a'], '"metadata" is not a JSON object: it must be an object of strings'],
+    ['a string', 'a', '"metadata" is not a JSON object: it must be an object of strings'],
+    ['a number as value', { build: 42 }, 'the metadata "build" is not a string: each value must be'],
+    ['null as value', { a: 'b', build: null }, 'the metadata "build" is not a string'],
+    ['an object as value', { build: { a: 'b' } }, 'the metadata "build" is not a string'],
+    ['an empty name', { '': 'a' }, 'the metadata name "" is invalid: it must be 1 to 64'],
+    ['a dash', { 'git-ref': 'a' }, 'the metadata name "git-ref" is invalid'],
+    ['a digit first', { '1st': 'a' }, 'the metadata name "1st" is invalid'],
+    ['a letter beyond ASCII', { é: 'a' }, 'the metadata name "é" is invalid'],
+    ['a line break', { 'a\n': 'a' }, 'the metadata name "a\\n" is invalid'],
+    ['a long name', { ['a'.repeat(65)]: 'b' }, `the metadata name "${'a'.repeat(65)}" is invalid`],
+    ['a longer name', { ['a'.repeat(999)]: 'b' }, `the metadata name "${'a'.repeat(100)}" is invalid`],
     ['a long value', { a: 'b'.repeat(1025) }, 'the metadata "a" has 1025 characters: at most 1024'],
-    ['33 members', members(33), '"metadata" has 33 members: at most 32 are taken'],
+    ['33 members', members(33), '"metadata" has 33 members: at most 32 are allowed'],
     [
       '4097 characters',
       { ...members(4, 1020), m000: 'x'.repeat(1021) },
-      'the names and values of "metadata" have 4097 characters: at most 4096 are taken',
+      'the names and values of "metadata" have 4097 characters: at most 4096 are allowed',
     ],
-  ])('refuses %s and says why', (_, value, fault) => {
+  ])('rejects %s with the reason', (_, value, fault) => {
     expect(faultOf(value)).toContain(`Cannot read the request body: ${fault}`)
   })
 
-  it('refuses the name __proto__, and has no member but those that were sent', () => {
-    expect(faultOf(JSON.parse('{"__proto__": "a"}'))).toContain('"__proto__" cannot be taken')
+  test('refuses the name __proto__, and has no member but those that were sent', () => {
+    expect(faultOf(JSON.parse('{"__proto__": "a"}'))).toContain('"__proto__" is invalid')
     expect(faultOf(JSON.parse('{"__proto__": {"commit": "a"}}'))).toContain('"__proto__" cannot')
     const metadata = readMetadata({})
     expect(metadata.toString).toBeUndefined()
@@ -70,10 +70,10 @@ describe('readMetadata', () => {
     expect(Object.getPrototypeOf(readMetadata({ constructor: 'a' }))).toBeNull()
   })
 
-  it('gives back any JSON object of strings, or refuses it', () => {
+  test('gives back any JSON object of strings, or refuses it', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        if (faultOf(value) === 'no fault') expect(readMetadata(value)).toEqual(value)
+        if (faultOf(value) === 'no error') expect(readMetadata(value)).toEqual(value)
       }),
     )
     const names = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/)

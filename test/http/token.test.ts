@@ -24,8 +24,8 @@ test.each([
   ['a\ufffd', 'it is not UTF-8 text'],
   ['x'.repeat(15_361), 'it has more than 15360 bytes'],
   ['é'.repeat(7681), 'it has more than 15360 bytes'],
-  ['Bearer', 'is "Bearer", which is also what a caller sends whose token is empty'],
-  ['bearer', 'is "bearer", which is also what a caller sends whose token is empty'],
+  ['Bearer', 'is "Bearer", which a caller with an empty token also sends'],
+  ['bearer', 'is "bearer", which a caller with an empty token also sends'],
 ])('%j cannot be used', (token, fault) => {
   expect(tokenFault(token)).toContain(fault)
 })
@@ -35,11 +35,11 @@ test.each([
   ['x', 'is shorter than 16 characters'],
   ['x'.repeat(15), 'is shorter than 16 characters'],
   ['🔑'.repeat(15), 'is shorter than 16 characters'],
-])('%j is a warning that does not show it', (token, warning) => {
+])('%j causes a warning that does not contain it', (token, warning) => {
   expect(tokenWarning(token)).toContain(warning)
   expect(tokenWarning(token)).not.toContain(JSON.stringify(token))
 })
 
-test('a token of 16 characters is no warning', () => {
+test('a token of 16 characters causes no warning', () => {
   expect(tokenWarning('x'.repeat(16))).toBeUndefined()
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createWaitingCallers } from '../../src/http/waiting-callers.ts'
 
-test('so many callers wait at a time, and the next one is refused until a place is free', () => {
+test('a limited number of callers wait at the same time; the next one is rejected until a place is free', () => {
   const callers = createWaitingCallers(2)
   const first = callers.enter()
   const second = callers.enter()
@@ -11,15 +11,15 @@ test('so many callers wait at a time, and the next one is refused until a place 
   first.release()
   first.release()
   callers.enter()
-  expect(() => callers.enter()).toThrow('2 wait already')
+  expect(() => callers.enter()).toThrow('2 callers wait already')
   second.release()
   callers.enter()
 })
 
-test('2,000 may wait unless told', () => {
+test('2,000 callers may wait by default', () => {
   const callers = createWaitingCallers()
   for (let n = 0; n < 2000; n += 1) {
     callers.enter()
   }
-  expect(() => callers.enter()).toThrow('2000 wait already')
+  expect(() => callers.enter()).toThrow('2000 callers wait already')
 })

@@ -1,4 +1,6 @@
-// Pure: the header `Accept` (RFC 9110 section 12.5.1).
+// The header `Accept` (RFC 9110 section 12.5.1): which kind of response the caller wants.
+
+import type { Context } from 'hono'
 
 /**
  * Whether a caller prefers plain text over JSON. One that accepts everything, as curl does, gets JSON.
@@ -15,7 +17,22 @@ export function prefersText(accept: string | undefined): boolean {
   return text > 0 && (json === undefined ? text >= ranges : text > json)
 }
 
-/** A quality that is no number counts as 1. */
+/**
+ * Whether the caller wants the rollout as a stream of events.
+ *
+ * @param c The request's context.
+ * @returns True when `Accept` names `text/event-stream`. False for HEAD: its response has no body, and
+ *   nothing would end the stream.
+ */
+export function wantsEvents(c: Context): boolean {
+  if (c.req.method === 'HEAD') {
+    return false
+  }
+  const accept = c.req.header('Accept') ?? ''
+  return accept.split(',').some((range) => range.split(';')[0]?.trim() === 'text/event-stream')
+}
+
+/** A quality that is not a number counts as 1. */
 function readRange(range: string): readonly [type: string, quality: number] {
   const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
   const quality = parameters

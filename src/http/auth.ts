@@ -45,7 +45,8 @@ export function bearer(
       c.set('deployerCaller', CALLER)
       return next()
     }
-    const { error, respond } = header === '' ? missing : /^bearer *$/i.test(header) ? empty : invalid
+    const { error, respond } =
+      header === '' ? missing : /^bearer *$/i.test(header) ? empty : invalid
     onRejected(c, error)
     return respond()
   }

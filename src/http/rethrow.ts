@@ -8,5 +8,7 @@
  * @throws The value itself if it is an `Error`, otherwise an `Error` that describes it.
  */
 export function rethrow(thrown: unknown): never {
-  throw thrown instanceof Error ? thrown : new Error(`Thrown value is not an Error: ${String(thrown)}`)
+  throw thrown instanceof Error
+    ? thrown
+    : new Error(`Thrown value is not an Error: ${String(thrown)}`)
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { prefersText } from '../../src/http/accept.ts'
+import { prefersText, wantsEvents } from '../../src/http/accept.ts'
+import { readRequest } from '../support/read-request.ts'
 
 test.each([
   ['text/plain'],
@@ -32,4 +33,17 @@ test.each([
   [';;,,;q=1'],
 ])('Accept: %s does not', (accept) => {
   expect(prefersText(accept)).toBe(false)
+})
+
+test.each([
+  [undefined, false],
+  ['*/*', false],
+  ['text/*', false],
+  ['text/event-stream', true],
+  ['text/event-stream; charset=utf-8', true],
+  ['application/json,text/event-stream', true],
+  ['text/event-stream-x', false],
+])('Accept: %s asks for events: %s', async (accept, value) => {
+  const headers = accept === undefined ? {} : { Accept: accept }
+  expect(await readRequest(wantsEvents, { headers })).toEqual({ value })
 })

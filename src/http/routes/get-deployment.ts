@@ -1,9 +1,9 @@
 // `GET /deployments/:id`: the verdict of a deployment, or its progress.
 
 import type { Context } from 'hono'
-import { checkQueryNames, readWait } from '../deploy-request-body.ts'
 import type { DeploymentResponder } from '../deployment-responder.ts'
 import { deploymentIdOf } from '../paths.ts'
+import { checkQueryNames, readWait } from '../query.ts'
 
 /**
  * Creates the handler.

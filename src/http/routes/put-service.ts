@@ -7,17 +7,12 @@ import { type DeployTools, deploy, plan } from '../../update/deploy.ts'
 import { dryRunReport } from '../../update/dry-run.ts'
 import { createIdempotencyKeys, fingerprintOf } from '../../update/idempotency.ts'
 import type { AuthEnv } from '../auth.ts'
-import {
-  checkQueryNames,
-  readDeployRequestBody,
-  readDryRun,
-  readIdempotencyKey,
-  readRegistryAuth,
-  readWait,
-} from '../deploy-request-body.ts'
+import { readDeployRequestBody } from '../deploy-request-body.ts'
 import type { DeploymentResponder } from '../deployment-responder.ts'
 import { keepAlive } from '../keep-alive.ts'
 import { serviceNameOf } from '../paths.ts'
+import { checkQueryNames, readDryRun, readWait } from '../query.ts'
+import { readIdempotencyKey, readRegistryAuth } from '../request-headers.ts'
 import type { LogEnv, LogFields } from '../request-log.ts'
 import { rethrow } from '../rethrow.ts'
 

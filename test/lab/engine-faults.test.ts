@@ -84,7 +84,7 @@ describe.concurrent('two managers', () => {
     await second.engine.kill()
     const lost = await put(lab.image('lab/app:v3'))
     expect([lost.status, lost.body.code]).toEqual([503, 'no-quorum'])
-    expect(lost.body.detail).toContain('it may have been written all the same')
+    expect(lost.body.detail).toContain('the update may have been applied nevertheless')
     expect(lost.headers['retry-after']).toBeUndefined()
     const later = await waitFor('the manager to know that it leads no more', async () => {
       const answer = await put(lab.image('lab/app:v3'))

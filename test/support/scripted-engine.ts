@@ -1,4 +1,4 @@
-// An engine on loopback that answers what a test tells it to, and a swarm that asks it.
+// An engine on a loopback port whose responses the test sets, and a swarm that sends requests to it.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createDockerodeSwarm, type DockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
@@ -8,13 +8,18 @@ export type Answer = (request: IncomingMessage, response: ServerResponse) => voi
 
 export interface ScriptedEngine extends Loopback {
   readonly swarm: DockerodeSwarm
-  /** What was asked, as it came. */
+  /** The requests so far. */
   readonly requests: { line: string; headers: readonly string[]; body: string }[]
   answer: Answer
 }
 
-/** @param timeoutMs The longest that a call may take. */
-export async function scriptedEngine(timeoutMs = 300): Promise<ScriptedEngine> {
+/**
+ * Starts the engine.
+ *
+ * @param timeoutMs Timeout of a call, in milliseconds. Default: a minute, since a busy machine is slow.
+ * @returns The engine, which does not respond to any request until `answer` is set.
+ */
+export async function scriptedEngine(timeoutMs = 60_000): Promise<ScriptedEngine> {
   const loopback = await httpLoopback(async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) {
@@ -44,7 +49,7 @@ export function text(status: number, body: string, headers = {}): Answer {
   }
 }
 
-/** The value of a header as it was sent; undefined when it was not. */
+/** Finds a header by its exact name; undefined if it was not sent. */
 export function headerOf(headers: readonly string[] = [], name: string): string | undefined {
   const at = headers.findIndex((header, index) => index % 2 === 0 && header === name)
   return at === -1 ? undefined : headers[at + 1]

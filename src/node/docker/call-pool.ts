@@ -1,16 +1,16 @@
-// A limit on calls of one kind: so many at a time, so many waiting, and no wait without an end.
+// Limits calls of one kind: how many run at a time, how many wait, and how long they wait.
 
-/** The limits of a pool. */
+/** Limits of a pool. */
 export interface CallPoolLimits {
-  /** How many calls run at a time. */
+  /** Maximum number of calls that run at a time. */
   readonly maxRunning: number
-  /** How many more may wait for their turn. */
+  /** Maximum number of calls that wait. */
   readonly maxWaiting: number
-  /** How long one waits, in milliseconds. */
+  /** How long a call may wait, in milliseconds. */
   readonly maxWaitMs: number
 }
 
-/** The call was not made: too many others run or wait. */
+/** The call was not made, because too many others run or wait. */
 export class PoolFullError extends Error {
   override readonly name = 'PoolFullError'
 }
@@ -18,11 +18,11 @@ export class PoolFullError extends Error {
 /** Runs calls within limits. */
 export interface CallPool {
   /**
-   * Runs a call when it is its turn, first come, first served.
+   * Runs a call as soon as fewer calls than the maximum run, in the order of arrival.
    *
    * @param call The call.
-   * @returns What the call gave.
-   * @throws PoolFullError when the call was not made, and whatever it threw itself.
+   * @returns The result of the call.
+   * @throws PoolFullError if the call was not made, and the error of the call.
    */
   run<T>(call: () => Promise<T>): Promise<T>
 }
@@ -30,14 +30,14 @@ export interface CallPool {
 /**
  * Creates a pool.
  *
- * @param limits Its limits.
- * @returns The pool; nothing runs.
+ * @param limits Limits of the pool.
+ * @returns The pool.
  */
 export function createCallPool({ maxRunning, maxWaiting, maxWaitMs }: CallPoolLimits): CallPool {
   const waiting = new Set<() => void>()
   let running = 0
 
-  /** The place of a call that ends goes to the next one, so that no newer call takes it. */
+  /** Starts the call that has waited longest, so that no newer call precedes it. */
   function release(): void {
     const [next] = waiting
     if (next === undefined) {
@@ -81,23 +81,23 @@ export function createCallPool({ maxRunning, maxWaiting, maxWaitMs }: CallPoolLi
   }
 }
 
-/** Pools of the same limits, one for each key. */
+/** Pools with equal limits, one for each key. */
 export interface KeyedCallPools {
   /**
    * Runs a call in the pool of its key.
    *
-   * @param key Whatever the calls are told apart by.
+   * @param key The key.
    * @param call The call.
-   * @returns What the call gave.
-   * @throws PoolFullError when the call was not made, and whatever it threw itself.
+   * @returns The result of the call.
+   * @throws PoolFullError if the call was not made, and the error of the call.
    */
   run<T>(key: string, call: () => Promise<T>): Promise<T>
 }
 
 /**
- * Creates pools; one exists only as long as it has calls.
+ * Creates pools. A pool exists only as long as it has calls.
  *
- * @param limits The limits of each.
+ * @param limits Limits of each pool.
  * @returns The pools.
  */
 export function createKeyedCallPools(limits: CallPoolLimits): KeyedCallPools {

@@ -1,4 +1,4 @@
-// What a registry says of an image, asked through the engine.
+// Resolves an image reference to a digest and platforms: the engine asks the image's registry.
 
 import { singleFlight } from '../../async/single-flight.ts'
 import { DeployerError } from '../../errors.ts'
@@ -6,14 +6,13 @@ import type { Platform } from '../../swarm/engine-types.ts'
 import type { RegistryCredentials, ResolvedImage } from '../../swarm/swarm.ts'
 import { createCallPool, createKeyedCallPools, PoolFullError } from './call-pool.ts'
 import { distributionError } from './distribution-error.ts'
-import { EngineHttpError, type Modem } from './modem.ts'
+import { EngineHttpError } from './engine-http-error.ts'
+import type { Modem } from './modem.ts'
 import { TimeoutError } from './round-trip.ts'
 
-/** What to ask, and how long. */
-interface ImageQuestion extends RegistryCredentials {
-  /** A whole image reference. */
+interface ImageRequest extends RegistryCredentials {
+  /** A complete image reference, with registry host and tag or digest. */
   readonly reference: string
-  /** The longest that it may take, in milliseconds. */
   readonly timeoutMs: number
 }
 
@@ -26,24 +25,25 @@ export type ImageResolver = (
   credentials?: RegistryCredentials,
 ) => Promise<ResolvedImage>
 
-// An engine waits 25 to 40 s for a registry that is silent.
+// An engine waits 25 to 40 s for a registry that does not respond.
 const MAX_CALL_MS = 12_000
 const MAX_TOTAL_MS = 20_000
-// 50 callers who deploy 50 images of one registry at once are all served within the 5 s.
+// Enough for 50 callers who deploy 50 images of one registry at the same time.
 const MAX_WAITING = 128
 const MAX_WAIT_MS = 5000
 const RETRY_AFTER_SECONDS = 5
 
 /**
- * Creates an image resolver. An unresponsive registry occupies a connection of the engine for long, so
- * these calls have connections of their own. 128 more calls wait for at most 5 s; one registry gets
- * half of both limits. Callers that resolve the same reference with the same credentials share the
- * next answer, never the one in flight, which may be from before the image was pushed.
+ * Creates an image resolver. A registry that does not respond occupies a connection to the engine
+ * for a long time, so these requests have a connection pool of their own. 128 more requests wait
+ * for at most 5 s; the requests for one registry get half of both limits. Callers that resolve the
+ * same reference with the same credentials share the next request, never the one in flight, which
+ * may have started before the image was pushed.
  *
- * @param modem Reaches the engine.
- * @param options The longest that any call of the engine may take, in milliseconds. These take 12 s at
- *   most, and a caller waits 20 s in all at most.
- * @returns The resolver. Besides what {@link distributionError} tells, it throws DeployerError
+ * @param modem Connects to the engine.
+ * @param options The timeout of engine calls, in milliseconds. These requests take at most 12 s,
+ *   and a caller waits for at most 20 s in total.
+ * @returns The resolver. It throws what {@link distributionError} returns, and DeployerError
  *   `overloaded`.
  */
 export function createImageResolver(
@@ -56,58 +56,58 @@ export function createImageResolver(
     maxWaiting: MAX_WAITING,
     maxWaitMs: MAX_WAIT_MS,
   })
-  const hosts = createKeyedCallPools({
+  const registryPools = createKeyedCallPools({
     maxRunning: Math.ceil(modem.registryConnections / 2),
     maxWaiting: MAX_WAITING / 2,
     maxWaitMs: MAX_WAIT_MS,
   })
-  const questions = new Map<string, Question>()
+  const lookups = new Map<string, Lookup>()
 
-  function questionOf(key: string, image: ImageQuestion): Question {
-    const known = questions.get(key)
-    if (known !== undefined) {
-      return known
+  function lookupFor(key: string, image: ImageRequest): Lookup {
+    const existing = lookups.get(key)
+    if (existing !== undefined) {
+      return existing
     }
-    const ask = singleFlight(() =>
-      hosts
+    const start = singleFlight(() =>
+      registryPools
         .run(registryOf(image.reference), () => pool.run(() => resolveImage(modem, image)))
         .catch((error: unknown) => {
           throw error instanceof PoolFullError ? overloaded(image.reference, error) : error
         }),
     )
-    const question = { ask, callers: 0 }
-    questions.set(key, question)
-    return question
+    const lookup = { start, callers: 0 }
+    lookups.set(key, lookup)
+    return lookup
   }
 
   return async (reference, { registryAuth } = {}) => {
     const key = JSON.stringify([reference, registryAuth])
-    const question = questionOf(key, { reference, registryAuth, timeoutMs })
-    question.callers += 1
+    const lookup = lookupFor(key, { reference, registryAuth, timeoutMs })
+    lookup.callers += 1
     try {
-      const late = (): DeployerError =>
-        overloaded(reference, new TimeoutError(MAX_TOTAL_MS, 'turn'))
-      return await withinTime(question.ask(), { timeoutMs: MAX_TOTAL_MS, late })
+      const timeoutError = (): DeployerError =>
+        overloaded(reference, new TimeoutError(MAX_TOTAL_MS))
+      return await withTimeout(lookup.start(), { timeoutMs: MAX_TOTAL_MS, timeoutError })
     } finally {
-      question.callers -= 1
-      if (question.callers === 0) {
-        questions.delete(key)
+      lookup.callers -= 1
+      if (lookup.callers === 0) {
+        lookups.delete(key)
       }
     }
   }
 }
 
-interface Question {
-  readonly ask: () => Promise<ResolvedImage>
+interface Lookup {
+  readonly start: () => Promise<ResolvedImage>
   callers: number
 }
 
-function withinTime<T>(
+function withTimeout<T>(
   work: Promise<T>,
-  { timeoutMs, late }: { readonly timeoutMs: number; readonly late: () => Error },
+  { timeoutMs, timeoutError }: { readonly timeoutMs: number; readonly timeoutError: () => Error },
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), timeoutMs)
+    const timer = setTimeout(() => reject(timeoutError()), timeoutMs)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
@@ -115,44 +115,44 @@ function withinTime<T>(
 function overloaded(reference: string, cause: Error): DeployerError {
   return new DeployerError(
     'overloaded',
-    `Cannot resolve image "${reference}": too many images are being looked up in their registries, and some registry is slow; try again later`,
+    `Cannot resolve image "${reference}": too many images are being resolved, and a registry is slow; try again later`,
     { cause, retryAfterSeconds: RETRY_AFTER_SECONDS },
   )
 }
 
-/** The host of a whole reference. */
+/** The registry host of a complete reference. */
 function registryOf(reference: string): string {
   return reference.split('/', 1)[0] ?? ''
 }
 
-/** @throws DeployerError as {@link distributionError} tells. */
-async function resolveImage(modem: Modem, question: ImageQuestion): Promise<ResolvedImage> {
-  const { reference, registryAuth, timeoutMs } = question
+/** @throws DeployerError as {@link distributionError} returns it. */
+async function resolveImage(modem: Modem, image: ImageRequest): Promise<ResolvedImage> {
+  const { reference, registryAuth, timeoutMs } = image
   const path = distributionPath(reference)
   if (path === undefined) {
     throw new DeployerError(
       'invalid-image-reference',
-      `Cannot resolve image "${reference}": it is no whole reference; write it as docker.io/me/blog:v1`,
+      `Cannot resolve image "${reference}": it is not a complete reference; write it as docker.io/me/blog:v1`,
     )
   }
   try {
-    const image = parseDistribution(
-      await modem.ask({ path, registryAuth, timeoutMs, pool: 'registry' }),
+    const resolved = parseDistribution(
+      await modem.request({ path, registryAuth, timeoutMs, pool: 'registry' }),
     )
-    if (image === undefined) {
-      throw new EngineHttpError(200, 'the answer tells no digest')
+    if (resolved === undefined) {
+      throw new EngineHttpError(200, 'the response contains no digest')
     }
-    return image
+    return resolved
   } catch (error) {
     throw distributionError(error, { reference, hasCredentials: registryAuth !== undefined })
   }
 }
 
 /**
- * The path to ask at.
+ * Builds the path of `GET /distribution` for an image.
  *
- * @param reference A whole image reference.
- * @returns The path; undefined when the text is no reference and could lead elsewhere.
+ * @param reference A complete image reference.
+ * @returns The path; undefined if the text is not a reference and could address another resource.
  */
 export function distributionPath(reference: string): string | undefined {
   const segments = reference.split('/')
@@ -163,22 +163,22 @@ export function distributionPath(reference: string): string | undefined {
 }
 
 /**
- * Reads the answer.
+ * Reads the body of `GET /distribution`.
  *
- * @param answer The parsed body of a 200.
- * @returns Digest and platforms, in the answer's order; undefined when it is no such answer.
+ * @param body The parsed body of a 200.
+ * @returns Digest and platforms in the same order; undefined if the body has another form.
  */
-export function parseDistribution(answer: unknown): ResolvedImage | undefined {
-  const { Descriptor, Platforms } = members(answer)
+export function parseDistribution(body: unknown): ResolvedImage | undefined {
+  const { Descriptor, Platforms } = members(body)
   const { digest } = members(Descriptor)
   const platforms: unknown = Platforms ?? []
   return typeof digest === 'string' && DIGEST.test(digest) && Array.isArray(platforms)
-    ? { digest, platforms: platforms.map(asPlatform) }
+    ? { digest, platforms: platforms.map(toPlatform) }
     : undefined
 }
 
-/** A registry spells them in lower case, the rest of the engine's API does not. */
-function asPlatform(platform: unknown): Platform {
+/** Converts the registry's lower-case names to those of the rest of the engine's API. */
+function toPlatform(platform: unknown): Platform {
   const { architecture, os } = members(platform)
   return {
     ...(typeof architecture === 'string' ? { Architecture: architecture } : {}),

@@ -1,8 +1,8 @@
-// Where a Docker daemon listens, as `DOCKER_HOST` says it.
+// Parses the address of a Docker daemon in the format of `DOCKER_HOST`.
 
 import { type Address, parseAddress } from '../settings/address.ts'
 
-/** A daemon's address: a socket of this machine, a TCP port, or a machine that `ssh` reaches. */
+/** Address of a daemon: a local socket, a TCP port, or a machine that accepts ssh. */
 export type DockerHost =
   | { readonly kind: 'unix'; readonly socketPath: string }
   | ({ readonly kind: 'tcp' } & Address)
@@ -12,15 +12,15 @@ const SSH =
   /^(?:(?<user>[^\s@:/-][^\s@:/]*)@)?(?<host>[^\s@:/[\]-][^\s@:/[\]]*)(?::(?<port>[0-9]{1,5}))?\/?$/
 const DEFAULT_PORT = { plain: 2375, tls: 2376 }
 
-/** What `DOCKER_HOST` may be, for messages. */
+/** The formats of `DOCKER_HOST`, for messages. */
 export const DOCKER_HOST_FORMS = 'unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host'
 
 /**
- * Reads a `DOCKER_HOST`.
+ * Parses a `DOCKER_HOST`.
  *
- * @param text Its value.
- * @param isTls Whether TLS is used, which sets the default port of `tcp://`.
- * @returns The daemon's address, or undefined when the text is none of {@link DOCKER_HOST_FORMS}.
+ * @param text The value.
+ * @param isTls Whether TLS is used; it determines the default port of `tcp://`.
+ * @returns The address; undefined if the text has none of the {@link DOCKER_HOST_FORMS}.
  */
 export function parseDockerHost(text: string, isTls: boolean): DockerHost | undefined {
   const [, scheme, rest = ''] = /^(unix|tcp|ssh):\/\/(.*)$/s.exec(text) ?? []
@@ -41,7 +41,7 @@ function parseTcp(text: string, defaultPort: number): DockerHost | undefined {
   return address === undefined || address.host === '' ? undefined : { kind: 'tcp', ...address }
 }
 
-/** A user or host that begins with `-` would be an option to ssh, and is refused by the pattern. */
+/** The pattern refuses a user or host that begins with `-`, which ssh would take for an option. */
 function parseSsh(text: string): DockerHost | undefined {
   const groups = SSH.exec(text)?.groups
   return groups === undefined

@@ -1,11 +1,12 @@
-// The swarm behind a Docker Engine, through dockerode.
+// The `Swarm` port on a Docker Engine, by means of dockerode.
 
+// Only this file: all of dockerode also loads gRPC and protobuf for image builds, 14 MiB of memory.
 import DockerodeService from 'dockerode/lib/service.js'
 import { DeployerError } from '../../errors.ts'
 import type { Service } from '../../swarm/service.ts'
 import type { Swarm } from '../../swarm/swarm.ts'
-// The whole of dockerode brings gRPC and protobuf along, 14 MiB of memory for builds that nobody here asks for.
 import { shown } from '../settings/settings-issue.ts'
+import type { DockerTls } from './connection-options.ts'
 import { createImageResolver } from './distribution.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
 import { engineCallFor } from './engine-call.ts'
@@ -14,28 +15,28 @@ import { engineError, isOutOfSequence } from './engine-error.ts'
 import { listNodes, listServices, listTasks } from './engine-lists.ts'
 import { isEngineInfo, isService } from './engine-shapes.ts'
 import { readTaskLog, watchServices } from './engine-streams.ts'
-import { createModem, type DockerTls } from './modem.ts'
+import { createModem } from './modem.ts'
 import { ConnectionLostError } from './round-trip.ts'
 
-export type { DockerTls } from './modem.ts'
+export type { DockerTls } from './connection-options.ts'
 
-/** What {@link createDockerodeSwarm} needs to know. */
+/** Options of {@link createDockerodeSwarm}. */
 export interface DockerodeSwarmOptions {
-  /** As `DOCKER_HOST`. Default: `unix:///var/run/docker.sock`. */
+  /** Address in the format of `DOCKER_HOST`. Default: `unix:///var/run/docker.sock`. */
   readonly dockerHost?: string
-  /** Certificates for a `tcp://` daemon that wants TLS. Default: plain TCP. */
+  /** Certificates for a `tcp://` daemon that uses TLS. Default: no TLS. */
   readonly tls?: DockerTls
   /**
-   * The longest that one engine call may take, in milliseconds. Default: 30000, since calls hang
-   * for up to 20 s while managers elect a leader, and then succeed.
+   * Timeout of an engine call, in milliseconds. Default: 30000, because calls take up to 20 s while
+   * the managers elect a leader, and then succeed.
    */
   readonly timeoutMs?: number
 }
 
-/** A {@link Swarm} that can also tell how its engine is. */
+/** A {@link Swarm} that can also check its engine. */
 export interface DockerodeSwarm extends Swarm {
   /**
-   * Asks whether the engine is there and manages a swarm; nothing is changed.
+   * Checks that the engine is reachable and is a swarm manager. Changes nothing.
    *
    * @returns The engine's version.
    * @throws DeployerError `engine-unreachable`, `not-a-manager`, `swarm-locked` or `engine-error`.
@@ -43,15 +44,17 @@ export interface DockerodeSwarm extends Swarm {
   check(): Promise<string>
 }
 
-const MAX_REMEMBERED = 1000
-const OUTCOME_UNKNOWN = 'it may have been written all the same, so look at the service first'
+const MAX_CACHED_IDS = 1000
+const OUTCOME_UNKNOWN =
+  'the update may have been applied nevertheless; inspect the service before you try again'
 
 /**
- * Makes a {@link Swarm} of a Docker Engine that is a swarm manager.
+ * Creates a {@link Swarm} on a Docker Engine that is a swarm manager.
  *
- * @param options Where the engine is; defaults to the local socket.
- * @returns The swarm. Nothing is connected yet; connections are kept alive between calls.
- * @throws TypeError when `dockerHost` is not of a form that Docker knows.
+ * @param options Address of the engine. Default: the local socket.
+ * @returns The swarm. It connects with the first call, and keeps connections open between calls.
+ *   Idle connections do not keep the process alive.
+ * @throws TypeError if `dockerHost` has a format that Docker does not know.
  * @example
  * ```ts
  * const swarm = createDockerodeSwarm({ dockerHost: 'unix:///var/run/docker.sock' })
@@ -62,7 +65,7 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
   const host = parseDockerHost(dockerHost, tls !== undefined)
   if (host === undefined) {
     throw new TypeError(
-      `Cannot use dockerHost ${shown(dockerHost)}: it must be ${DOCKER_HOST_FORMS}`,
+      `Cannot use dockerHost ${shown(dockerHost)}: it must have the form ${DOCKER_HOST_FORMS}`,
     )
   }
   const clock = createEngineClock()
@@ -70,23 +73,25 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
   const resolveImage = createImageResolver(modem, { timeoutMs })
   const dockerService = (nameOrId: string) => new DockerodeService(modem, nameOrId)
 
-  // An engine finds a service by its ID in three quarters of the time that a name takes it.
+  // An engine needs only three quarters of the time to find a service by ID instead of by name.
   const idsByName = new Map<string, string>()
 
-  function remember(name: string, id: string): void {
-    if (idsByName.size >= MAX_REMEMBERED) {
+  function cacheId(name: string, id: string): void {
+    if (idsByName.size >= MAX_CACHED_IDS) {
       idsByName.clear()
     }
     idsByName.set(name, id)
   }
 
   function inspect(nameOrId: string, action: string): Promise<Service> {
-    const shape = { name: 'a service', fits: isService }
-    return engineCallFor(action, shape, () => dockerService(nameOrId).inspect())
+    const expected = { name: 'a service', matches: isService }
+    return engineCallFor(action, expected, () => dockerService(nameOrId).inspect())
   }
 
-  /** By the ID that the name had last; undefined when there is none, or another service has the name. */
-  async function inspectKnown(name: string, action: string): Promise<Service | undefined> {
+  /**
+   * Inspects by cached ID; undefined if there is none, or if it is no longer the ID of that name.
+   */
+  async function inspectByCachedId(name: string, action: string): Promise<Service | undefined> {
     const id = idsByName.get(name)
     if (id === undefined) {
       return undefined
@@ -106,24 +111,24 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
   return {
     async inspectService(nameOrId): Promise<Service> {
       const action = `inspect service "${nameOrId}"`
-      const known = await inspectKnown(nameOrId, action)
-      const service = known ?? (await inspect(nameOrId, action))
+      const cached = await inspectByCachedId(nameOrId, action)
+      const service = cached ?? (await inspect(nameOrId, action))
       if (service.Spec.Name === nameOrId) {
-        remember(nameOrId, service.ID)
+        cacheId(nameOrId, service.ID)
       }
       return service
     },
 
     async updateService({ ID, Version, Spec }, spec, { registryAuth } = {}) {
-      const written = { _query: { version: String(Version.Index) }, _body: spec }
+      const update = { _query: { version: String(Version.Index) }, _body: spec }
       try {
-        await dockerService(ID).update(registryAuth, written)
+        await dockerService(ID).update(registryAuth, update)
         return 'updated'
       } catch (error) {
         if (isOutOfSequence(error)) {
           return 'out-of-sequence'
         }
-        throw updateFault(error, `update service "${Spec.Name}"`)
+        throw updateError(error, `update service "${Spec.Name}"`)
       }
     },
 
@@ -137,20 +142,20 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
     now: clock.now,
 
     async check(): Promise<string> {
-      const shape = { name: 'an engine', fits: isEngineInfo }
-      const info = await engineCallFor('ask the engine how it is', shape, () =>
-        modem.ask({ path: '/info' }),
+      const expected = { name: 'engine information', matches: isEngineInfo }
+      const info = await engineCallFor('check the engine', expected, () =>
+        modem.request({ path: '/info' }),
       )
       if (info.Swarm?.LocalNodeState === 'locked') {
         throw new DeployerError(
           'swarm-locked',
-          'Cannot use the engine: its swarm is locked; run "docker swarm unlock" there',
+          'Cannot use the engine: its swarm is locked; run "docker swarm unlock" on it',
         )
       }
       if (info.Swarm?.ControlAvailable !== true) {
         throw new DeployerError(
           'not-a-manager',
-          'Cannot use the engine: it is not a swarm manager; set DOCKER_HOST to one',
+          'Cannot use the engine: it is not a swarm manager; set DOCKER_HOST to a swarm manager',
         )
       }
       return String(info.ServerVersion)
@@ -159,13 +164,13 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
 }
 
 /**
- * A leader that loses its quorum answers an update with an error and may write it all the same
- * (seen in 2 of 2 runs); so may an engine whose connection broke after the request was sent.
+ * A leader that loses its quorum answers an update with an error, and may apply it nevertheless
+ * (observed in 2 of 2 runs). So may an engine whose connection broke after the request was sent.
  */
-function updateFault(error: unknown, action: string): DeployerError {
-  const fault = engineError(error, action)
-  const isOpen = fault.code === 'no-quorum' || error instanceof ConnectionLostError
-  return isOpen
-    ? new DeployerError(fault.code, `${fault.message}; ${OUTCOME_UNKNOWN}`, { cause: error })
-    : fault
+function updateError(error: unknown, action: string): DeployerError {
+  const mapped = engineError(error, action)
+  const isUncertain = mapped.code === 'no-quorum' || error instanceof ConnectionLostError
+  return isUncertain
+    ? new DeployerError(mapped.code, `${mapped.message}; ${OUTCOME_UNKNOWN}`, { cause: error })
+    : mapped
 }

@@ -1,4 +1,4 @@
-// The part of dockerode that Deployer uses; @types/dockerode does not know the files inside.
+// The part of dockerode that Deployer uses; @types/dockerode does not declare its single files.
 
 declare module 'dockerode/lib/service.js' {
   import type { Modem } from './modem.ts'
@@ -7,8 +7,8 @@ declare module 'dockerode/lib/service.js' {
     constructor(modem: Modem, nameOrId: string)
     inspect(): Promise<unknown>
     /**
-     * `_query` goes into the URL and `_body` into the body; without them all goes into the URL.
-     * `authconfig` goes to the modem as it is.
+     * `_query` is sent in the URL and `_body` in the body; without them, all options are sent in
+     * the URL. `authconfig` is passed to the modem unchanged.
      */
     update(
       authconfig: string | undefined,

@@ -1,16 +1,17 @@
-// Calls of the engine whose failures are told as callers are shown them, and whose answers are looked at.
+// Engine calls with mapped errors and validated responses.
 
 import { DeployerError } from '../../errors.ts'
 import { engineError } from './engine-error.ts'
-import { EngineHttpError } from './modem.ts'
+import { EngineHttpError } from './engine-http-error.ts'
 
 /**
  * Calls the engine.
  *
- * @param action What is tried, such as `inspect service "blog"`.
+ * @param action The attempted action, such as `inspect service "blog"`.
  * @param call The call.
- * @returns What it gives.
- * @throws DeployerError as {@link engineError} tells; one that the call throws stays as it is.
+ * @returns The result of the call.
+ * @throws DeployerError as {@link engineError} returns it; a DeployerError of the call is not
+ *   changed.
  */
 export async function engineCall<T>(action: string, call: () => Promise<T>): Promise<T> {
   try {
@@ -20,33 +21,33 @@ export async function engineCall<T>(action: string, call: () => Promise<T>): Pro
   }
 }
 
-/** What an answer must be. */
-export interface Shape<T> {
-  /** As in `a list of nodes`. */
+/** The form that a response must have. */
+export interface ExpectedResponse<T> {
+  /** Name for messages, such as `a list of nodes`. */
   readonly name: string
-  readonly fits: (answer: unknown) => answer is T
+  readonly matches: (body: unknown) => body is T
 }
 
 /**
- * Calls the engine and holds the answer to a shape: whoever else answers at its address, that 200
- * must not pass for the engine's.
+ * Calls the engine and validates the response: a 200 of another server at its address must not be
+ * taken for that of the engine.
  *
- * @param action What is tried.
- * @param shape What the answer must be.
+ * @param action The attempted action.
+ * @param expected The form that the response must have.
  * @param call The call.
- * @returns The answer.
- * @throws DeployerError as {@link engineCall}; `engine-error` for an answer of another shape.
+ * @returns The parsed body.
+ * @throws DeployerError as {@link engineCall}; `engine-error` for a response of another form.
  */
 export function engineCallFor<T>(
   action: string,
-  { name, fits }: Shape<T>,
+  { name, matches }: ExpectedResponse<T>,
   call: () => Promise<unknown>,
 ): Promise<T> {
   return engineCall(action, async () => {
-    const answer = await call()
-    if (!fits(answer)) {
-      throw new EngineHttpError(200, `the answer is not ${name}`)
+    const body = await call()
+    if (!matches(body)) {
+      throw new EngineHttpError(200, `the response is not ${name}`)
     }
-    return answer
+    return body
   })
 }

@@ -1,41 +1,42 @@
-// The engine's clock, as far as the `Date` headers of its answers tell it.
+// Estimates the engine's clock from the `Date` headers of its responses.
 
-/** One answer of the engine. */
-export interface DatedAnswer {
-  /** Its `Date` header, which names a whole second. */
+/** The times of one response of the engine. */
+export interface ResponseTimes {
+  /** Its `Date` header, which has a precision of one second. */
   readonly date: string | undefined
-  /** When the request was sent, by our own clock, in milliseconds since 1970. */
+  /** When the request was sent, by the local clock, in milliseconds since 1970. */
   readonly sentMs: number
-  /** When the answer came, by the same clock. */
+  /** When the response was received, by the same clock. */
   readonly receivedMs: number
 }
 
-/** A clock that is set right by each answer. */
+/** A clock that each response corrects. */
 export interface EngineClock {
-  observe(answer: DatedAnswer): void
+  observe(times: ResponseTimes): void
   /** Milliseconds since 1970. */
   now(): number
 }
 
 /**
- * Makes the clock. It goes as ours does until an answer contradicts it: at some moment between
- * request and answer the engine's clock was within the second that the answer names. It is then
- * moved no further than that takes, so that equal clocks stay equal.
+ * Creates the clock. It equals the local clock until a response contradicts it: at some time
+ * between request and response, the engine's clock was within the second of the `Date` header. The
+ * clock is then moved by the smallest amount that resolves the contradiction, so that equal clocks
+ * stay equal.
  *
- * @param ourNow Our own clock. Default: `Date.now`.
+ * @param localNow The local clock. Default: `Date.now`.
  * @returns The clock.
  */
-export function createEngineClock(ourNow: () => number = Date.now): EngineClock {
+export function createEngineClock(localNow: () => number = Date.now): EngineClock {
   let offsetMs = 0
   return {
     observe({ date = '', sentMs, receivedMs }) {
       const secondMs = Date.parse(date)
       if (!Number.isNaN(secondMs)) {
-        const least = secondMs - receivedMs
-        const most = secondMs + 999 - sentMs
-        offsetMs = Math.min(Math.max(offsetMs, least), most)
+        const minOffsetMs = secondMs - receivedMs
+        const maxOffsetMs = secondMs + 999 - sentMs
+        offsetMs = Math.min(Math.max(offsetMs, minOffsetMs), maxOffsetMs)
       }
     },
-    now: () => ourNow() + offsetMs,
+    now: () => localNow() + offsetMs,
   }
 }

@@ -1,4 +1,4 @@
-// The engine's lists of services, tasks and nodes.
+// Lists services, tasks and nodes of the engine.
 
 import { DeployerError } from '../../errors.ts'
 import type { Node, Task } from '../../swarm/engine-types.ts'
@@ -12,14 +12,14 @@ import type { Modem } from './modem.ts'
 /**
  * Lists services.
  *
- * @param modem Reaches the engine.
- * @param label A service label and its value.
+ * @param modem Connects to the engine.
+ * @param label A service label and its value, as `key=value`.
  * @returns The services that have it.
  */
 export function listServices(modem: Modem, label: string): Promise<readonly Service[]> {
-  const shape = { name: 'a list of services', fits: isServiceList }
-  return engineCallFor(`list services with label "${label}"`, shape, () =>
-    modem.ask({
+  const expected = { name: 'a list of services', matches: isServiceList }
+  return engineCallFor(`list services with label "${label}"`, expected, () =>
+    modem.request({
       path: '/services?',
       query: filterQuery({ label: [label] }),
       parse: (bytes) => parseJsonList(bytes),
@@ -30,15 +30,15 @@ export function listServices(modem: Modem, label: string): Promise<readonly Serv
 /**
  * Lists the tasks of a service.
  *
- * @param modem Reaches the engine.
+ * @param modem Connects to the engine.
  * @param serviceId The service's full ID.
- * @returns The tasks; none when there is no such service, for which the engine answers 404.
+ * @returns The tasks; none if the service does not exist, for which the engine answers 404.
  */
 export async function listTasks(modem: Modem, serviceId: string): Promise<readonly Task[]> {
-  const shape = { name: 'a list of tasks', fits: isTaskList }
+  const expected = { name: 'a list of tasks', matches: isTaskList }
   try {
-    return await engineCallFor(`list tasks of service "${serviceId}"`, shape, () =>
-      modem.ask({
+    return await engineCallFor(`list tasks of service "${serviceId}"`, expected, () =>
+      modem.request({
         path: '/tasks?',
         query: filterQuery({ service: [serviceId] }),
         parse: (bytes) => parseJsonList(bytes),
@@ -55,12 +55,12 @@ export async function listTasks(modem: Modem, serviceId: string): Promise<readon
 /**
  * Lists the nodes of the swarm.
  *
- * @param modem Reaches the engine.
+ * @param modem Connects to the engine.
  * @returns The nodes.
  */
 export function listNodes(modem: Modem): Promise<readonly Node[]> {
-  const shape = { name: 'a list of nodes', fits: isNodeList }
-  return engineCallFor('list nodes', shape, () =>
-    modem.ask({ path: '/nodes', parse: (bytes) => parseJsonList(bytes) }),
+  const expected = { name: 'a list of nodes', matches: isNodeList }
+  return engineCallFor('list nodes', expected, () =>
+    modem.request({ path: '/nodes', parse: (bytes) => parseJsonList(bytes) }),
   )
 }

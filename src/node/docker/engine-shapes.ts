@@ -1,9 +1,10 @@
-// What the engine's answers must look like: whoever else answers at its address must not pass for it.
+// Type guards for responses of the engine: those of another server at its address must not be
+// accepted.
 
 import type { Node, Task } from '../../swarm/engine-types.ts'
 import type { Service } from '../../swarm/service.ts'
 
-/** The parts of the engine's `GET /info` that Deployer looks at. */
+/** The part of the engine's `GET /info` that Deployer uses. */
 export interface EngineInfo {
   readonly ServerVersion?: string
   readonly Swarm?: { readonly LocalNodeState?: string; readonly ControlAvailable?: boolean }
@@ -12,23 +13,23 @@ export interface EngineInfo {
 type Members<T> = { readonly [Member in keyof T]?: unknown }
 
 /**
- * Whether an answer may tell how an engine is.
+ * Tests whether a response is the engine's information about itself.
  *
- * @param answer The parsed answer.
- * @returns True when it is an object: all of its members may be absent.
+ * @param body The parsed response.
+ * @returns True if it is an object: all members may be absent.
  */
-export function isEngineInfo(answer: unknown): answer is EngineInfo {
-  return isObject(answer)
+export function isEngineInfo(body: unknown): body is EngineInfo {
+  return isObject(body)
 }
 
 /**
- * Whether an answer is a service.
+ * Tests whether a response is a service.
  *
- * @param answer The parsed answer.
- * @returns True when all is there that Deployer cannot do without.
+ * @param body The parsed response.
+ * @returns True if it has all members that Deployer requires.
  */
-export function isService(answer: unknown): answer is Service {
-  const { ID, Version, Spec } = membersOf<Service>(answer)
+export function isService(body: unknown): body is Service {
+  const { ID, Version, Spec } = membersOf<Service>(body)
   const { Name, TaskTemplate } = membersOf<Service['Spec']>(Spec)
   return (
     typeof ID === 'string' &&
@@ -39,45 +40,45 @@ export function isService(answer: unknown): answer is Service {
 }
 
 /**
- * Whether an answer is a list of services.
+ * Tests whether a response is a list of services.
  *
- * @param answer The parsed answer.
- * @returns True when it is.
+ * @param body The parsed response.
+ * @returns True if each element has all members that Deployer requires.
  */
-export function isServiceList(answer: unknown): answer is readonly Service[] {
-  return Array.isArray(answer) && answer.every(isService)
+export function isServiceList(body: unknown): body is readonly Service[] {
+  return Array.isArray(body) && body.every(isService)
 }
 
 /**
- * Whether an answer is a list of tasks.
+ * Tests whether a response is a list of tasks.
  *
- * @param answer The parsed answer.
- * @returns True when it is.
+ * @param body The parsed response.
+ * @returns True if each element has all members that Deployer requires.
  */
-export function isTaskList(answer: unknown): answer is readonly Task[] {
-  return Array.isArray(answer) && answer.every(isTask)
+export function isTaskList(body: unknown): body is readonly Task[] {
+  return Array.isArray(body) && body.every(isTask)
 }
 
 /**
- * Whether an answer is a list of nodes.
+ * Tests whether a response is a list of nodes.
  *
- * @param answer The parsed answer.
- * @returns True when it is.
+ * @param body The parsed response.
+ * @returns True if each element has all members that Deployer requires.
  */
-export function isNodeList(answer: unknown): answer is readonly Node[] {
-  return Array.isArray(answer) && answer.every((node) => isText(membersOf<Node>(node).ID))
+export function isNodeList(body: unknown): body is readonly Node[] {
+  return Array.isArray(body) && body.every((node) => isString(membersOf<Node>(node).ID))
 }
 
 function isTask(task: unknown): boolean {
   const { ID, CreatedAt, UpdatedAt, Spec, Status, DesiredState } = membersOf<Task>(task)
   return (
-    [ID, CreatedAt, UpdatedAt, DesiredState].every(isText) &&
+    [ID, CreatedAt, UpdatedAt, DesiredState].every(isString) &&
     isObject(Spec) &&
-    isText(membersOf<Task['Status']>(Status).State)
+    isString(membersOf<Task['Status']>(Status).State)
   )
 }
 
-function isText(value: unknown): value is string {
+function isString(value: unknown): value is string {
   return typeof value === 'string'
 }
 

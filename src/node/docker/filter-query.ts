@@ -1,10 +1,10 @@
-// The query with which the engine's lists and streams are asked for a part only.
+// The `filters` query of the engine's lists and streams.
 
 /**
- * Writes the query.
+ * Builds the query.
  *
- * @param filters The values that will do, by the name of what must have them.
- * @returns The query's members.
+ * @param filters Accepted values by filter name, such as `{ label: ['a=b'] }`.
+ * @returns The query parameters.
  */
 export function filterQuery(
   filters: Readonly<Record<string, readonly string[]>>,

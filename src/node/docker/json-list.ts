@@ -1,22 +1,23 @@
-// A long list in JSON, read part by part, so that the process can do other things in between.
+// Parses a long JSON list in parts, so that the event loop is not blocked.
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { parseReadOnlyJson } from './json.ts'
 
-// Some milliseconds each.
+// Each part takes a few milliseconds.
 const PART_BYTES = 128 * 1024
 
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 /**
- * Reads a JSON list that is never written back. The event loop turns after each part; an element
- * that is longer than a part is read in one go.
+ * Parses a JSON list that is not written back. The event loop runs after each part. An element that
+ * is longer than a part is parsed at once.
  *
- * @param bytes JSON text, in UTF-8.
- * @param partBytes How long a part is. Default: 128 KiB.
- * @returns The elements, as `parseReadOnlyJson` gives them; of a text that is no list its value.
- * @throws SyntaxError when the text is not JSON.
+ * @param bytes JSON text in UTF-8.
+ * @param partBytes Length of a part, in bytes. Default: 128 KiB.
+ * @returns The elements as `parseReadOnlyJson` returns them; for JSON that is not a list, its
+ *   value.
+ * @throws SyntaxError if the text is not JSON.
  */
 export async function parseJsonList(
   bytes: Buffer,
@@ -32,7 +33,7 @@ export async function parseJsonList(
     const end = endOfPart(bytes, start, partBytes)
     const part = parseReadOnlyJson(`[${bytes.toString('utf8', start, end)}]`)
     if (!Array.isArray(part) || (part.length === 0 && start > first + 1)) {
-      throw new SyntaxError(`Unexpected end of a list at byte ${end}`)
+      throw new SyntaxError(`Unexpected end of JSON list at byte ${end}`)
     }
     for (const element of part) {
       elements.push(element)
@@ -41,14 +42,14 @@ export async function parseJsonList(
     await nextTurn()
     if (bytes[end] !== COMMA) {
       if (bytes[end] !== CLOSE_LIST || !bytes.subarray(start).every(isSpace)) {
-        throw new SyntaxError(`Unexpected text at the end of a list, at byte ${end}`)
+        throw new SyntaxError(`Unexpected text after JSON list at byte ${end}`)
       }
       return elements
     }
   }
 }
 
-/** The comma between two elements that comes after enough bytes, or else the bracket at the end. */
+/** Finds the first comma between two elements after `partBytes`, or else the closing bracket. */
 function endOfPart(bytes: Buffer, start: number, partBytes: number): number {
   let depth = 0
   for (let at = start; at < bytes.length; at += 1) {
@@ -64,7 +65,7 @@ function endOfPart(bytes: Buffer, start: number, partBytes: number): number {
       return at
     }
   }
-  throw new SyntaxError('The text ends within a list')
+  throw new SyntaxError('JSON text ends within a list')
 }
 
 function endOfString(bytes: Buffer, open: number): number {

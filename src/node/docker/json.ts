@@ -1,6 +1,9 @@
-// JSON that goes through Deployer unharmed: numbers that JavaScript cannot hold keep their digits.
+// Lossless JSON: numbers that a JavaScript number cannot represent keep their digits.
 
-/** A number that JavaScript cannot hold, or prints otherwise: its digits, and nearly its value. */
+/**
+ * A number that JavaScript cannot represent, or prints differently: its digits, and its rounded
+ * value.
+ */
 class ExactNumber {
   readonly digits: string
 
@@ -17,23 +20,23 @@ class ExactNumber {
   }
 }
 
-// Stands before the digits of such a number while JSON.parse or JSON.stringify is at work. Nobody
-// else's text has it.
-const MARK = crypto.randomUUID()
-const MARKED = new RegExp(`"${MARK}([^"]+)"`, 'g')
+// Prefix of the digits of such a number during JSON.parse and JSON.stringify. No other text
+// contains it.
+const MARKER = crypto.randomUUID()
+const MARKED = new RegExp(`"${MARKER}([^"]+)"`, 'g')
 const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/
-// Within a string the quotes would be escaped, so this is a key and its number.
+// Quotes inside a JSON string are escaped, so this matches only a key and its number.
 const LARGE_FORCE_UPDATE = /"ForceUpdate":\s*[0-9]{16}/
 const NUMBERS = /-?[0-9][0-9.eE+-]*/g
 
 /**
- * Reads JSON that is written back.
+ * Parses JSON that is written back.
  *
  * @param text JSON text.
- * @returns The value. A number is a `number` where that is exact and prints as it was written. Any
- *   other one is a bigint where it is a `ForceUpdate`, and else an opaque object;
- *   {@link stringifyJson} prints both as they were written.
- * @throws SyntaxError when the text is not JSON.
+ * @returns The value. A number becomes a `number` if that is exact and prints the same digits.
+ *   Otherwise a `ForceUpdate` becomes a bigint, and any other number an opaque object; {@link
+ *   stringifyJson} writes both with their original digits.
+ * @throws SyntaxError if the text is not JSON.
  */
 export function parseJson(text: string): unknown {
   const marked = markNumbers(text)
@@ -42,32 +45,35 @@ export function parseJson(text: string): unknown {
 }
 
 /**
- * Reads JSON that is never written back, as fast as JSON.parse.
+ * Parses JSON that is not written back, as fast as JSON.parse.
  *
  * @param text JSON text.
- * @returns The value. A large `ForceUpdate` is exact, as {@link parseJson} gives it; other numbers
- *   are what JavaScript makes of them.
- * @throws SyntaxError when the text is not JSON.
+ * @returns The value. A large `ForceUpdate` is exact, as in {@link parseJson}; other numbers are
+ *   rounded, as in JSON.parse.
+ * @throws SyntaxError if the text is not JSON.
  */
 export function parseReadOnlyJson(text: string): unknown {
   return LARGE_FORCE_UPDATE.test(text) ? parseJson(text) : JSON.parse(text)
 }
 
 /**
- * Writes JSON.
+ * Converts a value to JSON.
  *
- * @param value What {@link parseJson} returned, or parts of it in other arrangement.
- * @returns JSON text with every number as it was read.
+ * @param value A result of {@link parseJson}, or a value that contains parts of one.
+ * @returns JSON text with the original digits of each number.
  */
 export function stringifyJson(value: unknown): string {
   const text = JSON.stringify(value, (_, part) => {
     const isExact = typeof part === 'bigint' || part instanceof ExactNumber
-    return isExact ? `${MARK}${part}` : part
+    return isExact ? `${MARKER}${part}` : part
   })
   return (text ?? 'null').replace(MARKED, '$1')
 }
 
-/** Undefined: each number survives. A regular expression for strings would fail at long ones. */
+/**
+ * Returns undefined if JavaScript represents all numbers exactly. A regular expression for JSON
+ * strings would fail for long strings.
+ */
 function markNumbers(text: string): string | undefined {
   let marked = ''
   let copied = 0
@@ -77,7 +83,7 @@ function markNumbers(text: string): string | undefined {
     const end = quote === -1 ? text.length : quote
     if (end - at > 1) {
       const between = text.slice(at, end)
-      const exact = between.replace(NUMBERS, marking)
+      const exact = between.replace(NUMBERS, markIfInexact)
       if (exact !== between) {
         marked += text.slice(copied, at) + exact
         copied = end
@@ -88,13 +94,13 @@ function markNumbers(text: string): string | undefined {
   return copied === 0 ? undefined : marked + text.slice(copied)
 }
 
-/** What is no JSON number stays as it is, for JSON.parse to refuse. */
-function marking(digits: string): string {
+/** Text that is not a JSON number stays unchanged, so that JSON.parse refuses it. */
+function markIfInexact(digits: string): string {
   const value = Number(digits)
-  // Every second number above 2^53 prints as it was written; none of them can be added to.
-  const isHeld =
+  // Above 2^53 some integers print the same digits, but arithmetic with them is inexact.
+  const isExact =
     String(value) === digits && (Number.isSafeInteger(value) || !Number.isInteger(value))
-  return isHeld || !NUMBER.test(digits) ? digits : `"${MARK}${digits}"`
+  return isExact || !NUMBER.test(digits) ? digits : `"${MARKER}${digits}"`
 }
 
 function endOfString(text: string, open: number): number {
@@ -113,16 +119,16 @@ function isEscaped(text: string, at: number): boolean {
   return backslashes % 2 === 1
 }
 
-/** Changes what was just parsed in place: JSON.parse with a reviver takes several times longer. */
+/** Changes the parsed value in place: JSON.parse with a reviver takes several times longer. */
 function withoutMarks(key: string, value: unknown): unknown {
   if (typeof value === 'string') {
-    return value.startsWith(MARK) ? exactNumber(key, value.slice(MARK.length)) : value
+    return value.startsWith(MARKER) ? exactNumber(key, value.slice(MARKER.length)) : value
   }
   if (typeof value === 'object' && value !== null) {
     for (const [name, member] of Object.entries(value)) {
       const exact = withoutMarks(name, member)
       if (exact !== member) {
-        // An assignment to `__proto__` would be another thing.
+        // An assignment to `__proto__` would set the prototype.
         Object.defineProperty(value, name, { value: exact })
       }
     }

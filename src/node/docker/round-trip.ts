@@ -1,70 +1,70 @@
-// One HTTP exchange with the engine: from the request to the end of its answer, or to what broke it.
+// One HTTP request to the engine, from its start to the end of the response or to the first error.
 
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { errorMessage } from '../../text/error-message.ts'
 
-/** The connection stood, and the request may have got through; then something broke. */
+/** The connection broke after it was established, so the engine may have received the request. */
 export class ConnectionLostError extends Error {
-  override readonly name = 'BrokenExchange'
+  override readonly name = 'ConnectionLostError'
 
-  /** @param cause What broke. */
+  /** @param cause The error of the connection, or a {@link TimeoutError}. */
   constructor(cause: Error) {
     super(errorMessage(cause), { cause })
   }
 }
 
-/** The time was up before the answer was there. */
+/** Something did not happen in time. */
 export class TimeoutError extends Error {
-  override readonly name = 'Overdue'
+  override readonly name = 'TimeoutError'
 
   /**
-   * @param timeoutMs How long it might have taken, in milliseconds.
-   * @param missing What was not there in time. Default: the answer.
+   * @param timeoutMs The timeout, in milliseconds.
+   * @param missing What did not come in time. Default: `answer`.
    */
   constructor(timeoutMs: number, missing = 'answer') {
     super(`no ${missing} within ${timeoutMs} ms`)
   }
 }
 
-/** What to send, how long to wait, and how to read. */
+/** Body, timeout and reader of a round trip. */
 export interface RoundTripOptions<T> {
   readonly body?: string | undefined
   /**
-   * The longest that all of it may take from the moment on when it has its connection, in
-   * milliseconds, unless `read` stops the clock. Waiting for a free connection takes as long at most.
+   * How long waiting for a free connection may take, in milliseconds, and again how long the rest
+   * may take, unless `read` stops the timer.
    */
   readonly timeoutMs: number
-  /** Reads the answer. It rejects with what the exchange is to reject with. */
-  readonly read: (response: IncomingMessage, stopClock: () => void) => Promise<T>
+  /** Reads the response. If it rejects, the round trip rejects with the same error. */
+  readonly read: (response: IncomingMessage, stopTimer: () => void) => Promise<T>
 }
 
 /**
- * Sends a request and reads its answer.
+ * Sends a request and reads its response.
  *
- * @param outgoing The request, which nobody has ended yet.
- * @param options What to send, how long to wait, and how to read.
- * @returns What `read` made of the answer.
- * @throws BrokenExchange when the request may have got through, and else the connection's error;
- *   the connection is gone in both cases.
+ * @param outgoing The request, not yet ended.
+ * @param options Body, timeout and reader.
+ * @returns What `read` returns.
+ * @throws ConnectionLostError if the engine may have received the request, otherwise the error of
+ *   the connection. The connection is destroyed in both cases.
  */
 export function roundTrip<T>(outgoing: ClientRequest, options: RoundTripOptions<T>): Promise<T> {
   const { body, timeoutMs, read } = options
   return new Promise((resolve, reject) => {
     let hasResponse = false
     let mayBeSent = false
-    const stopClock = (): void => clearTimeout(timer)
-    const giveUp = (error: unknown): void => {
-      stopClock()
+    const stopTimer = (): void => clearTimeout(timer)
+    const abandon = (error: unknown): void => {
+      stopTimer()
       reject(error)
       outgoing.destroy()
     }
-    const fail = (error: Error): void => giveUp(mayBeSent ? new ConnectionLostError(error) : error)
+    const fail = (error: Error): void => abandon(mayBeSent ? new ConnectionLostError(error) : error)
     let timer = setTimeout(() => fail(new TimeoutError(timeoutMs, 'free connection')), timeoutMs)
     outgoing.on('socket', (socket) => {
       clearTimeout(timer)
       timer = setTimeout(() => fail(new TimeoutError(timeoutMs)), timeoutMs)
-      // A kept-alive socket stands already; of an ssh program nobody knows.
+      // A kept-alive socket is connected already. Whether an ssh program is connected is unknown.
       mayBeSent = socket.connecting !== true
       if (!mayBeSent) {
         socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
@@ -73,7 +73,7 @@ export function roundTrip<T>(outgoing: ClientRequest, options: RoundTripOptions<
       }
     })
     outgoing.on('error', fail)
-    // Node ends some exchanges, such as one answered 101, with nothing but this.
+    // Some requests end with this event only, such as one that is answered with 101.
     outgoing.on('close', () => {
       if (!hasResponse) {
         fail(new Error('the connection was closed'))
@@ -81,31 +81,31 @@ export function roundTrip<T>(outgoing: ClientRequest, options: RoundTripOptions<
     })
     outgoing.on('response', (response) => {
       hasResponse = true
-      read(response, stopClock).then((value) => {
-        stopClock()
+      read(response, stopTimer).then((value) => {
+        stopTimer()
         resolve(value)
-      }, giveUp)
+      }, abandon)
     })
     outgoing.end(body)
   })
 }
 
 /**
- * Reads an answer piece by piece.
+ * Reads a response in chunks.
  *
- * @param response The answer.
- * @param take Takes each piece; what it throws, the promise rejects with.
- * @returns Nothing, once the answer has come to its end.
- * @throws BrokenExchange when the connection breaks before.
+ * @param response The response.
+ * @param take Receives each chunk; the promise rejects with the error that it throws.
+ * @returns Nothing; resolves at the end of the response.
+ * @throws ConnectionLostError if the connection breaks before the end.
  */
-export function readPieces(
+export function readChunks(
   response: IncomingMessage,
-  take: (piece: Buffer) => void,
+  take: (chunk: Buffer) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    response.on('data', (piece: Buffer) => {
+    response.on('data', (chunk: Buffer) => {
       try {
-        take(piece)
+        take(chunk)
       } catch (error) {
         reject(error)
         response.destroy()
@@ -114,7 +114,7 @@ export function readPieces(
     response.on('end', resolve)
     response.on('error', (error) => reject(new ConnectionLostError(error)))
     response.on('close', () => {
-      // Two errors with their stacks for each good answer would cost more than reading it.
+      // Creating errors with their stacks for each good response would cost more than reading it.
       if (!response.readableEnded) {
         reject(new ConnectionLostError(new Error('the connection was closed')))
       }

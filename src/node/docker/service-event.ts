@@ -34,8 +34,8 @@ const ACTIONS: readonly unknown[] = [
 export function createServiceEventParser(): (chunk: Buffer) => readonly ServiceEvent[] {
   const splitter = split2(parseServiceEvent, { maxLength: MAX_LINE_LENGTH, skipOverflow: true })
   return (chunk) => {
-    // The splitter works synchronously as long as it is emptied after each chunk. It is never ended: a
-    // last line without a line break is an event that was cut off.
+    // The splitter works synchronously as long as it is emptied after each chunk. It is never
+    // ended: a last line without a line break is an event that was cut off.
     splitter.write(chunk)
     const events: ServiceEvent[] = []
     for (let event = splitter.read(); event !== null; event = splitter.read()) {

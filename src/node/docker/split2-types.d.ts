@@ -6,7 +6,8 @@ declare module 'split2' {
   /**
    * Creates a stream that takes bytes and gives what `mapper` makes of each line of UTF-8 text.
    *
-   * @param mapper Receives a line without its end; a line for which it returns `undefined` is skipped.
+   * @param mapper Receives a line without its end; a line for which it returns `undefined` is
+   *   skipped.
    * @param options `maxLength` is the longest unfinished line that is buffered, in characters.
    *   `skipOverflow` skips a longer line; without it, the stream fails.
    */

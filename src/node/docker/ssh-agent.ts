@@ -1,5 +1,5 @@
-// An HTTP agent that reaches a Docker daemon through the `ssh` program, as Docker's own command
-// line does, so that its keys, its configuration and its known hosts hold here too.
+// An HTTP agent that connects to a Docker daemon through the `ssh` program, as the Docker CLI does,
+// so that the user's ssh keys, configuration and known hosts apply.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { Agent } from 'node:http'
@@ -7,16 +7,16 @@ import { Duplex } from 'node:stream'
 import type { DockerHost } from './docker-host.ts'
 
 const MAX_STDERR = 2000
-// sshd starts to drop logins at 10 (its MaxStartups).
+// sshd starts to refuse logins at 10 unauthenticated connections (MaxStartups).
 const MAX_PROCESSES = 8
 
 /**
- * Makes the agent. Each request runs `ssh … docker system dial-stdio`, so the far machine needs the
- * `docker` program.
+ * Creates the agent. Each request runs `ssh … docker system dial-stdio`, so the remote machine
+ * needs the `docker` program.
  *
- * @param host Where to go; user and port are ssh's own defaults when empty.
- * @param limits How many connections may stand; at most 8 do.
- * @returns An agent whose connections fail with what `ssh` said on its standard error.
+ * @param host The remote machine. Empty user and port: the defaults of ssh.
+ * @param limits Maximum number of connections; never more than 8 are open.
+ * @returns The agent. The error of a failed connection contains the standard error of `ssh`.
  */
 export function createSshAgent(
   host: Extract<DockerHost, { kind: 'ssh' }>,
@@ -28,8 +28,8 @@ export function createSshAgent(
 }
 
 /**
- * docker/cli's connhelper; `BatchMode`, since nobody is there to type a password; and a sign of life
- * now and then, or a stream would wait for hours for a machine that is gone.
+ * The arguments of docker/cli (connhelper), with `BatchMode`, since no password can be entered, and
+ * with keep-alive messages, without which a stream would wait for hours for an unreachable machine.
  */
 function sshArguments({ user, host, port }: Extract<DockerHost, { kind: 'ssh' }>): string[] {
   return [
@@ -52,16 +52,18 @@ function dial(args: readonly string[]): Duplex {
     },
   })
   child.on('error', (cause) => {
-    connection.destroy(new Error(`cannot run ssh (${cause.message}): is it installed?`, { cause }))
+    connection.destroy(
+      new Error(`cannot run ssh (${cause.message}); check that ssh is installed`, { cause }),
+    )
   })
-  // Without a free file descriptor there are no pipes, whatever the types say; `error` follows.
+  // If no file descriptor is free, the pipes are undefined, contrary to the types; `error` follows.
   if (child.stdout !== undefined) {
-    joinPipes(child, connection)
+    connectPipes(child, connection)
   }
   return connection
 }
 
-function joinPipes(child: ChildProcessWithoutNullStreams, connection: Duplex): void {
+function connectPipes(child: ChildProcessWithoutNullStreams, connection: Duplex): void {
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(0, MAX_STDERR)
@@ -71,13 +73,13 @@ function joinPipes(child: ChildProcessWithoutNullStreams, connection: Duplex): v
       child.stdout.pause()
     }
   })
-  // A broken pipe says less than the end of the program that broke it.
+  // The exit status of the program, which follows, explains more than a broken pipe.
   child.stdin.on('error', () => {})
   child.on('close', (status) => {
     if (status === 0) {
       connection.push(null)
     } else {
-      connection.destroy(new Error(`ssh ended with status ${status}: ${stderr.trim()}`))
+      connection.destroy(new Error(`ssh exited with status ${status}: ${stderr.trim()}`))
     }
   })
 }

@@ -1,35 +1,36 @@
-// What a task wrote last, out of the stream that the engine sends of it. A task with a terminal
-// comes as it is. Of others each piece comes in a frame: one byte for the output (1 and 2; 3 is the
-// engine's own complaint), three zeros, four bytes for the length, and so many bytes of text.
+// Extracts the end of a task's log from the engine's log stream. The output of a task with a
+// terminal is sent unchanged. Other output is sent in frames: one byte for the stream (1 is
+// standard output, 2 is standard error, 3 is an error of the engine), three zero bytes, four bytes
+// for the length, the text.
 
 /** The last 8 KiB of a log. */
 export interface LogTail {
-  /** Takes the next bytes of the stream, wherever they are split. */
-  push(piece: Buffer): void
-  /** What came so far: plain text without terminal escapes, without its last line break. */
+  /** Adds the next chunk of the stream; frames and characters may be split over several chunks. */
+  push(chunk: Buffer): void
+  /** The log so far: plain text without terminal escapes and without the last line break. */
   text(): string
 }
 
 const MAX_BYTES = 8 * 1024
 const HEADER_BYTES = 8
-const COMPLAINT = 3
+const ENGINE_ERROR = 3
 const EMPTY: Buffer = Buffer.alloc(0)
 
 const ESCAPE = String.fromCharCode(0x1b)
-const BELL = String.fromCharCode(0x07)
-/** Colours and cursor moves (CSI), titles and links (OSC). */
+const BEL = String.fromCharCode(0x07)
+/** Colours and cursor movements (CSI), titles and links (OSC). */
 const TERMINAL_ESCAPES = new RegExp(
-  `${ESCAPE}(?:\\[[0-?]*[ -/]*[@-~]|\\][^${BELL}${ESCAPE}]*(?:${BELL}|${ESCAPE}\\\\))`,
+  `${ESCAPE}(?:\\[[0-?]*[ -/]*[@-~]|\\][^${BEL}${ESCAPE}]*(?:${BEL}|${ESCAPE}\\\\))`,
   'g',
 )
 const CONTROLS = /[^\P{Cc}\n\t]/gu
 
 /**
- * Makes the tail.
+ * Creates the tail.
  *
- * @param contentType The answer's `Content-Type`. Engines before 23.0 send none; then the first bytes
- *   tell whether there are frames.
- * @returns The tail, which never holds more than a few times 8 KiB.
+ * @param contentType `Content-Type` of the response. Engines before 23.0 send none; then the first
+ *   bytes decide whether the stream consists of frames.
+ * @returns The tail. It never buffers more than a few times 8 KiB.
  */
 export function createLogTail(contentType: string | undefined): LogTail {
   const kept = createByteTail(MAX_BYTES)
@@ -58,18 +59,18 @@ export function createLogTail(contentType: string | undefined): LogTail {
       return false
     }
     isBroken = looksFramed(pending) !== true
-    isOutput = pending[0] !== COMPLAINT
+    isOutput = pending[0] !== ENGINE_ERROR
     left = pending.readUInt32BE(4)
     pending = pending.subarray(HEADER_BYTES)
     return !isBroken
   }
 
   return {
-    push(piece) {
+    push(chunk) {
       if (isBroken) {
         return
       }
-      pending = pending.length === 0 ? piece : Buffer.concat([pending, piece])
+      pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
       isFramed ??= looksFramed(pending)
       if (isFramed) {
         takeFrames()
@@ -84,7 +85,7 @@ export function createLogTail(contentType: string | undefined): LogTail {
         .replace(TERMINAL_ESCAPES, '')
         .replace(CONTROLS, '')
         .replace(/\n$/, '')
-      // A byte that is no UTF-8 is replaced by three.
+      // The replacement of an invalid byte takes three bytes in UTF-8, so the text may have grown.
       return decode(Buffer.from(text).subarray(-MAX_BYTES))
     },
   }
@@ -97,35 +98,35 @@ function isFramedType(contentType = ''): boolean | undefined {
   return contentType.startsWith('application/vnd.docker.multiplexed-stream') ? true : undefined
 }
 
-/** Whether bytes are the beginning of a frame; undefined when there are too few to tell. */
+/** Tests whether bytes are the beginning of a frame; undefined if there are too few to decide. */
 function looksFramed(bytes: Buffer): boolean | undefined {
   const [output = 0, ...zeros] = bytes.subarray(0, 4)
-  if (output > COMPLAINT || zeros.some((zero) => zero !== 0)) {
+  if (output > ENGINE_ERROR || zeros.some((zero) => zero !== 0)) {
     return false
   }
   return bytes.length < 4 ? undefined : true
 }
 
-/** Cut off at the front, the bytes may begin within a character. */
+/** Skips the rest of a character that was cut off at the beginning. */
 function decode(bytes: Buffer): string {
   const first = bytes.subarray(0, 4).findIndex((byte) => (byte & 0xc0) !== 0x80)
   return bytes.subarray(Math.max(0, first)).toString('utf8')
 }
 
-/** Copies what it is given: a slice of a byte would keep 64 KiB alive. */
+/** Copies the bytes: even a short slice would keep its whole chunk of 64 KiB in memory. */
 function createByteTail(maxBytes: number): { push(bytes: Buffer): void; bytes(): Buffer } {
-  const room = Buffer.alloc(2 * maxBytes)
+  const buffer = Buffer.alloc(2 * maxBytes)
   let length = 0
   return {
     push(bytes) {
       const last = bytes.subarray(-maxBytes)
-      if (length + last.length > room.length) {
-        room.copyWithin(0, length - maxBytes, length)
+      if (length + last.length > buffer.length) {
+        buffer.copyWithin(0, length - maxBytes, length)
         length = maxBytes
       }
-      last.copy(room, length)
+      last.copy(buffer, length)
       length += last.length
     },
-    bytes: () => room.subarray(Math.max(0, length - maxBytes), length),
+    bytes: () => buffer.subarray(Math.max(0, length - maxBytes), length),
   }
 }

@@ -2,8 +2,8 @@
 
 import { createSecureContext } from 'node:tls'
 import { errorMessage } from '../../text/error-message.ts'
+import type { DockerTls } from '../docker/connection-options.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from '../docker/docker-host.ts'
-import type { DockerTls } from '../docker/modem.ts'
 import type { SettingSource } from './setting-source.ts'
 import { type SettingsIssues, shown } from './settings-issue.ts'
 

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest'
 import type { DeployerError } from '../../../src/errors.ts'
 import { distributionError } from '../../../src/node/docker/distribution-error.ts'
-import { EngineHttpError } from '../../../src/node/docker/modem.ts'
+import { EngineHttpError } from '../../../src/node/docker/engine-http-error.ts'
 import { ConnectionLostError, TimeoutError } from '../../../src/node/docker/round-trip.ts'
 
 const REFERENCE = 'denied.example.com/unauthorized/toomanyrequests:v9'
 
-const faultOf = (error: unknown, hasCredentials = false): DeployerError =>
+const mappedError = (error: unknown, hasCredentials = false): DeployerError =>
   distributionError(error, { reference: REFERENCE, hasCredentials })
 
-// The words of Docker Engine 20.10 to 29, and of the registries behind it.
+// Messages of Docker Engine 20.10 to 29, and of registries behind it.
 test.each([
   [404, 'manifest unknown: manifest unknown', 'image-not-found', undefined],
   [404, 'name unknown: repository name not known to registry', 'image-not-found', undefined],
@@ -66,7 +66,7 @@ test.each([
   ],
   [418, 'short and stout', 'engine-error', undefined],
   [301, '', 'engine-error', undefined],
-  [200, 'no JSON: <html>', 'engine-error', undefined],
+  [200, 'not JSON: <html>', 'engine-error', undefined],
   [
     403,
     '<html><body><h1>403 Forbidden</h1>\nRequest forbidden by administrative rules.\n</body></html>',
@@ -154,21 +154,21 @@ test.each([
     'swarm-locked',
     undefined,
   ],
-])('%i %s', (status, words, code, retryAfterSeconds) => {
-  const refusal = new EngineHttpError(status, words)
-  const fault = faultOf(refusal)
-  expect(fault).toMatchObject({ code, retryAfterSeconds, cause: refusal })
-  expect(fault.message).toContain(`Cannot resolve image "${REFERENCE}": `)
+])('%i %s', (status, message, code, retryAfterSeconds) => {
+  const cause = new EngineHttpError(status, message)
+  const error = mappedError(cause)
+  expect(error).toMatchObject({ code, retryAfterSeconds, cause })
+  expect(error.message).toContain(`Cannot resolve image "${REFERENCE}": `)
   const isAboutTheEngine = code === 'not-a-manager' || code === 'swarm-locked'
-  expect(isAboutTheEngine || words === '' || !fault.message.includes(words)).toBe(true)
+  expect(isAboutTheEngine || message === '' || !error.message.includes(message)).toBe(true)
 })
 
-test('who may not read an image is told that it may be absent, and of the credentials', () => {
-  const refusal = new EngineHttpError(401, 'unauthorized: authentication required')
-  expect(faultOf(refusal).message).toBe(
+test('without access to an image, the message says that it may be absent, and whether Deployer has credentials', () => {
+  const cause = new EngineHttpError(401, 'unauthorized: authentication required')
+  expect(mappedError(cause).message).toBe(
     `Cannot resolve image "${REFERENCE}": it is absent or private, and Deployer has no credentials for its registry; check name and tag, or give Deployer credentials`,
   )
-  expect(faultOf(refusal, true).message).toBe(
+  expect(mappedError(cause, true).message).toBe(
     `Cannot resolve image "${REFERENCE}": it is absent or private, and the registry refused the credentials that Deployer has for it; check name, tag and credentials`,
   )
 })
@@ -178,22 +178,22 @@ test.each([
   [403, 'Forbidden'],
   [404, 'Not Found'],
   [503, 'secret.internal: not a swarm manager'],
-])('a proxy before the engine that answers %i %s says nothing about the image', (status, words) => {
-  const refusal = new EngineHttpError(status, words, { isEngineMessage: false })
-  const fault = faultOf(refusal)
-  expect(fault).toMatchObject({ code: 'engine-error', cause: refusal })
-  expect(fault.message).toContain(`answered ${status}, but not as a Docker Engine does`)
-  expect(fault.message).not.toContain(words)
+])('%i %s of a proxy in front of the engine is not an error of the image', (status, message) => {
+  const cause = new EngineHttpError(status, message, { isEngineMessage: false })
+  const error = mappedError(cause)
+  expect(error).toMatchObject({ code: 'engine-error', cause })
+  expect(error.message).toContain(`answered ${status}, but not as a Docker Engine does`)
+  expect(error.message).not.toContain(message)
 })
 
-test('an image that is not there is to be pushed', () => {
-  expect(faultOf(new EngineHttpError(404, 'manifest unknown: manifest unknown')).message).toBe(
+test('the message for an absent image recommends to push it', () => {
+  expect(mappedError(new EngineHttpError(404, 'manifest unknown: manifest unknown')).message).toBe(
     `Cannot resolve image "${REFERENCE}": the registry does not have it; push it first, or check name and tag`,
   )
 })
 
-test('an engine that says nothing in time waits for the registry', () => {
-  expect(faultOf(new ConnectionLostError(new TimeoutError(12_000)))).toMatchObject({
+test('an engine that does not respond before the timeout waits for the registry', () => {
+  expect(mappedError(new ConnectionLostError(new TimeoutError(12_000)))).toMatchObject({
     code: 'registry-unavailable',
     retryAfterSeconds: 5,
     message: expect.stringContaining('no answer within 12000 ms'),
@@ -203,7 +203,7 @@ test('an engine that says nothing in time waits for the registry', () => {
 test.each([
   ['was never reached', new TimeoutError(12_000)],
   ['refused the connection', new Error('connect ECONNREFUSED')],
-  ['broke off', new ConnectionLostError(new Error('socket hang up'))],
+  ['closed the connection', new ConnectionLostError(new Error('socket hang up'))],
 ])('an engine that %s is engine-unreachable', (_, error) => {
-  expect(faultOf(error)).toMatchObject({ code: 'engine-unreachable', cause: error })
+  expect(mappedError(error)).toMatchObject({ code: 'engine-unreachable', cause: error })
 })

@@ -3,7 +3,7 @@ import { distributionPath, parseDistribution } from '../../../src/node/docker/di
 
 const SHA_256 = `sha256:${'a'.repeat(64)}`
 
-describe('the path to ask at', () => {
+describe('the path', () => {
   test.each([
     ['docker.io/me/blog:v1.12', '/distribution/docker.io/me/blog%3Av1.12/json'],
     ['127.0.0.1:5000/a/b:v1..2', '/distribution/127.0.0.1%3A5000/a/b%3Av1..2/json'],
@@ -30,14 +30,14 @@ describe('the path to ask at', () => {
     'a\\b',
     'é/b',
     '\ud800',
-  ])('none for %j', (reference) => {
+  ])('is undefined for %j', (reference) => {
     expect(distributionPath(reference)).toBeUndefined()
   })
 })
 
-describe('the answer', () => {
-  test('tells digest and platforms, in their order, the unknown ones too', () => {
-    const answer = {
+describe('the response', () => {
+  test('contains the digest and all platforms in order, including unknown ones', () => {
+    const body = {
       Descriptor: { mediaType: 'x', digest: SHA_256, size: 527 },
       Platforms: [
         { architecture: 'arm64', os: 'linux', variant: 'v8' },
@@ -47,7 +47,7 @@ describe('the answer', () => {
         {},
       ],
     }
-    expect(parseDistribution(answer)).toEqual({
+    expect(parseDistribution(body)).toEqual({
       digest: SHA_256,
       platforms: [
         { Architecture: 'arm64', OS: 'linux' },
@@ -80,7 +80,7 @@ describe('the answer', () => {
     ` ${SHA_256}`,
     `md5:${'a'.repeat(32)}`,
     `sha256:${'a'.repeat(128)}`,
-  ])('%j is no digest', (digest) => {
+  ])('%j is not a digest', (digest) => {
     expect(parseDistribution({ Descriptor: { digest }, Platforms: [] })).toBeUndefined()
   })
 
@@ -92,7 +92,7 @@ describe('the answer', () => {
     { Descriptor: null },
     { Descriptor: { digest: SHA_256 }, Platforms: {} },
     { Descriptor: { digest: SHA_256 }, Platforms: 'linux' },
-  ])('is none: %j', (answer) => {
-    expect(parseDistribution(answer)).toBeUndefined()
+  ])('%j is not accepted', (body) => {
+    expect(parseDistribution(body)).toBeUndefined()
   })
 })

@@ -9,11 +9,11 @@ test.each([
   ['tcp://manager:2375/', { kind: 'tcp', host: 'manager', port: 2375 }],
   ['ssh://me@manager:2222', { kind: 'ssh', user: 'me', host: 'manager', port: '2222' }],
   ['ssh://manager', { kind: 'ssh', user: '', host: 'manager', port: '' }],
-])('%s is understood', (text, host) => {
+])('%s is accepted', (text, host) => {
   expect(parseDockerHost(text, false)).toEqual(host)
 })
 
-test('TLS moves the default port', () => {
+test('TLS changes the default port', () => {
   expect(parseDockerHost('tcp://manager', true)).toMatchObject({ port: 2376 })
 })
 

@@ -1,10 +1,11 @@
-// The dockerode adapter against scripted HTTP servers: what no real engine can be made to do.
+// The dockerode adapter on scripted HTTP servers, for situations that a real engine cannot produce.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   createDockerodeSwarm,
@@ -15,6 +16,9 @@ import { httpLoopback, type Loopback } from '../../support/loopback.ts'
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void
 
 const SERVICE = '{"ID":"abc","Version":{"Index":7},"Spec":{"Name":"blog","TaskTemplate":{}}}'
+
+// Long enough for a busy machine; a test that waits for the timeout sets a short one.
+const TIMEOUT_MS = 60_000
 
 let engine: Loopback
 let swarm: DockerodeSwarm
@@ -33,13 +37,20 @@ beforeEach(async () => {
     requests.push({ line: `${request.method} ${request.url}`, body, type })
     answer(request, response, body)
   })
-  swarm = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${engine.port}`, timeoutMs: 300 })
+  swarm = swarmWithTimeout(TIMEOUT_MS)
 })
 
 afterEach(async () => {
+  vi.useRealTimers()
   vi.unstubAllEnvs()
   await engine.close()
 })
+
+function swarmWithTimeout(timeoutMs: number): DockerodeSwarm {
+  return createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${engine.port}`, timeoutMs })
+}
+
+const eventually = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 30_000 })
 
 const text =
   (status: number, body: string, headers = {}): Answer =>
@@ -48,13 +59,13 @@ const text =
   }
 
 describe('inspectService', () => {
-  test('asks for the service and gives what the engine said', async () => {
+  test('requests the service and returns the response', async () => {
     answer = text(200, SERVICE)
     expect(await swarm.inspectService('blog')).toEqual(JSON.parse(SERVICE))
     expect(requests.map(({ line }) => line)).toEqual(['GET /services/blog'])
   })
 
-  test('asks by ID once it knows it, and finds a service of the same name that came after', async () => {
+  test('requests by cached ID, and by name again once another service has the name', async () => {
     const service = (ID: string): string => SERVICE.replace('abc', ID)
     let current = 'abc'
     answer = (request, response) => {
@@ -74,7 +85,7 @@ describe('inspectService', () => {
     ])
   })
 
-  test('an ID that leads to a service of another name by now is not taken for the name', async () => {
+  test('does not use a cached ID whose service has another name by now', async () => {
     answer = text(200, SERVICE)
     await swarm.inspectService('blog')
     answer = text(200, SERVICE.replace('blog', 'other'))
@@ -89,12 +100,12 @@ describe('inspectService', () => {
     '[]',
     '{"ID":"abc"}',
     '{"ID":"a","Version":{},"Spec":{"Name":"b","TaskTemplate":{}}}',
-  ])('refuses a 200 that is not a service: %j', async (body) => {
+  ])('rejects a 200 that is not a service: %j', async (body) => {
     answer = text(200, body)
     await expect(swarm.inspectService('blog')).rejects.toMatchObject({ code: 'engine-error' })
   })
 
-  test('follows no redirect, to any host', async () => {
+  test('does not follow redirects', async () => {
     answer = text(302, '', { Location: `http://127.0.0.1:1/` })
     await expect(swarm.inspectService('blog')).rejects.toMatchObject({
       code: 'engine-error',
@@ -102,41 +113,42 @@ describe('inspectService', () => {
     })
   })
 
-  test('gives up after the time it may take, and leaves no connection', async () => {
+  test('rejects after the timeout, and closes the connection', async () => {
     answer = () => {}
-    await expect(swarm.inspectService('blog')).rejects.toMatchObject({
+    await expect(swarmWithTimeout(300).inspectService('blog')).rejects.toMatchObject({
       code: 'engine-unreachable',
       message: expect.stringContaining('no answer within 300 ms'),
     })
-    await vi.waitFor(() => expect(engine.openConnections()).toBe(0))
+    await eventually(() => expect(engine.openConnections()).toBe(0))
   })
 
-  test('gives up on an answer that never ends', async () => {
+  test('rejects if the response never ends', async () => {
     answer = (_, response) => response.writeHead(200).write('{"ID":')
-    await expect(swarm.inspectService('blog')).rejects.toMatchObject({ code: 'engine-unreachable' })
+    await expect(swarmWithTimeout(300).inspectService('blog')).rejects.toMatchObject({
+      code: 'engine-unreachable',
+    })
   })
 
-  test('gives up on an answer that Node ends without a word', async () => {
+  test('rejects if Node reports the end of a response as a closed request only', async () => {
     answer = (request) =>
       request.socket.end('HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
     await expect(swarm.inspectService('blog')).rejects.toMatchObject({ code: 'engine-unreachable' })
   })
 
-  test('gives up on an answer that grows beyond all bounds', async () => {
+  test('rejects if the response is longer than 64 MiB, and closes the connection', async () => {
     answer = (_, response) => {
       response.writeHead(200)
       const piece = Buffer.alloc(1024 * 1024, ' ')
-      const more = (): void => {
+      const sendMore = (): void => {
         while (response.write(piece)) {}
       }
-      response.on('drain', more)
-      more()
+      response.on('drain', sendMore)
+      sendMore()
     }
-    const patient = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${engine.port}` })
-    await expect(patient.inspectService('blog')).rejects.toMatchObject({
+    await expect(swarm.inspectService('blog')).rejects.toMatchObject({
       message: expect.stringContaining('longer than 67108864 bytes'),
     })
-    await vi.waitFor(() => expect(engine.openConnections()).toBe(0))
+    await eventually(() => expect(engine.openConnections()).toBe(0))
   })
 
   test('a connection that breaks in the middle of the answer is engine-unreachable', async () => {
@@ -147,7 +159,7 @@ describe('inspectService', () => {
     await expect(swarm.inspectService('blog')).rejects.toMatchObject({ code: 'engine-unreachable' })
   })
 
-  test('a plain text refusal is kept for the log, and not repeated to the caller', async () => {
+  test('keeps a plain text error response in the cause, and out of the message', async () => {
     answer = text(400, 'client version 1.12 is too old')
     await expect(swarm.inspectService('blog')).rejects.toMatchObject({
       message: expect.not.stringContaining('client version 1.12 is too old'),
@@ -165,7 +177,7 @@ describe('updateService', () => {
     return requests.at(-1)?.body ?? ''
   }
 
-  test('sends the whole spec in the body, and the version alone in the query', async () => {
+  test('sends the whole spec in the body, and only the version in the query', async () => {
     const spec = '{"Name":"blog","TaskTemplate":{"ContainerSpec":{"Image":"a","Env":["A=secret"]}}}'
     const body = await inspectAndUpdate(`{"ID":"abc","Version":{"Index":7},"Spec":${spec}}`)
     expect(body).toBe(spec)
@@ -175,13 +187,13 @@ describe('updateService', () => {
     })
   })
 
-  test('keeps numbers that JavaScript cannot hold, and members that nobody knows', async () => {
+  test('keeps numbers that JavaScript cannot represent, and unknown members', async () => {
     const spec =
       '{"Name":"blog","TaskTemplate":{"Resources":{"Limits":{"NanoCPUs":9223372036854775807}},"Future":{"x":0.10000000000000000555}},"New":18446744073709551615}'
     expect(await inspectAndUpdate(`{"ID":"a","Version":{"Index":7},"Spec":${spec}}`)).toBe(spec)
   })
 
-  test('tells an update out of sequence from a fault', async () => {
+  test('returns out-of-sequence if the service has changed since it was inspected', async () => {
     answer = text(200, SERVICE)
     const service = await swarm.inspectService('blog')
     answer = text(500, '{"message":"rpc error: code = Unknown desc = update out of sequence"}')
@@ -191,26 +203,27 @@ describe('updateService', () => {
   test.each<[string, Answer]>([
     ['the leader is lost', text(500, '{"message":"raft: node lost leader status"}')],
     ['the connection breaks', (request) => request.socket.destroy()],
-    ['there is no answer in time', () => {}],
-  ])('says that the outcome is open when %s, and asks nobody to try again', async (_, broken) => {
+    ['there is no response before the timeout', () => void vi.advanceTimersByTimeAsync(TIMEOUT_MS)],
+  ])('reports that the outcome is uncertain if %s, without Retry-After', async (_, broken) => {
     answer = text(200, SERVICE)
     const service = await swarm.inspectService('blog')
     answer = broken
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     await expect(swarm.updateService(service, service.Spec)).rejects.toMatchObject({
-      message: expect.stringContaining('it may have been written all the same'),
+      message: expect.stringContaining('the update may have been applied nevertheless'),
       retryAfterSeconds: undefined,
     })
   })
 
-  test('says nothing of the kind when the engine was not there at all', async () => {
+  test('does not report an uncertain outcome if no connection was established', async () => {
     answer = text(200, SERVICE)
     const service = await swarm.inspectService('blog')
     const { port } = engine
     await engine.close()
-    const gone = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${port}` })
-    await expect(gone.updateService(service, service.Spec)).rejects.toMatchObject({
+    const unreachable = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${port}` })
+    await expect(unreachable.updateService(service, service.Spec)).rejects.toMatchObject({
       code: 'engine-unreachable',
-      message: expect.not.stringContaining('all the same'),
+      message: expect.not.stringContaining('nevertheless'),
     })
   })
 })
@@ -221,7 +234,7 @@ describe('check', () => {
       '{"ServerVersion":"29.0","Swarm":{"LocalNodeState":"active","ControlAvailable":true}}',
       '29.0',
     ],
-  ])('gives the version of a manager', async (body, version) => {
+  ])('returns the version of a manager', async (body, version) => {
     answer = text(200, body)
     expect(await swarm.check()).toBe(version)
   })
@@ -236,14 +249,14 @@ describe('check', () => {
   })
 })
 
-test('DOCKER_HOST and its companions in the environment are not read behind the options', async () => {
+test('environment variables such as DOCKER_HOST are ignored', async () => {
   vi.stubEnv('DOCKER_HOST', 'nonsense://///')
   vi.stubEnv('DOCKER_CERT_PATH', '/nonexistent')
   answer = text(200, SERVICE)
   expect((await swarm.inspectService('blog')).ID).toBe('abc')
 })
 
-test('a call that is over leaves no timer', async () => {
+test('a finished call leaves no timer', async () => {
   answer = text(200, SERVICE)
   const timers = (): number =>
     process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
@@ -252,28 +265,33 @@ test('a call that is over leaves no timer', async () => {
   expect(timers()).toBeLessThan(before + 10)
 })
 
-test('a dockerHost of no known form throws at construction', () => {
+test('a dockerHost of unknown form throws when the swarm is created', () => {
   expect(() => createDockerodeSwarm({ dockerHost: 'http://x' })).toThrow(TypeError)
 })
 
-test('ssh is run as Docker runs it, and ended when it says nothing', async () => {
+test('ssh has the arguments of the Docker CLI, and is ended after the timeout', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'deployer-ssh-'))
-  const script = `#!/bin/sh\necho $$ "$@" > ${folder}/started\nexec sleep 60\n`
+  const script = `#!/bin/sh\necho $$ "$@" > ${folder}/started && mv ${folder}/started ${folder}/arguments\nexec sleep 60\n`
   writeFileSync(join(folder, 'ssh'), script, { mode: 0o755 })
   vi.stubEnv('PATH', `${folder}:${process.env.PATH}`)
   const overSsh = createDockerodeSwarm({ dockerHost: 'ssh://me@manager:2222', timeoutMs: 500 })
-  await expect(overSsh.inspectService('blog')).rejects.toMatchObject({
-    message: expect.stringContaining('no answer within 500 ms'),
-  })
-  const [pid = '', ...args] = readFileSync(join(folder, 'started'), 'utf8').trim().split(' ')
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const error = overSsh.inspectService('blog').catch((reason: unknown) => reason)
+  while (!existsSync(join(folder, 'arguments'))) {
+    await nextTurn()
+  }
+  await vi.advanceTimersByTimeAsync(500)
+  expect(await error).toMatchObject({ message: expect.stringContaining('no answer within 500 ms') })
+  vi.useRealTimers()
+  const [pid = '', ...args] = readFileSync(join(folder, 'arguments'), 'utf8').trim().split(' ')
   expect(args.join(' ')).toBe(
     '-o ConnectTimeout=30 -o BatchMode=yes -o ServerAliveInterval=15 -T -l me -p 2222 -- manager docker system dial-stdio',
   )
-  await vi.waitFor(() => expect(existsSync(`/proc/${pid}`)).toBe(false))
+  await eventually(() => expect(existsSync(`/proc/${pid}`)).toBe(false))
   rmSync(folder, { recursive: true })
 })
 
-test('ssh that cannot be run for want of a file descriptor does not end the process', () => {
+test('without a free file descriptor, ssh fails and the process goes on', () => {
   const script = new URL('../../support/ssh-without-descriptors.ts', import.meta.url).pathname
   const command = `ulimit -n 120 && exec ${process.execPath} --import tsx ${script}`
   const fault = JSON.parse(execFileSync('sh', ['-c', command], { encoding: 'utf8', stdio: 'pipe' }))
@@ -281,21 +299,21 @@ test('ssh that cannot be run for want of a file descriptor does not end the proc
   expect(fault.message).toMatch(/cannot run ssh \(.*EMFILE/)
 })
 
-test('a name with several addresses tells why none of them answered', async () => {
+test('the error for a host name with several addresses contains the reason', async () => {
   const twice = createDockerodeSwarm({ dockerHost: 'tcp://localhost:1' })
   await expect(twice.inspectService('blog')).rejects.toMatchObject({
     message: expect.stringContaining('ECONNREFUSED'),
   })
 })
 
-test('ssh that cannot be run, or cannot get there, is engine-unreachable and tells why', async () => {
+test('an ssh that is not installed or cannot connect is engine-unreachable, with the reason', async () => {
   const overSsh = createDockerodeSwarm({ dockerHost: `ssh://nobody@127.0.0.1:1` })
   await expect(overSsh.inspectService('blog')).rejects.toMatchObject({
     code: 'engine-unreachable',
-    message: expect.stringMatching(/Connection refused|is it installed/),
+    message: expect.stringMatching(/Connection refused|is installed/),
   })
   vi.stubEnv('PATH', '/nonexistent')
   await expect(overSsh.inspectService('blog')).rejects.toMatchObject({
-    message: expect.stringMatching(/cannot run ssh .*: is it installed\?/),
+    message: expect.stringMatching(/cannot run ssh .*; check that ssh is installed/),
   })
 })

@@ -4,18 +4,22 @@ import { createEngineClock } from '../../../src/node/docker/engine-clock.ts'
 const SECOND = Date.parse('2026-11-24T14:30:21Z')
 const date = new Date(SECOND).toUTCString()
 
-// Milliseconds from the second that the engine names; the clock says what ours would at 0.
+// Times in milliseconds relative to the second of the `Date` header; the local clock is at 0.
 test.each<[string, [sentMs: number, receivedMs: number][], number]>([
-  ['has nothing to go by', [], 0],
-  ['is within the second that the engine names', [[100, 200]], 0],
-  ['is at the very beginning of it', [[0, 0]], 0],
-  ['is at the very end of it', [[999, 999]], 0],
-  ['is within it at one end of the exchange only', [[-500, 100]], 0],
-  ['was within it at some moment between', [[-500, 1500]], 0],
-  ['is behind', [[-3000, -2900]], 2900],
-  ['is ahead', [[5000, 5200]], -4001],
+  ['unknown before the first response', [], 0],
+  ['within the second of the header', [[100, 200]], 0],
+  ['at the beginning of the second', [[0, 0]], 0],
+  ['at the end of the second', [[999, 999]], 0],
   [
-    'is behind, as a second answer tells more exactly',
+    'within the second when the response was received, but not when the request was sent',
+    [[-500, 100]],
+    0,
+  ],
+  ['within the second at some time between request and response', [[-500, 1500]], 0],
+  ['behind', [[-3000, -2900]], 2900],
+  ['ahead', [[5000, 5200]], -4001],
+  [
+    'behind, with a second response that is more exact',
     [
       [-3000, -2000],
       [-3000, -2900],
@@ -23,7 +27,7 @@ test.each<[string, [sentMs: number, receivedMs: number][], number]>([
     2900,
   ],
   [
-    'is behind, as no second answer contradicts',
+    'behind, with a second response that does not contradict the first',
     [
       [-3000, -2900],
       [-2500, -2400],
@@ -31,28 +35,28 @@ test.each<[string, [sentMs: number, receivedMs: number][], number]>([
     2900,
   ],
   [
-    'was set right in between',
+    'corrected between two responses',
     [
       [-3000, -2900],
       [100, 200],
     ],
     899,
   ],
-])('our clock %s', (_, exchanges, expected) => {
+])('the local clock is %s', (_, responses, expected) => {
   const clock = createEngineClock(() => SECOND)
-  for (const [sentMs, receivedMs] of exchanges) {
+  for (const [sentMs, receivedMs] of responses) {
     clock.observe({ date, sentMs: SECOND + sentMs, receivedMs: SECOND + receivedMs })
   }
   expect(clock.now() - SECOND).toBe(expected)
 })
 
-test.each([undefined, '', 'yesterday'])('an answer dated %j tells nothing', (nonsense) => {
+test.each([undefined, '', 'yesterday'])('the date %j is ignored', (invalid) => {
   const clock = createEngineClock(() => SECOND)
-  clock.observe({ date: nonsense, sentMs: 0, receivedMs: 0 })
+  clock.observe({ date: invalid, sentMs: 0, receivedMs: 0 })
   expect(clock.now()).toBe(SECOND)
 })
 
-test('it goes on as our clock does', () => {
+test('it advances with the local clock', () => {
   let now = SECOND
   const clock = createEngineClock(() => now)
   clock.observe({ date, sentMs: SECOND - 5000, receivedMs: SECOND - 5000 })
@@ -60,6 +64,9 @@ test('it goes on as our clock does', () => {
   expect(clock.now()).toBe(SECOND + 12_000)
 })
 
-test('it is our own clock where nobody gives another', () => {
-  expect(Math.abs(createEngineClock().now() - Date.now())).toBeLessThan(100)
+test('the default local clock is Date.now', () => {
+  const before = Date.now()
+  const now = createEngineClock().now()
+  expect(now).toBeGreaterThanOrEqual(before)
+  expect(now).toBeLessThanOrEqual(Date.now())
 })

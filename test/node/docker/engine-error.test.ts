@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { engineError, isOutOfSequence } from '../../../src/node/docker/engine-error.ts'
-import { EngineHttpError } from '../../../src/node/docker/modem.ts'
+import { EngineHttpError } from '../../../src/node/docker/engine-http-error.ts'
 
-// The words of real engines, 20.10 to 29.
+// Messages of Docker Engine 20.10 to 29.
 test.each([
   [404, 'service nosuch not found', 'service-not-found', undefined],
   [400, 'service n is ambiguous (2 matches found)', 'service-not-found', undefined],
@@ -46,10 +46,10 @@ test.each([
   [501, 'renaming services is not supported', 'engine-error', undefined],
   [301, '', 'engine-error', undefined],
 ])('%i %s', (status, message, code, retryAfterSeconds) => {
-  const fault = engineError(new EngineHttpError(status, message), 'update service "blog"')
-  expect(fault).toMatchObject({ code, retryAfterSeconds })
-  expect(fault.message).toContain('Cannot update service "blog"')
-  expect(fault.message).toContain(message)
+  const error = engineError(new EngineHttpError(status, message), 'update service "blog"')
+  expect(error).toMatchObject({ code, retryAfterSeconds })
+  expect(error.message).toContain('Cannot update service "blog"')
+  expect(error.message).toContain(message)
 })
 
 test.each([
@@ -57,24 +57,24 @@ test.each([
   [400, 'secret.internal: invalid reference format'],
   [503, '<p>secret.internal is not a swarm manager</p>'],
 ])(
-  'what a proxy or another server answered is not repeated, and stays the cause: %i %s',
-  (...answer) => {
-    const refusal = new EngineHttpError(...answer, { isEngineMessage: false })
-    const fault = engineError(refusal, 'list services')
-    expect(fault).toMatchObject({ code: 'engine-error', cause: refusal })
-    expect(fault.message).toContain(`answered ${answer[0]}, but not as a Docker Engine does`)
-    expect(fault.message).not.toContain('secret.internal')
+  'the response of a proxy or another server is in the cause, and not in the message: %i %s',
+  (status, message) => {
+    const cause = new EngineHttpError(status, message, { isEngineMessage: false })
+    const error = engineError(cause, 'list services')
+    expect(error).toMatchObject({ code: 'engine-error', cause })
+    expect(error.message).toContain(`answered ${status}, but not as a Docker Engine does`)
+    expect(error.message).not.toContain('secret.internal')
   },
 )
 
-test('an update out of sequence is told from the other 500s', () => {
-  const words = 'rpc error: code = Unknown desc = update out of sequence'
-  expect(isOutOfSequence(new EngineHttpError(500, words))).toBe(true)
+test('an update out of sequence is distinguished from other 500s', () => {
+  const message = 'rpc error: code = Unknown desc = update out of sequence'
+  expect(isOutOfSequence(new EngineHttpError(500, message))).toBe(true)
   expect(isOutOfSequence(new EngineHttpError(500, 'something else'))).toBe(false)
-  expect(isOutOfSequence(new Error(words))).toBe(false)
+  expect(isOutOfSequence(new Error(message))).toBe(false)
 })
 
-test('whatever is no answer means that the engine cannot be reached', () => {
+test('an error without a response is engine-unreachable', () => {
   expect(engineError(new Error('connect ECONNREFUSED'), 'inspect service "blog"')).toMatchObject({
     code: 'engine-unreachable',
     retryAfterSeconds: 5,

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseJson, stringifyJson } from '../../../src/node/docker/json.ts'
 
-describe('a text that was read and written again', () => {
+describe('JSON that is parsed and written again', () => {
   test.each([
     '{"NanoCPUs":9223372036854775807}',
     '{"MaxReplicas":18446744073709551615,"n":1}',
@@ -10,7 +10,7 @@ describe('a text that was read and written again', () => {
     '{"__proto__":{"a":1},"constructor":2}',
     '[1,2.5,-3,null,true,false,"",{},[]]',
     '"9223372036854775807"',
-  ])('%s is the same text', (text) => {
+  ])('%s is unchanged', (text) => {
     expect(stringifyJson(parseJson(text))).toBe(text)
   })
 
@@ -26,13 +26,13 @@ describe('a text that was read and written again', () => {
     fc.assert(fc.property(text, (json) => stringifyJson(parseJson(json)) === json))
   })
 
-  test('means the same where Go escapes what JavaScript does not', () => {
+  test('has the same meaning where Go escapes characters that JavaScript does not escape', () => {
     const text = '{"Env":["A=\\u003c\\u0026\\u003e"],"Limit":9007199254740993}\n'
     expect(stringifyJson(parseJson(text))).toBe('{"Env":["A=<&>"],"Limit":9007199254740993}')
   })
 })
 
-test('numbers that JavaScript holds are numbers, and a large ForceUpdate is a bigint', () => {
+test('numbers that JavaScript can represent are numbers, and a large ForceUpdate is a bigint', () => {
   const text =
     '{"Index":42,"ForceUpdate":17326312345678902,"a":[{"ForceUpdate":17326312345678901}],"__proto__":{"ForceUpdate":9007199254740992}}'
   const value = parseJson(text)
@@ -44,7 +44,7 @@ test('numbers that JavaScript holds are numbers, and a large ForceUpdate is a bi
   expect(stringifyJson(value)).toBe(text)
 })
 
-test('a large number that is no ForceUpdate can be reckoned with, as far as numbers go', () => {
+test('other large numbers can be used in arithmetic, with the precision of a number', () => {
   const { Monitor, Replicas } = parseJson(
     '{"Monitor":9223372036854775807,"Replicas":18446744073709551615}',
   ) as Readonly<Record<string, number>>
@@ -52,12 +52,12 @@ test('a large number that is no ForceUpdate can be reckoned with, as far as numb
   expect((Replicas ?? 0) > 5).toBe(true)
 })
 
-test('numbers within strings stay text, and a string may end with backslashes', () => {
+test('numbers within strings stay unchanged, and a string may end with backslashes', () => {
   const text = '{"a\\\\":"\\"17326312345678901\\\\","b":["\\\\",17326312345678901,":1e400"]}'
   expect(stringifyJson(parseJson(text))).toBe(text)
 })
 
-test('a text of megabytes is read, whatever it is made of', () => {
+test('strings of several megabytes are parsed, whatever they contain', () => {
   const parts = ['\\\\', '\\"', 'x', '\\u2028', '1']
   const strings = parts.map((part) => `"${part.repeat(1_000_000)}"`)
   const value = parseJson(`{"ForceUpdate":17326312345678901,"strings":[${strings.join()}]}`)
@@ -68,12 +68,12 @@ test('a text of megabytes is read, whatever it is made of', () => {
 })
 
 test.each(['{"a":01}', '{"a":12345678901234567890.}', '[9007199254740993-]', '{"a":1.}'])(
-  '%s is no JSON, and throws',
+  '%s is not JSON, and throws',
   (text) => {
     expect(() => parseJson(text)).toThrow(SyntaxError)
   },
 )
 
-test('what is no JSON throws', () => {
+test('text that is not JSON throws', () => {
   expect(() => parseJson('<html>')).toThrow(SyntaxError)
 })

@@ -5,7 +5,7 @@ import {
   parseServiceEvent,
 } from '../../../src/node/docker/service-event.ts'
 
-// The lines of a real engine, 20.10.
+// Lines of Docker Engine 20.10.
 test.each([
   [
     '{"Type":"service","Action":"create","Actor":{"ID":"ph1w","Attributes":{"name":"xa"}},"scope":"swarm","time":1795530641,"timeNano":1795530641909654501}',
@@ -36,13 +36,13 @@ const line = (members: object): string =>
     ...members,
   })
 
-test('the last nanosecond of a millisecond is still in it', () => {
+test('nanoseconds are rounded down to milliseconds', () => {
   const text = line({}).replace('1000000000', '1795530641909999999')
   expect(parseServiceEvent(text)?.timeMs).toBe(1795530641909)
 })
 
 test.each([{ Attributes: null }, {}, { Attributes: { 'updatestate.new': '', 'image.new': 7 } }])(
-  'an event need not tell more than what changed: %j',
+  'update state and image are optional: %j',
   (rest) => {
     const event = { serviceId: 'a', action: 'update', timeMs: 1000 }
     expect(parseServiceEvent(line({ Actor: { ID: 'a', ...rest } }))).toEqual(event)
@@ -64,7 +64,7 @@ test.each([
   line({ timeNano: undefined }),
   line({ timeNano: 'soon' }),
   line({ timeNano: -1 }),
-])('is no service event: %s', (text) => {
+])('is not a service event: %s', (text) => {
   expect(parseServiceEvent(text)).toBeUndefined()
 })
 

@@ -1,4 +1,4 @@
-// The templates and settings of docs/notifications.md: whatever happens, what is sent is valid JSON.
+// The templates and settings of docs/notifications.md render valid JSON for every event.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -54,14 +54,14 @@ describe('the templates', () => {
   })
 
   it.each(templates.map(({ heading }) => heading))(
-    'of %s makes valid JSON of any event',
+    'of %s renders valid JSON for any event',
     (heading) => {
-      const { render: one } = createEtaRenderer(
+      const { render: renderTemplate } = createEtaRenderer(
         codeUnder(blocks, heading, { language: 'template' }),
       )
       fc.assert(
         fc.property(events, (event) => {
-          const body = one(messageData(event))
+          const body = renderTemplate(messageData(event))
           const isSilent =
             heading === 'GitHub deployment status' && !event.metadata.github_deployment
           if (isSilent) {
@@ -79,7 +79,7 @@ describe('the templates', () => {
   const failed = exampleEvent({ event: 'failed', error: 'task 1 "failed" <@U1>', ...ended })
   const good = exampleEvent({ event: 'converged', ...ended })
 
-  it('tell Slack of beginning, success and failure', () => {
+  it('send the start, success and failure to Slack', () => {
     const text = (event: DeploymentEvent): unknown =>
       JSON.parse(render('Slack', event)).blocks[0].text.text
     expect([exampleEvent(), good, failed].map(text)).toEqual([
@@ -89,7 +89,7 @@ describe('the templates', () => {
     ])
   })
 
-  it('tell the others of a failure', () => {
+  it('send the error to Discord, Teams and Mattermost', () => {
     expect(JSON.parse(render('Discord', failed)).content).toBe(
       '**blog**: me/blog:v2 failed task 1 "failed" <@U1>',
     )
@@ -99,7 +99,7 @@ describe('the templates', () => {
     expect(JSON.parse(render('Mattermost', good)).props).toBeUndefined()
   })
 
-  it('tell GitHub a state that it knows, for every event', () => {
+  it('send a state that GitHub knows, for every event', () => {
     const metadata = { github_deployment: '1234', run_url: 'https://ci.example.com/7' }
     const states = deploymentEventNames.map((event) => {
       const body = JSON.parse(render('GitHub deployment status', exampleEvent({ event, metadata })))
@@ -123,7 +123,7 @@ describe('the templates', () => {
 })
 
 describe('the settings', () => {
-  it('of GitHub are settings, once the template is there', () => {
+  it('of GitHub are valid with the template in them', () => {
     const issues = createSettingsIssues()
     const template = Buffer.from(
       codeUnder(blocks, 'GitHub deployment status', { language: 'template' }),
@@ -143,7 +143,7 @@ describe('the default body', () => {
     expect(Object.keys(sent.data)).toEqual(Object.keys(shown.data))
   })
 
-  it('is valid JSON of any event', () => {
+  it('is valid JSON for any event', () => {
     fc.assert(
       fc.property(events, (event) => {
         expect(JSON.parse(defaultBody(event)).data.error).toBe(event.error)

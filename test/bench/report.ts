@@ -81,8 +81,26 @@ limit does not hold; \`npm run bench -- --only rollouts\` measures a part, and
 \`npm run bench -- --write\` writes this page.
 
 Measured on ${machine}. Both sides take turns
-in one run, so that a noisy machine is noisy for both: the ratios hold elsewhere, the absolute
-figures do not.
+in one run, so that other load on the machine affects both: the ratios are comparable between machines,
+the absolute figures are not.
+
+${formatMissedLimits(sections)}
 
 ${parts.join('\n')}`
+}
+
+/** The limits that did not hold: the rows with NO, with an explanation. */
+function formatMissedLimits(sections: readonly Section[]): string {
+  const missed = sections
+    .flatMap(({ rows }) => rows)
+    .flatMap(({ what, deployer, ratio, limit }) => {
+      const value = ratio === undefined ? deployer : `${deployer} (ratio ${ratio.toFixed(2)})`
+      return limit === undefined || limit.holds ? [] : [`- ${what}: ${value}, limit ${limit.text}`]
+    })
+  return missed.length === 0
+    ? 'All limits held in this run.'
+    : `The limits are targets, and \`npm run bench\` fails until all of them hold. In this run these did not,
+which the tables mark with NO:
+
+${missed.join('\n')}`
 }

@@ -1,15 +1,16 @@
-// The one assertion of the behaviour suite: it must run where neither vitest nor `node:assert` does.
+// The one assertion of the behaviour suite: it must run where neither vitest nor `node:assert`
+// does.
 
 /**
- * Fails unless both values are the same JSON.
+ * Throws unless both values have the same JSON.
  *
- * @param actual What came.
- * @param expected What should have come.
+ * @param actual The actual value.
+ * @param expected The expected value.
  */
 export function equal(actual: unknown, expected: unknown): void {
-  const [came, wanted] = [print(actual), print(expected)]
-  if (came !== wanted) {
-    throw new Error(`expected ${wanted}\nbut got  ${came}`)
+  const [actualJson, expectedJson] = [print(actual), print(expected)]
+  if (actualJson !== expectedJson) {
+    throw new Error(`expected ${expectedJson}\nbut got  ${actualJson}`)
   }
 }
 

@@ -1,4 +1,4 @@
-// The recorder that the test of lost notifications trusts.
+// The recorder on which the test of lost notifications relies.
 
 import { connect, type Socket } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
@@ -17,7 +17,7 @@ afterEach(async () => {
   await beanstalkd.close()
 })
 
-/** Starts all three; `answer` gets everything that beanstalkd receives, and its socket. */
+/** Starts all three; `answer` receives what beanstalkd receives, and its socket. */
 async function start(answer: (text: string, socket: Socket) => void): Promise<() => string> {
   beanstalkd = await tcpLoopback((socket) => {
     socket.on('data', (data) => answer(data.toString('latin1'), socket))
@@ -32,7 +32,7 @@ async function start(answer: (text: string, socket: Socket) => void): Promise<()
   return () => received
 }
 
-test('jobs are recorded with ID, tube and body once INSERTED is passed on', async () => {
+test('jobs are recorded with ID, tube and body once INSERTED is forwarded', async () => {
   let commands = ''
   const received = await start((text, socket) => {
     commands += text
@@ -50,7 +50,7 @@ test('jobs are recorded with ID, tube and body once INSERTED is passed on', asyn
   ])
 })
 
-test('the pieces in which commands and answers come do not matter', async () => {
+test('commands and replies may be split into any chunks', async () => {
   const received = await start((text, socket) => {
     if (text.endsWith('$')) {
       const answer = 'OK 12\r\nINSERTED 99\n\r\nBURIED\r\nINSERTED 5\r\n'
@@ -67,27 +67,27 @@ test('the pieces in which commands and answers come do not matter', async () => 
   expect(recorder.acknowledged).toEqual([{ id: 5, tube: 'default', body: Buffer.from('b') }])
 })
 
-test('a job that beanstalkd took, but whose INSERTED it never sent, is not recorded', async () => {
+test('a job without a complete INSERTED is not recorded', async () => {
   await start((_, socket) => {
     socket.write('USING chat\r\nINSERT')
     socket.end()
   })
-  let isCut = false
+  let isDisconnected = false
   client.on('close', () => {
-    isCut = true
+    isDisconnected = true
   })
   client.write('use chat\r\nput 0 0 1 1\r\na\r\n')
-  await until(() => expect(isCut).toBe(true))
+  await until(() => expect(isDisconnected).toBe(true))
   expect(recorder.acknowledged).toEqual([])
 })
 
-test('an INSERTED that comes when the client has gone is not recorded', async () => {
+test('an INSERTED after the client has disconnected is not recorded', async () => {
   let isPut = false
-  let isCut = false
+  let isDisconnected = false
   await start((_, socket) => {
     isPut = true
     socket.on('close', () => {
-      isCut = true
+      isDisconnected = true
     })
     void until(() => expect(recorder.openConnections()).toBe(0)).then(() => {
       socket.write('INSERTED 1\r\n')
@@ -96,21 +96,21 @@ test('an INSERTED that comes when the client has gone is not recorded', async ()
   client.write('put 0 0 1 1\r\na\r\n')
   await until(() => expect(isPut).toBe(true))
   client.destroy()
-  await until(() => expect(isCut).toBe(true))
+  await until(() => expect(isDisconnected).toBe(true))
   expect(recorder.acknowledged).toEqual([])
 })
 
-test('a beanstalkd that ends cuts the client, and so does one that refuses connections', async () => {
+test('the client is disconnected if beanstalkd ends or refuses the connection', async () => {
   await start(() => {})
   await until(() => expect(beanstalkd.openConnections()).toBe(1))
   await beanstalkd.close()
   await until(() => expect(recorder.openConnections()).toBe(0))
   const second = connect(recorder.port, '127.0.0.1')
-  let isCut = false
+  let isDisconnected = false
   second.on('error', () => {})
   second.on('close', () => {
-    isCut = true
+    isDisconnected = true
   })
-  await until(() => expect(isCut).toBe(true))
+  await until(() => expect(isDisconnected).toBe(true))
   expect(recorder.openConnections()).toBe(0)
 })

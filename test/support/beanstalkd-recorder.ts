@@ -1,28 +1,28 @@
-// A TCP proxy in front of beanstalkd that records which jobs beanstalkd acknowledged. Beanstalkd 1.12
-// loses its last acknowledged job once in a few hundred `kill -9`, so that its tubes do not prove what a
-// client delivered.
+// A TCP proxy in front of beanstalkd that records which jobs beanstalkd acknowledged. Beanstalkd
+// 1.12 loses its last acknowledged job once in a few hundred `kill -9`, so that its tubes do not
+// prove what a client delivered.
 
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** A job whose `INSERTED` was passed on to the client. */
+/** A job whose `INSERTED` was forwarded to the client. */
 export interface AcknowledgedJob {
-  /** Not unique: beanstalkd gives the ID of a job that it lost to another one. */
+  /** Not unique: beanstalkd uses the ID of a job that it lost again. */
   readonly id: number
   readonly tube: string
   readonly body: Buffer
 }
 
-/** A proxy that listens. */
+/** A running recorder. */
 export interface BeanstalkdRecorder {
   /** `127.0.0.1:PORT`. */
   readonly address: string
   readonly port: number
-  /** What was acknowledged so far, in that order. */
+  /** The acknowledged jobs so far, in order. */
   readonly acknowledged: readonly AcknowledgedJob[]
   /** How many clients are connected now. */
   openConnections(): number
-  /** Cuts every connection and stops listening. */
+  /** Closes all connections and stops listening. */
   close(): Promise<void>
 }
 
@@ -34,8 +34,8 @@ type Command =
 /**
  * Starts a recorder.
  *
- * @param targetPort The port of beanstalkd on 127.0.0.1. It need not run: a connection to the recorder
- *   ends when beanstalkd ends or refuses its own.
+ * @param targetPort The port of beanstalkd on 127.0.0.1. It need not run: a connection to the
+ *   recorder ends when beanstalkd ends or refuses its own.
  * @returns The recorder, listening on a free port of 127.0.0.1.
  */
 export async function startBeanstalkdRecorder(targetPort: number): Promise<BeanstalkdRecorder> {
@@ -65,7 +65,9 @@ export async function startBeanstalkdRecorder(targetPort: number): Promise<Beans
   }
 }
 
-/** Passes everything on in both directions, and reports the jobs whose acknowledgement was passed on. */
+/**
+ * Forwards all bytes in both directions, and reports the jobs whose acknowledgement was forwarded.
+ */
 function relay(
   client: Socket,
   beanstalkd: Socket,
@@ -82,7 +84,7 @@ function relay(
     [client, beanstalkd],
     [beanstalkd, client],
   ] as const) {
-    // Its 'close' follows.
+    // A 'close' event follows.
     socket.on('error', () => {})
     socket.on('close', () => other.destroy())
   }
@@ -100,7 +102,7 @@ function relay(
   })
 }
 
-/** Reads lines, and the bodies behind those that `bodyLength` gives a length for. */
+/** Reads lines, each followed by a body if `bodyLength` returns a length. */
 function createReader(
   onMessage: (line: string, body: Buffer) => void,
   bodyLength: (words: readonly string[]) => number | undefined,
@@ -135,7 +137,7 @@ function createCommandReader(onCommand: (command: Command) => void): (data: Buff
   )
 }
 
-/** Gives the jobs that a piece of beanstalkd's answers acknowledges. */
+/** Returns the jobs that a chunk of beanstalkd's replies acknowledges. */
 function createReplyReader(
   onReply: (words: readonly string[]) => readonly AcknowledgedJob[],
 ): (data: Buffer) => readonly AcknowledgedJob[] {

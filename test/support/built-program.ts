@@ -1,5 +1,5 @@
-// Builds TypeScript programs for tests that start processes. Node runs the result without a loader, which
-// halves the time until it listens.
+// Builds TypeScript programs for tests that start processes. Node runs the result without a loader,
+// which halves the time until it listens.
 
 import { createHash } from 'node:crypto'
 import {
@@ -60,7 +60,9 @@ export function builtSource(source: string): string {
   return store({ stdin: { contents: source, resolveDir: ROOT, loader: 'ts' } })
 }
 
-/** The directory has a name of its content, so that test files that run at the same time share it. */
+/**
+ * The directory has a name of its content, so that test files that run at the same time share it.
+ */
 function store(entry: BuildOptions): string {
   const { outputFiles } = buildSync({ ...OPTIONS, ...entry, write: false })
   const hash = createHash('sha256')

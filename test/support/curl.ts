@@ -1,9 +1,9 @@
-// curl, since that is what callers use.
+// Runs curl, which callers use.
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
-/** What curl got. */
+/** A response. */
 export interface CurlAnswer {
   readonly status: number
   readonly body: Record<string, unknown>
@@ -14,8 +14,8 @@ export interface CurlAnswer {
 /**
  * Runs curl.
  *
- * @param args Its arguments, the URL among them.
- * @returns The answer; rejects when curl fails.
+ * @param args The arguments of curl, including the URL.
+ * @returns The response; rejects if curl fails.
  */
 export async function curl(...args: readonly string[]): Promise<CurlAnswer> {
   const { stdout } = await promisify(execFile)('curl', ['-s', '-S', '-i', ...args])

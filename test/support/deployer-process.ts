@@ -1,4 +1,4 @@
-// Deployer as a process of its own, as its users run it.
+// Starts Deployer as a process of its own, as its users do.
 
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -6,27 +6,27 @@ import { fileURLToPath } from 'node:url'
 import { builtProgram } from './built-program.ts'
 import { spawnOwned } from './owned-process.ts'
 
-/** How to start it. */
+/** Environment, arguments and standard output of the process. */
 export interface DeployerProcessOptions {
-  /** Variables beside PATH; `BIND` is a free port of 127.0.0.1 unless told. */
+  /** Environment variables besides PATH. Default of `BIND`: a free port of 127.0.0.1. */
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
-  /** A file descriptor for standard output, which is then not read here; a pipe unless told. */
+  /** A file descriptor for standard output, which is not read then. Default: a pipe. */
   readonly stdout?: number
 }
 
-/** A process that was started. */
+/** A started process. */
 export interface DeployerProcess {
   readonly pid: number
-  /** What it wrote to standard output and standard error, so far. */
+  /** Its standard output and standard error so far. */
   readonly output: { stdout: string; stderr: string }
   /** The structured log lines, so far. */
   log(): readonly Record<string, unknown>[]
-  /** Waits until it listens, and gives its URL. */
+  /** Waits until it listens, and returns its URL. */
   url(): Promise<string>
   /** Sends a signal. */
   kill(signal: NodeJS.Signals): void
-  /** Waits for the end, and gives the exit status and how long that took from now. */
+  /** Waits for the end, and returns the exit status and the time that this took. */
   ended(): Promise<{ readonly status: number | null; readonly tookMs: number }>
 }
 

@@ -1,4 +1,4 @@
-// An event of a deployment, for tests that need any.
+// An example of a deployment event.
 
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 

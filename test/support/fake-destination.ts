@@ -1,32 +1,32 @@
-// A destination that answers as it is told, and records who tried what.
+// A destination whose answers the test sets, and which records each attempt.
 
 import { DeliveryError } from '../../src/notification/delivery-error.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import type { Destination } from '../../src/notification/destination.ts'
 
-/** What comes of a try; a promise is an answer that takes its time. */
+/** The result of an attempt to deliver an event. */
 export type Answer = 'take' | 'hang' | Error
 export type Answerer = (event: DeploymentEvent, tries: number) => Answer | Promise<Answer>
 
-/** The fake, and what a test may ask and do. */
+/** The fake destination, with members for tests. */
 export interface FakeDestination extends Destination {
-  /** The IDs of the events that were tried, in order. */
+  /** The event ID of each attempt, in order. */
   readonly tried: readonly string[]
-  /** Those that were taken, in order, repeats too. */
+  /** The event ID of each successful attempt, in order. */
   readonly taken: readonly string[]
-  /** When each try began, by the clock of the test. */
+  /** When each attempt started, by the clock of the test. */
   readonly triedAtMs: readonly number[]
-  /** How many tries are under way now. */
+  /** Number of attempts in progress. */
   readonly underWay: number
-  /** How many were under way at most. */
+  /** Maximum number of attempts in progress so far. */
   readonly mostAtOnce: number
-  /** Whether two tries for a service were ever under way at once. */
+  /** Whether two attempts for one service were ever in progress at the same time. */
   readonly hasOverlapped: boolean
-  /** How often it was closed. */
+  /** Number of calls of `close`. */
   readonly closed: number
-  /** Decides what comes of a try, from the event and how often it has been tried. */
+  /** Determines the result of an attempt from the event and the number of attempts. */
   answer: Answerer
-  /** How often an event was tried. */
+  /** Number of attempts to deliver an event. */
   triesOf(id: string): number
 }
 

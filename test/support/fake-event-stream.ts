@@ -1,29 +1,29 @@
-// The engine's event stream in memory: what happened is told in microtasks, in order.
+// The engine's event stream in memory: events are reported in microtasks, in order.
 
 import type { ServiceEvent, ServiceListener, WatchOptions } from '../../src/swarm/swarm.ts'
 
 export interface FakeEvents {
-  /** How many streams are open. */
+  /** Number of open streams. */
   readonly streams: number
   emit(event: ServiceEvent): void
   watch(listener: ServiceListener, options: WatchOptions): Promise<void>
   /**
-   * Ends all streams, as a daemon that restarts does: what was not yet told is lost, and nothing
-   * from before is told again.
+   * Ends all streams, as a restart of the daemon does: events that were not reported yet are lost,
+   * and earlier events are not reported again.
    *
-   * @param error What the watches reject with; they resolve without one.
+   * @param error The watches reject with this error. Default: they resolve.
    */
   breakStreams(error?: unknown): void
 }
 
 interface Stream {
   readonly isOpen: boolean
-  tell(event: ServiceEvent): void
+  report(event: ServiceEvent): void
   end(error?: unknown): void
 }
 
-// The daemon remembers as many (moby, daemon/events/events.go).
-const REMEMBERED = 256
+// The daemon keeps as many (moby, daemon/events/events.go).
+const MAX_PAST_EVENTS = 256
 
 export function createFakeEvents(): FakeEvents {
   const streams = new Set<Stream>()
@@ -33,7 +33,7 @@ export function createFakeEvents(): FakeEvents {
     if (streams.has(stream)) {
       listener.opened()
       for (const event of past.filter(({ timeMs }) => timeMs >= sinceMs)) {
-        stream.tell(event)
+        stream.report(event)
       }
     }
   }
@@ -44,10 +44,10 @@ export function createFakeEvents(): FakeEvents {
     },
 
     emit(event) {
-      past = [...past, event].slice(-REMEMBERED)
+      past = [...past, event].slice(-MAX_PAST_EVENTS)
       for (const stream of streams) {
         if (stream.isOpen) {
-          stream.tell(event)
+          stream.report(event)
         }
       }
     },
@@ -60,7 +60,7 @@ export function createFakeEvents(): FakeEvents {
       const onAbort = (): void => stream.end()
       const stream = {
         isOpen: false,
-        tell: (event: ServiceEvent) =>
+        report: (event: ServiceEvent) =>
           queueMicrotask(() => {
             if (streams.has(stream)) {
               listener.changed(event)
@@ -95,7 +95,7 @@ interface Watch {
   readonly sinceMs: number
 }
 
-/** A promise that is settled from outside; Node 20 has no `Promise.withResolvers`. */
+/** A promise with a function that settles it; Node 20 has no `Promise.withResolvers`. */
 function createEnd(): { promise: Promise<void>; settle(error: unknown): void } {
   let settle: (error: unknown) => void = () => {}
   const promise = new Promise<void>((resolve, reject) => {

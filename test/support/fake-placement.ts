@@ -1,11 +1,11 @@
-// Where the tasks of a service go: its slots, or the nodes that are fit for it.
+// Where the tasks of a service are placed: its slots, or the nodes that are suitable for it.
 
 import type { Node, Platform, TaskSpec, WatchedSpec } from '../../src/swarm/engine-types.ts'
 
-/** A slot, from 1 (in a replicated job, from 0); in a global service the ID of a node. */
+/** A slot, counted from 1 (in a replicated job from 0); in a global service, the ID of a node. */
 export type Place = number | string
 
-/** A node to put into the fake, by what tests care about. */
+/** Properties of a fake node. */
 export interface FakeNodeOptions {
   /** Default: `x86_64` and `linux`, as the engine spells them. */
   readonly platform?: Platform
@@ -18,10 +18,10 @@ export interface FakeNodeOptions {
 const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' }
 
 /**
- * Makes a node.
+ * Creates a node.
  *
- * @param hostname Its host name; its ID is made of it.
- * @param options What else it is.
+ * @param hostname Host name, from which the ID is derived.
+ * @param options Other properties.
  * @returns The node.
  */
 export function fakeNode(hostname: string, options: FakeNodeOptions = {}): Node {
@@ -34,7 +34,7 @@ export function fakeNode(hostname: string, options: FakeNodeOptions = {}): Node 
   }
 }
 
-/** An ID as the engine's are, 25 characters long. */
+/** An ID with the format of the engine, 25 characters long. */
 export function idOf(name: string): string {
   return `${name.replace(/[^a-z0-9]/g, '')}0000000000000000000000000`.slice(0, 25)
 }
@@ -45,7 +45,7 @@ export function placesOf(
   nodes: readonly Node[],
 ): Place[] {
   if (Mode.Global || Mode.GlobalJob) {
-    return fitNodes(TaskTemplate, nodes).map(({ ID }) => ID)
+    return suitableNodes(TaskTemplate, nodes).map(({ ID }) => ID)
   }
   const { Replicated, ReplicatedJob } = Mode
   const first = ReplicatedJob ? 0 : 1
@@ -55,29 +55,29 @@ export function placesOf(
   return Array.from({ length: count }, (_, index) => index + first)
 }
 
-/** Whether the tasks of a service are to come to an end. */
+/** Whether a service is a job, whose tasks are expected to complete. */
 export function isJob({ Mode = {} }: WatchedSpec): boolean {
   return Boolean(Mode.ReplicatedJob ?? Mode.GlobalJob)
 }
 
-/** The nodes that take new tasks of a spec. */
-export function fitNodes(spec: TaskSpec, nodes: readonly Node[]): readonly Node[] {
+/** The nodes that accept new tasks of a spec. */
+export function suitableNodes(spec: TaskSpec, nodes: readonly Node[]): readonly Node[] {
   return nodes.filter((node) => isAvailable(node) && hasPlatform(spec, node))
 }
 
-/** Why no node takes a task, in the engine's words. */
+/** The engine's message for a task that no node accepts. */
 export function noSuitableNode(spec: TaskSpec, nodes: readonly Node[]): string {
   const reasons = [
     [nodes.filter((node) => !isAvailable(node)).length, ' not available for new tasks'],
     [nodes.filter((node) => isAvailable(node) && !hasPlatform(spec, node)).length, ''],
   ] as const
-  const told = reasons
+  const messages = reasons
     .filter(([count]) => count > 0)
     .map(([count, reason]) => {
       const counted = `${count} ${count === 1 ? 'node' : 'nodes'}`
       return reason === '' ? `unsupported platform on ${counted}` : counted + reason
     })
-  return told.length === 0 ? 'no suitable node' : `no suitable node (${told.join('; ')})`
+  return messages.length === 0 ? 'no suitable node' : `no suitable node (${messages.join('; ')})`
 }
 
 function isAvailable({ Spec, Status }: Node): boolean {

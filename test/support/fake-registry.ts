@@ -1,12 +1,12 @@
-// A registry in memory: every image is there unless a test says otherwise.
+// A registry in memory that has every image, unless a test sets it otherwise.
 
 import { canonicalForm, parseImageReference } from '../../src/swarm/image-reference.ts'
 import type { ResolvedImage } from '../../src/swarm/swarm.ts'
 
-/** What a test says of an image, or the error that asking for it ends with. */
+/** Properties of an image, or the error that resolving it ends with. */
 export type FakeImage = Partial<ResolvedImage> | Error
 
-/** What a call showed to registries. */
+/** The registry credentials of a call. */
 export interface ShownCredentials {
   /** The call, as in `calls`. */
   readonly call: string
@@ -14,9 +14,9 @@ export interface ShownCredentials {
 }
 
 export interface FakeRegistry {
-  /** What tests said, by canonical reference such as `docker.io/me/app:v2`. */
+  /** The images that tests have set, by canonical reference such as `docker.io/me/app:v2`. */
   readonly images: Map<string, ResolvedImage | Error>
-  /** Says what an image is, in whatever spelling; what is left out is as for any other image. */
+  /** Sets an image, by any spelling of its reference; absent properties have their defaults. */
   setImage(reference: string, image: FakeImage): void
   resolve(reference: string): ResolvedImage
 }
@@ -30,7 +30,7 @@ export function createFakeRegistry(): FakeRegistry {
     if (image !== undefined || digest === undefined) {
       return image ?? complete(reference, {})
     }
-    // Asked by digest, a registry does not look at the tag.
+    // A registry ignores the tag of a reference that has a digest.
     const ofTag = images.get(canonicalForm(tagged))
     const isSame = ofTag !== undefined && !(ofTag instanceof Error) && ofTag.digest === digest
     return isSame ? ofTag : complete(reference, {})
@@ -54,10 +54,11 @@ export function createFakeRegistry(): FakeRegistry {
 }
 
 /**
- * The digest of an image of which no test said anything.
+ * The default digest of an image.
  *
- * @param reference The image in whatever spelling.
- * @returns Its own digest if it has one, or else one that only the canonical spelling determines.
+ * @param reference Any spelling of the image reference.
+ * @returns The digest of the reference if it has one, otherwise a digest derived from its canonical
+ *   form.
  */
 export function digestOf(reference: string): string {
   const { digest } = parseImageReference(reference)
@@ -73,7 +74,9 @@ function canonicalName(reference: string): string {
   return canonicalForm(parseImageReference(reference))
 }
 
-/** Sixty-four hex digits: FNV-1a eight times over, which needs no `crypto` and no `await`. */
+/**
+ * Sixty-four hexadecimal digits: eight rounds of FNV-1a, which needs no `crypto` and no `await`.
+ */
 function hexOf(text: string): string {
   return Array.from({ length: 8 }, (_, round) =>
     fnv1a(`${round} ${text} ${round}`).toString(16).padStart(8, '0'),

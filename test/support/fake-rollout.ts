@@ -1,4 +1,4 @@
-// The course of a rollout, steered by hand: the engine's words about it, and its tasks.
+// A rollout that a test controls step by step: the update status of the engine, and the tasks.
 
 import type { Node, UpdateStatus } from '../../src/swarm/engine-types.ts'
 import { isJob, type Place, placesOf } from './fake-placement.ts'
@@ -6,43 +6,48 @@ import type { FakeService, FakeServices } from './fake-services.ts'
 import type { FailOptions } from './fake-task-status.ts'
 import type { FakeTask, FakeTasks } from './fake-tasks.ts'
 
-/** What a test can make of the rollout of a service; each step begins it, should it not have. */
+/** The steps of a rollout; each starts the rollout if it has not started. */
 export interface FakeRollout {
-  /** `updating`; nothing for a job or for 0 replicas, as on the engine. */
+  /** `updating`; no status for a job or for 0 replicas, as on the engine. */
   begin(): void
-  /** Old tasks are shut down and new ones prepared. Default: in every place. */
+  /** Old tasks are shut down, and new tasks are prepared. Default: in every place. */
   start(place?: Place): void
-  /** The same, and the new ones run (a job's: are complete), if some node takes them. */
+  /** The same, and the new tasks run (those of a job complete) if a node accepts them. */
   run(place?: Place): void
-  /** New tasks fail, and the engine restarts them unless told. */
+  /** New tasks fail, and the engine restarts them, unless the options disable this. */
   fail(options?: FailOptions): void
-  /** All run, and `completed`; it goes on `updating` while some task finds no node. */
+  /** All tasks run, and `completed`; still `updating` if no node accepts a task. */
   complete(): void
   /** `completed` though the tasks fail, as with the failure action `continue`. */
   failAndComplete(options?: FailOptions): void
-  /** `paused`, after the first task failed unless one did. */
+  /** `paused`; if no task has failed, the first one fails before. */
   pause(message?: string): void
-  /** `rollback_started` with the spec from before, after the first task failed unless one did. */
+  /**
+   * `rollback_started` with the previous spec; if no task has failed, the first one fails before.
+   */
   beginRollBack(message?: string): void
-  /** The tasks of the spec from before run again, and `rollback_completed`. */
+  /** The tasks of the previous spec run again, and `rollback_completed`. */
   completeRollBack(): void
-  /** The tasks of the spec from before fail too, and `rollback_paused`. */
+  /** The tasks of the previous spec fail too, and `rollback_paused`. */
   pauseRollBack(message?: string): void
   /** From `rollback_started` to `rollback_completed`. */
   rollBack(message?: string): void
-  /** Somebody runs `docker service rollback`: `rollback_started`; steer on with the others. */
+  /** A user runs `docker service rollback`: `rollback_started`; other steps may follow. */
   rollBackByHand(): void
-  /** The engine says something of an update that it has begun, and tells nothing else. */
+  /** Sets the state of a started update, and changes nothing else. */
   say(state: string, message?: string): void
 }
 
-/** What a rollout plays on. */
+/** The state of the fake swarm that a rollout reads and changes. */
 export interface FakeStage {
   readonly services: FakeServices
   readonly tasks: FakeTasks
   now(): number
   nodes(): readonly Node[]
-  /** The services whose latest update has begun, by their ID: the newest task from before. */
+  /**
+   * The ID of the newest task before the latest update, by the ID of the service; absent if not
+   * started.
+   */
   readonly begun: Map<string, string>
 }
 
@@ -67,7 +72,9 @@ export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
     services.put({ ...service(), UpdateStatus })
   }
 
-  /** What a foreign write of a label has emptied stays empty, though the engine goes on. */
+  /**
+   * A status that another write (of a label) has cleared stays empty, though the update continues.
+   */
   function say(State: string, Message = `update ${State}`): void {
     begin()
     const { UpdateStatus } = service()
@@ -93,8 +100,8 @@ export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
     each(options.place, (at) => tasks.fail(service(), at, options))
   }
 
-  /** Why the engine gives an update up; it never does so without a failure. */
-  function reason(what: string): string {
+  /** The engine's message when it stops an update, which it does only after a failure. */
+  function stopMessage(action: string): string {
     begin()
     const findFailure = (): FakeTask | undefined =>
       tasks.failures(service(), begun.get(id) ?? '').at(-1)
@@ -102,17 +109,21 @@ export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
     if (findFailure() === undefined && place !== undefined) {
       fail({ place })
     }
-    return `${what} due to failure or early termination of task ${findFailure()?.ID}`
+    return `${action} due to failure or early termination of task ${findFailure()?.ID}`
   }
 
   function beginRollBack(message?: string): void {
-    const why = reason('update rolled back')
+    const defaultMessage = stopMessage('update rolled back')
     const { PreviousSpec, UpdateStatus, ...rest } = service()
     if (!PreviousSpec) {
       throw new Error(`Service "${rest.Spec.Name}" has no previous spec to roll back to`)
     }
     if (UpdateStatus) {
-      const status = { ...UpdateStatus, State: 'rollback_started', Message: message ?? why }
+      const status = {
+        ...UpdateStatus,
+        State: 'rollback_started',
+        Message: message ?? defaultMessage,
+      }
       services.put({ ...rest, Spec: PreviousSpec, UpdateStatus: status })
     }
   }
@@ -144,12 +155,12 @@ export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
     },
 
     pause(message) {
-      const text = reason('update paused')
+      const text = stopMessage('update paused')
       say('paused', message ?? text)
     },
 
     pauseRollBack(message) {
-      const text = reason('update paused')
+      const text = stopMessage('update paused')
       say('rollback_paused', message ?? text)
     },
 

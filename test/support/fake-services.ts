@@ -1,4 +1,4 @@
-// The services that the fake holds: every change grows the version index and is told of.
+// The services of the fake swarm: each change increments the version index and emits an event.
 
 import { DeployerError } from '../../src/errors.ts'
 import type { ServiceMode, UpdateStatus, VersionIndex } from '../../src/swarm/engine-types.ts'
@@ -6,22 +6,22 @@ import type { Service, ServiceSpec } from '../../src/swarm/service.ts'
 import type { ServiceEvent } from '../../src/swarm/swarm.ts'
 import { idOf, isJob } from './fake-placement.ts'
 
-/** A service to put into the fake, by what tests care about. */
+/** Properties of a fake service. */
 export interface FakeServiceOptions {
   readonly image?: string
   readonly labels?: Readonly<Record<string, string>>
   readonly id?: string
   /** Default: replicated. */
   readonly mode?: ServiceMode
-  /** How many tasks, unless there is a `mode`. Default: 1. */
+  /** Number of tasks; ignored if there is a `mode`. Default: 1. */
   readonly replicas?: number
   readonly updateStatus?: UpdateStatus
   readonly previousSpec?: ServiceSpec
-  /** Anything else in the spec. */
+  /** Other members of the spec. */
   readonly spec?: Readonly<Record<string, unknown>>
 }
 
-/** A service with the engine's times, which are RFC 3339. */
+/** A service with the engine's times, in RFC 3339 format. */
 export interface FakeService extends Service {
   readonly CreatedAt: string
   readonly UpdatedAt: string
@@ -34,9 +34,9 @@ export interface FakeServices {
   find(nameOrId: string): FakeService
   has(id: string): boolean
   add(name: string, options: FakeServiceOptions): FakeService
-  /** Writes down what became of a service. */
+  /** Stores a changed service. */
   put(service: FakeService): FakeService
-  /** Writes a spec as a client does: the engine forgets what it said of the last update. */
+  /** Applies a spec as a client does: the engine clears the status of the previous update. */
   write(service: FakeService, spec: ServiceSpec): FakeService
   remove(service: FakeService): void
 }
@@ -45,7 +45,7 @@ const FIRST_VERSION = 10
 
 /**
  * @param now The engine's clock.
- * @param emit Is told of every change.
+ * @param emit Receives an event for each change.
  */
 export function createFakeServices(
   now: () => number,
@@ -147,7 +147,7 @@ function difference(before: Service, after: Service): Pick<ServiceEvent, 'image'
   }
 }
 
-/** The engine leaves out an index of 0. */
+/** The engine omits an index of 0. */
 function iteration(index: number): VersionIndex {
   return (index === 0 ? {} : { Index: index }) as VersionIndex
 }

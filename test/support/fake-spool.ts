@@ -1,24 +1,24 @@
-// A spool in memory: what a restart finds is what was put so far.
+// A spool in memory.
 
 import type { Spool, SpooledRecord } from '../../src/notification/spool.ts'
 
-/** The fake, and what a test may ask and do. */
+/** The fake spool, with members for tests. */
 export interface FakeSpool extends Spool {
-  /** Each call in order, such as `put 1-a` and `remove 1-a`. */
+  /** The calls so far, such as `put 1-a` and `remove 1-a`. */
   readonly calls: readonly string[]
-  /** What it holds, by key, as JSON. */
+  /** The records by key, as JSON. */
   readonly records: Map<string, string>
-  /** What it holds, in the order of the keys. */
+  /** The values of the records, in the order of the keys. */
   values(): readonly unknown[]
-  /** Runs before each put resolves. Default: nothing. */
+  /** Called before each put resolves. Default: does nothing. */
   beforePut: (key: string, value: unknown) => void | Promise<void>
-  /** Whether what is put would outlive the process. Default: true. */
+  /** Whether records would survive the end of the process. Default: true. */
   isGood: boolean
-  /** Has another process leave a record while this one runs. */
+  /** Simulates that another process ends and leaves a record. */
   leave(key: string, value: unknown): void
-  /** The keys of records that another process has taken over. */
+  /** The keys of records that another process owns now. */
   readonly foreign: Set<string>
-  /** Another spool with the same records: what a process that is killed now leaves behind. */
+  /** A spool with a copy of the records, as after a kill of the process at this time. */
   copy(): FakeSpool
 }
 
@@ -26,7 +26,7 @@ export function createFakeSpool(records: Map<string, string> = new Map()): FakeS
   const calls: string[] = []
   const entries = (): (readonly [string, string])[] =>
     [...records].sort(([a], [b]) => (a < b ? -1 : 1))
-  let tell: (records: readonly SpooledRecord[]) => void = () => {}
+  let notifyLeft: (records: readonly SpooledRecord[]) => void = () => {}
   const fake: FakeSpool = {
     calls,
     records,
@@ -52,12 +52,12 @@ export function createFakeSpool(records: Map<string, string> = new Map()): FakeS
     owns: async (key) => !fake.foreign.has(key),
 
     onLeft(listener) {
-      tell = listener
+      notifyLeft = listener
     },
 
     leave(key, value) {
       records.set(key, JSON.stringify(value))
-      tell([{ key, value }])
+      notifyLeft([{ key, value }])
     },
   }
   return fake

@@ -1,4 +1,4 @@
-// The fake's rollouts, held against the judge: what it shows is what the engine would.
+// The fake swarm: its rollouts have the verdicts that the rollouts of an engine have.
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { evidence } from '../../src/convergence/evidence.ts'
@@ -30,9 +30,9 @@ function withImage(spec: ServiceSpec, Image: string): ServiceSpec {
   return { ...spec, TaskTemplate: { ...TaskTemplate, ContainerSpec: { Image } } }
 }
 
-/** Updates the service `blog` and gives what it takes to judge that. */
-async function update(course: FakeRolloutScript, image = 'me/app:v2'): Promise<Rollout> {
-  swarm.onUpdate = course
+/** Updates the service `blog`, and returns the rollout to judge. */
+async function update(script: FakeRolloutScript, image = 'me/app:v2'): Promise<Rollout> {
+  swarm.onUpdate = script
   const service = await swarm.inspectService('blog')
   await swarm.updateService(service, withImage(service.Spec, image))
   const previous = service.Spec.TaskTemplate.ContainerSpec?.Image
@@ -46,35 +46,35 @@ async function judged(rollout: Rollout): Promise<Convergence> {
   return judge(rollout, { service, tasks, nodes, now })
 }
 
-/** The tasks of the service in words: slot, image, desired state, state. */
-function told(): readonly string[] {
+/** Describes the tasks of the service: slot, image, desired state, state. */
+function describeTasks(): readonly string[] {
   return swarm.tasks('blog').map(({ Slot, Spec, DesiredState, Status }) => {
     const image = Spec.ContainerSpec?.Image.replace('me/app:', '')
     return `${Slot} ${image} ${DesiredState}/${Status.State}`
   })
 }
 
-describe('a course is judged as the engine meant it', () => {
-  const courses: readonly (readonly [string, FakeRolloutScript, Partial<Convergence>])[] = [
+describe('the verdict of each rollout script is that of the engine', () => {
+  const scripts: readonly (readonly [string, FakeRolloutScript, Partial<Convergence>])[] = [
     ['complete', 'complete', { state: 'converged' }],
     ['pause', 'pause', { state: 'paused' }],
     ['roll back', 'roll-back', { state: 'rolled-back' }],
-    ['nothing yet', 'none', { state: 'pending' }],
+    ['not started', 'none', { state: 'pending' }],
     ['updating', (rollout) => rollout.begin(), { state: 'pending' }],
-    ['half of it', (rollout) => rollout.run(1), { state: 'pending' }],
+    ['one of two tasks', (rollout) => rollout.run(1), { state: 'pending' }],
     ['rolling back', (rollout) => rollout.beginRollBack(), { state: 'pending' }],
-    ['failed rollback', rollBackInVain, { state: 'failed' }],
-    ['failing on', (rollout) => rollout.failAndComplete(), { state: 'failed' }],
+    ['failed rollback', failRollBack, { state: 'failed' }],
+    ['completed with failed tasks', (rollout) => rollout.failAndComplete(), { state: 'failed' }],
     ['rolled back by hand', (rollout) => rollout.rollBackByHand(), { state: 'superseded' }],
   ]
 
-  test.each(courses)('%s', async (_, course, convergence) => {
+  test.each(scripts)('%s', async (_, script, convergence) => {
     swarm.addService('blog', { replicas: 2 })
-    const rollout = await update(course)
+    const rollout = await update(script)
     expect(await judged(rollout)).toMatchObject(convergence)
   })
 
-  function rollBackInVain(rollout: FakeRollout): void {
+  function failRollBack(rollout: FakeRollout): void {
     rollout.beginRollBack()
     rollout.pauseRollBack()
   }
@@ -95,7 +95,7 @@ describe('a course is judged as the engine meant it', () => {
     expect(swarm.service('blog').UpdateStatus?.State).toBe(hasUpdater ? 'completed' : undefined)
   })
 
-  test('a job that fails waits for its restart, and has failed without one', async () => {
+  test('a failed job waits for its restart, and has failed if there is no restart', async () => {
     swarm.addService('blog', { mode: { ReplicatedJob: {} } })
     const rollout = await update((steps) => steps.fail())
     expect(await judged(rollout)).toMatchObject({ state: 'pending' })
@@ -103,7 +103,7 @@ describe('a course is judged as the engine meant it', () => {
     expect(await judged(rollout)).toMatchObject({ state: 'failed' })
   })
 
-  test('no node for the platform: updating for ever, and the task says why', async () => {
+  test('without a node of the platform, the update never ends, and the task contains the reason', async () => {
     swarm.addService('blog')
     swarm.nodes = [fakeNode('node1', { platform: { Architecture: 'aarch64', OS: 'linux' } })]
     const rollout = await update('none')
@@ -121,10 +121,10 @@ describe('a course is judged as the engine meant it', () => {
 })
 
 describe('tasks', () => {
-  test('a rollback leaves the failed task, and the old one runs in the other slot still', async () => {
+  test('after a rollback, the failed task still exists, and the old task runs in the other slot', async () => {
     swarm.addService('blog', { replicas: 2 })
     const rollout = await update('roll-back')
-    expect(told()).toEqual([
+    expect(describeTasks()).toEqual([
       '1 v1 shutdown/shutdown',
       '2 v1 running/running',
       '1 v2 shutdown/failed',
@@ -156,18 +156,18 @@ describe('tasks', () => {
     expect(others).toEqual([])
   })
 
-  test('a label or the number of replicas replaces none, and the engine forgets the update', async () => {
+  test('a change of a label or of the replicas replaces no task, and clears the update status', async () => {
     swarm.addService('blog')
     await update('complete')
     swarm.change('blog', (spec) => ({ ...spec, Labels: { a: 'b' } }))
     swarm.change('blog', (spec) => ({ ...spec, Mode: { Replicated: { Replicas: 2 } } }))
     await Promise.resolve()
-    expect(told().slice(1)).toEqual(['1 v2 running/running', '2 v2 running/running'])
+    expect(describeTasks().slice(1)).toEqual(['1 v2 running/running', '2 v2 running/running'])
     const { UpdateStatus, PreviousSpec } = swarm.service('blog')
     expect([UpdateStatus, PreviousSpec?.Labels]).toEqual([undefined, { a: 'b' }])
   })
 
-  test('a label in the middle: the engine goes on without a word', async () => {
+  test('after a label change during an update, the engine continues without an update status', async () => {
     swarm.addService('blog')
     const rollout = await update((steps) => steps.begin())
     swarm.change('blog', (spec) => ({ ...spec, Labels: {} }))
@@ -178,16 +178,16 @@ describe('tasks', () => {
     expect(await judged(rollout)).toEqual({ state: 'converged' })
   })
 
-  test('five are kept in a slot', async () => {
+  test('of each slot, five tasks are kept', async () => {
     swarm.addService('blog')
     for (const n of [1, 2, 3, 4, 5, 6, 7]) {
       await update('complete', `me/app:v${n + 1}`)
     }
-    expect(told()).toHaveLength(5)
-    expect(told().at(-1)).toBe('1 v8 running/running')
+    expect(describeTasks()).toHaveLength(5)
+    expect(describeTasks().at(-1)).toBe('1 v8 running/running')
   })
 
-  test('their logs are read from the end', async () => {
+  test('logs are read from the end', async () => {
     swarm.logs.set('default', 'a\nb\nc\n')
     swarm.logs.set('one', 'x')
     expect(await swarm.readTaskLog('any', 2)).toBe('b\nc')
@@ -196,7 +196,7 @@ describe('tasks', () => {
 })
 
 describe('the registry', () => {
-  test('every image is there, by default', async () => {
+  test('every image exists by default', async () => {
     const image = await swarm.resolveImage('docker.io/me/app:v2', { registryAuth: 'secret' })
     expect(image.digest).toMatch(/^sha256:[0-9a-f]{64}$/)
     expect(image.digest).toBe(digestOf('me/app:v2'))
@@ -208,7 +208,7 @@ describe('the registry', () => {
     })
   })
 
-  test('a test says otherwise', async () => {
+  test('a test may set an image or an error', async () => {
     const platforms = [{ Architecture: 'arm64', OS: 'linux' }]
     swarm.setImage('me/app:v2', { platforms })
     const image = { digest: digestOf('me/app:v2'), platforms }
@@ -236,7 +236,7 @@ describe('events', () => {
     )
   }
 
-  test('each change is told once the stream is open, and its removal too', async () => {
+  test('changes and removals are reported once the stream is open', async () => {
     swarm.addService('blog')
     const watch = swarm.watchServices(listener, { signal: new AbortController().signal })
     await Promise.resolve()
@@ -259,7 +259,7 @@ describe('events', () => {
     expect(swarm.streams).toBe(0)
   })
 
-  test('what happened since a moment is told again', async () => {
+  test('events since a given time are reported again', async () => {
     swarm.addService('blog')
     await update('complete')
     const controller = new AbortController()
@@ -274,7 +274,7 @@ describe('events', () => {
     expect([swarm.streams, seen.length]).toEqual([0, 4])
   })
 
-  test('a stream that breaks loses what it has not told', async () => {
+  test('a broken stream loses events that were not reported yet', async () => {
     swarm.addService('blog')
     const watch = swarm.watchServices(listener, { signal: new AbortController().signal })
     await Promise.resolve()

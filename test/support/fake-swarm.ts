@@ -1,5 +1,5 @@
-// A swarm in memory that answers as the engine does: lookup by ID, name, then ID prefix; a version
-// index that must match; rollouts that a test steers, or that take a course of their own.
+// A swarm in memory that behaves as the engine does: it finds services by ID, name or ID prefix,
+// checks the version index, and performs rollouts by a script or by the steps of a test.
 
 import type { Node, Task } from '../../src/swarm/engine-types.ts'
 import type { ServiceSpec } from '../../src/swarm/service.ts'
@@ -17,47 +17,47 @@ import { createFakeServices, type FakeService, type FakeServiceOptions } from '.
 import { createFakeTasks } from './fake-tasks.ts'
 import { createFakeUpdater, type FakeRolloutScript } from './fake-update.ts'
 
-/** The fake, and what a test may ask and do. */
+/** The fake swarm, with members for tests. */
 export interface FakeSwarm extends Swarm {
-  /** Each call in order, such as `inspect blog`, `update blog`, `resolve docker.io/me/app:v2`. */
+  /** The calls so far, such as `inspect blog`, `update blog`, `resolve docker.io/me/app:v2`. */
   readonly calls: readonly string[]
-  /** One for each `resolve` and `update`. */
+  /** The credentials of each `resolve` and `update`. */
   readonly credentials: readonly ShownCredentials[]
-  /** What tests said of images, by canonical reference; every other one is there as well. */
+  /** The images that tests have set, by canonical reference; all others exist too. */
   readonly images: ReadonlyMap<string, ResolvedImage | Error>
-  /** What tasks wrote, by task ID, and `default` for all others. */
+  /** Task logs by task ID, and `default` for all other tasks. */
   readonly logs: Map<string, string>
-  /** How many event streams are open. */
+  /** Number of open event streams. */
   readonly streams: number
-  /** The swarm's nodes; at first one, `node1`. */
+  /** The nodes. Default: one, `node1`. */
   nodes: readonly Node[]
   /** The engine's clock. */
   clock: () => number
-  /** The course of each rollout, right after its write. Default: `complete`. */
+  /** How each rollout proceeds after the update. Default: `complete`. */
   onUpdate: FakeRolloutScript
-  /** Runs before each update is looked at. */
+  /** Called before each update. */
   beforeUpdate: () => void
-  /** Runs after each update was written, and before the caller hears of it. */
+  /** Called after each update was applied, before the caller receives the result. */
   afterUpdate: () => void
-  /** When set, every call rejects with it. */
+  /** If set, every call rejects with it. */
   failure: unknown
-  /** Adds a service whose tasks have been running for an hour. */
+  /** Adds a service whose tasks have run for an hour. */
   addService(name: string, options?: FakeServiceOptions): FakeService
-  /** Says what the registry has, or the error that asking for it ends with. */
+  /** Sets an image of the registry, or the error that resolving it ends with. */
   setImage(reference: string, image: FakeImage): void
-  /** The service as it is now. */
+  /** The current service. */
   service(name: string): FakeService
-  /** The spec that the service has now. */
+  /** The current spec of the service. */
   spec(name: string): ServiceSpec
   /** The service's tasks, oldest first. */
   tasks(name: string): readonly Task[]
-  /** Steers the service's rollout; with `onUpdate` set to `none`, nothing else does. */
+  /** Controls the rollout of the service; set `onUpdate` to `none` before. */
   rollout(name: string): FakeRollout
-  /** Writes a spec from outside, as another user would. */
+  /** Updates the spec as another client would. */
   change(name: string, change: (spec: ServiceSpec) => ServiceSpec): void
-  /** Removes a service from outside, its tasks too. */
+  /** Removes a service and its tasks as another client would. */
   remove(name: string): void
-  /** Ends all event streams; what they did not yet tell is lost. */
+  /** Ends all event streams; events that were not reported yet are lost. */
   breakStreams(error?: unknown): void
 }
 
@@ -77,7 +77,7 @@ export function createFakeSwarm(): FakeSwarm {
   const stage: FakeStage = { services, tasks, now, nodes, begun: new Map() }
   const write = createFakeUpdater(stage)
 
-  function ask(call: string): void {
+  function record(call: string): void {
     calls.push(call)
     fail()
   }
@@ -88,7 +88,7 @@ export function createFakeSwarm(): FakeSwarm {
     }
   }
 
-  function show(call: string, { registryAuth }: RegistryCredentials): void {
+  function recordCredentials(call: string, { registryAuth }: RegistryCredentials): void {
     credentials.push({ call, registryAuth })
   }
 
@@ -139,14 +139,14 @@ export function createFakeSwarm(): FakeSwarm {
     },
 
     async inspectService(nameOrId) {
-      ask(`inspect ${nameOrId}`)
+      record(`inspect ${nameOrId}`)
       return structuredClone(services.find(nameOrId))
     },
 
-    async updateService(service, spec, shown = {}): Promise<UpdateOutcome> {
+    async updateService(service, spec, given = {}): Promise<UpdateOutcome> {
       const call = `update ${service.Spec.Name}`
       calls.push(call)
-      show(call, shown)
+      recordCredentials(call, given)
       fake.beforeUpdate()
       fail()
       const current = services.find(service.ID)
@@ -158,35 +158,35 @@ export function createFakeSwarm(): FakeSwarm {
       return 'updated'
     },
 
-    async resolveImage(reference, shown = {}) {
-      show(`resolve ${reference}`, shown)
-      ask(`resolve ${reference}`)
+    async resolveImage(reference, given = {}) {
+      recordCredentials(`resolve ${reference}`, given)
+      record(`resolve ${reference}`)
       return structuredClone(registry.resolve(reference))
     },
 
     async listServices(label) {
-      ask(`list ${label}`)
+      record(`list ${label}`)
       return structuredClone(services.labelled(label))
     },
 
     async listTasks(serviceId) {
-      ask(`tasks ${serviceId}`)
+      record(`tasks ${serviceId}`)
       return structuredClone(services.has(serviceId) ? tasks.of(services.find(serviceId)) : [])
     },
 
     async listNodes() {
-      ask('nodes')
+      record('nodes')
       return structuredClone(fake.nodes)
     },
 
     async readTaskLog(taskId, lines) {
-      ask(`log ${taskId}`)
+      record(`log ${taskId}`)
       const log = logs.get(taskId) ?? logs.get('default') ?? ''
       return log.replace(/\n$/, '').split('\n').slice(-lines).join('\n')
     },
 
     async watchServices(listener, options) {
-      ask('watch')
+      record('watch')
       await events.watch(listener, options)
     },
 

@@ -1,4 +1,4 @@
-// What the engine says of tasks and of what they are made of.
+// The status of tasks, and the comparison of task templates, as the engine has them.
 
 import type { Task, TaskSpec, TaskStatus } from '../../src/swarm/engine-types.ts'
 import type { Place } from './fake-placement.ts'
@@ -8,24 +8,24 @@ export interface FailOptions {
   /** The slot, or in a global service the node's ID. Default: all of them. */
   readonly place?: Place
   /**
-   * Default: `failed`. `rejected`: it never had a container. `complete`: its health check never
-   * passed, so say the engines.
+   * Default: `failed`. `rejected`: the task never had a container. `complete`: its health check
+   * never passed, which engines report with this state.
    */
   readonly state?: 'failed' | 'rejected' | 'complete'
-  /** Default: what the engine says for the state. */
+  /** Default: the engine's message for the state. */
   readonly error?: string
   /** Default: 1 for `failed`, 0 for `complete`. */
   readonly exitCode?: number
-  /** Whether a new task waits in its place to be started. Default: true. */
+  /** Whether a new task waits in its place for its start. Default: true. */
   readonly restarts?: boolean
 }
 
-/** Whether a spec makes other tasks than another one, and so has those replaced. */
+/** Whether a change from one task template to another replaces the tasks. */
 export function isOtherTemplate(one: TaskSpec, other: TaskSpec): boolean {
   return print(one) !== print(other)
 }
 
-/** What a task that fails tells. */
+/** The status of a task that fails. */
 export function failure(task: Task, options: FailOptions): TaskStatus {
   const { state = 'failed', exitCode = state === 'failed' ? 1 : 0 } = options
   const errors = {
@@ -34,7 +34,7 @@ export function failure(task: Task, options: FailOptions): TaskStatus {
     complete: undefined,
   }
   const Err = options.error ?? errors[state]
-  // Without a container it tells of an exit code 0 all the same (20.10).
+  // The engine (20.10) reports exit code 0 even if there was no container.
   const ContainerStatus = { ContainerStatus: { ExitCode: exitCode } }
   return {
     State: state,
@@ -44,12 +44,12 @@ export function failure(task: Task, options: FailOptions): TaskStatus {
   }
 }
 
-/** What a task tells of its container. */
+/** The container in the status of a task. */
 export function container({ ID }: Task, ExitCode = 0): Pick<TaskStatus, 'ContainerStatus'> {
   return { ContainerStatus: { ContainerID: `container-${ID}`, ExitCode } }
 }
 
-/** Where a task may run does not make it another one (swarmkit, orchestrator/task.go). */
+/** A change of the placement alone does not replace a task (swarmkit, orchestrator/task.go). */
 function print({ Placement: _, ...spec }: TaskSpec): string {
   return JSON.stringify({ ForceUpdate: 0, ...spec }, (_key, part) => {
     if (typeof part === 'bigint') {

@@ -1,7 +1,7 @@
-// The tasks of all services: a test, not a clock, moves them on.
+// The tasks of all services; they change only by calls, never by time.
 
 import type { Node, Task, TaskStatus } from '../../src/swarm/engine-types.ts'
-import { fitNodes, isJob, noSuitableNode, type Place, placesOf } from './fake-placement.ts'
+import { isJob, noSuitableNode, type Place, placesOf, suitableNodes } from './fake-placement.ts'
 import type { FakeService } from './fake-services.ts'
 import { container, type FailOptions, failure, isOtherTemplate } from './fake-task-status.ts'
 
@@ -12,21 +12,21 @@ export interface FakeTask extends Task {
 export interface FakeTasks {
   /** All tasks of a service, oldest first. */
   of(service: FakeService): readonly FakeTask[]
-  /** Those that failed, are made of its present spec, and are newer than the task of an ID. */
+  /** The failed tasks of its current spec that are newer than the task with an ID. */
   failures(service: FakeService, after: string): readonly FakeTask[]
-  /** A new task is prepared in a place, unless one of the service's spec is there. */
+  /** Prepares a task in a place, unless there is one of the service's current spec. */
   start(service: FakeService, place: Place): FakeTask
-  /** The same, and it runs, if some node takes it. */
+  /** The same, and the task runs if a node accepts it. */
   run(service: FakeService, place: Place): FakeTask
-  /** The same, and it comes to a good end. */
+  /** The same, and the task completes. */
   finish(service: FakeService, place: Place): FakeTask
   fail(service: FakeService, place: Place, options?: FailOptions): FakeTask
-  /** Fits the number of tasks to the spec; those that are there stay as they are. */
+  /** Creates or removes tasks until their number matches the spec; others are not changed. */
   scale(service: FakeService): void
   remove(service: FakeService): void
 }
 
-// The engine's default; it counts the living ones too (swarmkit, taskreaper/task_reaper.go).
+// The engine's default, which includes running tasks (swarmkit, taskreaper/task_reaper.go).
 const KEPT_PER_PLACE = 5
 
 /**
@@ -71,10 +71,10 @@ export function createFakeTasks(now: () => number, nodes: () => readonly Node[])
     return moved
   }
 
-  /** Gives a task a node, if one takes it. */
+  /** Assigns a task to a node that accepts it. */
   function assign(task: FakeTask, place: Place): FakeTask {
-    const fit = fitNodes(task.Spec, nodes())
-    const node = typeof place === 'number' ? fit[place % fit.length]?.ID : place
+    const suitable = suitableNodes(task.Spec, nodes())
+    const node = typeof place === 'number' ? suitable[place % suitable.length]?.ID : place
     return node === undefined
       ? move(task, {
           State: 'pending',

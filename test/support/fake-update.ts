@@ -1,4 +1,5 @@
-// What the fake does after a spec was written: it scales tasks and runs the rollout script of the test.
+// What the fake does after a spec was written: it scales tasks and runs the rollout script of the
+// test.
 
 import type { ServiceSpec } from '../../src/swarm/service.ts'
 import { isJob } from './fake-placement.ts'

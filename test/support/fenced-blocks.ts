@@ -1,13 +1,13 @@
-// The code blocks of a document, so that what is documented is what is tested.
+// Reads the code blocks of a Markdown document, so that tests run the documented examples.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A fenced block of a Markdown document. */
+/** A fenced code block. */
 export interface FencedBlock {
-  /** What stands after the fence: `sh`, `yaml`. */
+  /** The language after the opening fence, such as `sh`. */
   readonly language: string
-  /** The heading that it stands under, without its signs. */
+  /** The text of the nearest heading above. */
   readonly heading: string
   readonly code: string
 }
@@ -18,16 +18,16 @@ const HEADING_OR_BLOCK = /^#+ (.*)$|^```(\w+)\n([\s\S]*?)^```$/gm
 /**
  * Reads the code blocks of a document.
  *
- * @param file Its path, from the root of the project.
- * @returns Its blocks, in order.
+ * @param file Path relative to the root of the project.
+ * @returns The code blocks in order.
  */
 export function fencedBlocks(file: string): readonly FencedBlock[] {
   const blocks: FencedBlock[] = []
-  let under = ''
+  let currentHeading = ''
   const text = readFileSync(join(ROOT, file), 'utf8')
   for (const [, heading, language, code = ''] of text.matchAll(HEADING_OR_BLOCK)) {
-    if (heading !== undefined) under = heading
-    if (language !== undefined) blocks.push({ language, heading: under, code })
+    if (heading !== undefined) currentHeading = heading
+    if (language !== undefined) blocks.push({ language, heading: currentHeading, code })
   }
   return blocks
 }
@@ -35,11 +35,11 @@ export function fencedBlocks(file: string): readonly FencedBlock[] {
 /**
  * Finds the code of one block.
  *
- * @param blocks The blocks of a document.
- * @param heading The heading that it stands under.
- * @param language Its language.
- * @param nth Which of those, from 0; the first unless told.
- * @returns Its code.
+ * @param blocks The code blocks of a document.
+ * @param heading The heading above the block.
+ * @param options The language, and the index among the blocks that match. Default: 0.
+ * @returns The code.
+ * @throws Error if there is no such block.
  */
 export function codeUnder(
   blocks: readonly FencedBlock[],

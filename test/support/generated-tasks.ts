@@ -1,6 +1,6 @@
-// The tasks of a service as an engine lists them, as many as a test wants.
+// Generates the engine's task list of a service with any number of tasks.
 
-/** What the tasks have besides. */
+/** Options of {@link generatedTasks}. */
 export interface GeneratedTasksOptions {
   /** A label of each task's container. */
   readonly label?: readonly [name: string, value: string]
@@ -32,10 +32,10 @@ const NETWORK = {
 export const GENERATED_IMAGE: string = `registry.example.com:5000/shop/web:v1@sha256:${'a'.repeat(64)}`
 
 /**
- * Writes a list of running tasks, one in each slot, about 2 KiB each, as Go does.
+ * Generates running tasks, one in each slot, about 2 KiB each, in the JSON format of Go.
  *
- * @param count How many.
- * @param options What they have besides.
+ * @param count Number of tasks.
+ * @param options A label of the containers.
  * @returns The body of `GET /tasks`.
  */
 export function generatedTasks(

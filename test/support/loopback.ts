@@ -1,4 +1,4 @@
-// Loopback servers on port 0 for tests of adapters: what they answer is scripted by the test.
+// Servers on a free loopback port for tests of adapters; the test determines their responses.
 
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
@@ -7,7 +7,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from '
 /** A server that listens on 127.0.0.1. */
 export interface Loopback {
   readonly port: number
-  /** How many connections are open now. */
+  /** Number of open connections. */
   openConnections(): number
   close(): Promise<void>
 }

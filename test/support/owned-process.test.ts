@@ -1,4 +1,4 @@
-// What a test starts ends with the test run, however that ends.
+// Processes that a test starts end with the test run, even if the run is killed.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,8 +19,10 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-/** A program that starts a Deployer, writes both process IDs to a file when it listens, and goes on. */
-function programWithDeployer(goOn: string): string {
+/**
+ * A program that starts Deployer, writes both process IDs to a file when it listens, and continues.
+ */
+function programWithDeployer(nextStatements: string): string {
   return `
     import { writeFileSync } from 'node:fs'
     import { startDeployer } from ${JSON.stringify(join(PROJECT, 'test/support/deployer-process.ts'))}
@@ -29,7 +31,7 @@ function programWithDeployer(goOn: string): string {
       await deployer.url()
       writeFileSync(${JSON.stringify(join(folder, 'pids'))}, process.pid + ' ' + deployer.pid + '\\n')
     }
-    ${goOn}
+    ${nextStatements}
   `
 }
 
@@ -42,7 +44,7 @@ function writtenPids(): Promise<readonly number[]> {
   }, PATIENCE)
 }
 
-/** A process that has ended and whose parent has not asked for its status yet does not run either. */
+/** A zombie, whose parent has not read its exit status yet, is not running. */
 function isRunning(pid: number | undefined): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))

@@ -1,10 +1,11 @@
-// Processes that end with the process that started them, whatever ends it.
+// Starts processes that are killed when the process that started them ends, for any reason.
 
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 
-// `setpriv` asks the kernel (prctl, PR_SET_PDEATHSIG) to kill the process when its parent dies, even by
-// SIGKILL. Then it becomes the program itself, so that the process ID is that of the program.
+// `setpriv` asks the kernel (prctl, PR_SET_PDEATHSIG) to kill the process when its parent dies,
+// even by SIGKILL. Then it executes the program in place, so that the process ID is that of the
+// program.
 const SETPRIV = '/usr/bin/setpriv'
 const SIGNAL_OF_PARENT_DEATH = ['--pdeathsig', 'KILL']
 
@@ -24,8 +25,8 @@ process.once('disconnect', () => {
 })
 
 /**
- * Starts a program that is killed as soon as this process ends, by itself or by any signal. The tests,
- * the demo and the benchmark start everything this way that would run for ever otherwise.
+ * Starts a program that is killed as soon as this process ends, normally or by a signal. The tests,
+ * the demo and the benchmark use it for all programs that do not end by themselves.
  *
  * @param command Absolute path of the program.
  * @param args Its arguments.

@@ -1,4 +1,4 @@
-// Hand-written recording fakes for the notifier and the logger.
+// Fakes of the notifier and the logger that record their calls.
 
 import type { Logger } from '../../src/logger.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
@@ -7,9 +7,9 @@ import type { Notifier } from '../../src/notification/notifier.ts'
 export interface RecordingNotifier {
   readonly notify: Notifier
   readonly events: readonly DeploymentEvent[]
-  /** Those of deployments that were accepted. */
+  /** The `accepted` events. */
   accepted(): readonly DeploymentEvent[]
-  /** What was told of a service, in order, such as `accepted`, `converged`. */
+  /** The event names of a service in order, such as `accepted`, `converged`. */
   told(service: string): readonly string[]
 }
 

@@ -1,4 +1,5 @@
-// An engine on a loopback port whose responses the test sets, and a swarm that sends requests to it.
+// An engine on a loopback port whose responses the test sets, and a swarm that sends requests to
+// it.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createDockerodeSwarm, type DockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
@@ -16,7 +17,8 @@ export interface ScriptedEngine extends Loopback {
 /**
  * Starts the engine.
  *
- * @param timeoutMs Timeout of a call, in milliseconds. Default: a minute, since a busy machine is slow.
+ * @param timeoutMs Timeout of a call, in milliseconds. Default: a minute, since a busy machine is
+ *   slow.
  * @returns The engine, which does not respond to any request until `answer` is set.
  */
 export async function scriptedEngine(timeoutMs = 60_000): Promise<ScriptedEngine> {

@@ -1,4 +1,4 @@
-// The processes of tests that share a spool directory.
+// Starts processes that share a spool directory.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,11 +12,11 @@ process.on('exit', killAll)
 
 /** A process with a spool store. */
 export interface SpoolProcess {
-  /** Has it do something, and gives what came of it. */
+  /** Sends a command of `spool-program.ts`, and returns its result. */
   ask(command: string, argument?: string | number): Promise<unknown>
   /** Sends a signal. */
   kill(signal: NodeJS.Signals): void
-  /** Kills it as a crash does, and waits for its end. */
+  /** Kills the process with SIGKILL, and waits for its end. */
   crash(): Promise<void>
 }
 
@@ -24,7 +24,7 @@ export interface SpoolProcess {
  * Starts a process with a spool store.
  *
  * @param directory The directory of the store.
- * @param options Times of the store, in milliseconds.
+ * @param options Options of the store, such as its intervals in milliseconds.
  */
 export function startSpoolProcess(directory: string, options: object = {}): SpoolProcess {
   const child = spawn(
@@ -57,7 +57,7 @@ export function startSpoolProcess(directory: string, options: object = {}): Spoo
   }
 }
 
-/** Kills all that still run. */
+/** Kills all processes that are still running. */
 export function killAll(): void {
   for (const child of running) {
     child.kill('SIGKILL')

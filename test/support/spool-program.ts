@@ -1,5 +1,5 @@
-// A process that keeps records in a directory: it does what it is told on standard input, a line of
-// JSON each, and answers with a line.
+// A program with a spool store: it reads one command per line of JSON from standard input, and
+// writes one result per line to standard output.
 
 import { createInterface } from 'node:readline'
 import { createSpoolStore } from '../../src/node/spool/spool-store.ts'
@@ -14,7 +14,7 @@ const store = createSpoolStore<'messages' | 'deployments'>(directory, {
   parts: ['messages', 'deployments'],
   logger: { info: note, warn: note, error: note },
   renewMs: 20,
-  // It passes when the test says so.
+  // Time passes only by the command `tick`.
   now: () => nowMs,
   ...JSON.parse(optionsText),
 })

@@ -1,4 +1,4 @@
-// Asks for a service over ssh when the process has no file descriptor left, and prints what came of it.
+// Inspects a service over ssh in a process that has no free file descriptor, and prints the error.
 
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { createDockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
@@ -10,10 +10,10 @@ try {
     opened.push(openSync('/dev/null', 'r'))
   }
 } catch {
-  // None is left now.
+  // No file descriptor is free now.
 }
-const fault = await swarm.inspectService('blog').catch((error) => error)
+const error = await swarm.inspectService('blog').catch((reason) => reason)
 for (const descriptor of opened) {
   closeSync(descriptor)
 }
-writeSync(1, JSON.stringify({ code: fault.code, message: fault.message }))
+writeSync(1, JSON.stringify({ code: error.code, message: error.message }))

@@ -1,4 +1,5 @@
-// What every Swarm must do: one suite for the fake and for the adapter on a real engine.
+// The contract of the `Swarm` port: one test suite for the fake and for the adapter on a real
+// engine.
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createDeployer } from '../../src/deployer.ts'
@@ -7,20 +8,20 @@ import { writerOf } from '../../src/deployment/deployment-record.ts'
 import type { Service } from '../../src/swarm/service.ts'
 import type { ServiceEvent, Swarm } from '../../src/swarm/swarm.ts'
 
-/** A swarm to hold to the contract, and the means to put services into it. */
+/** A swarm to test, and functions that create and remove its services. */
 export interface SwarmUnderTest {
   readonly swarm: Swarm
-  /** Two images that the swarm can run, and that their registry has. */
+  /** Two images that exist in their registry and that the swarm can run. */
   readonly images: readonly [string, string]
-  /** An image that the same registry does not have. */
+  /** An image that does not exist in the same registry. */
   readonly missingImage: string
-  /** Creates a service of so many replicas (0) that runs the first image; gives its ID. */
+  /** Creates a service with the first image, and returns its ID. Default of `replicas`: 0. */
   create(name: string, labels: Readonly<Record<string, string>>, replicas?: number): Promise<string>
   /** Removes a service. */
   remove(name: string): Promise<void>
 }
 
-/** A watch, and what it told. */
+/** A watch, and the events that it has reported. */
 interface Watch {
   readonly events: readonly ServiceEvent[]
   /** Ends the watch. */
@@ -28,14 +29,14 @@ interface Watch {
   readonly ended: Promise<void>
 }
 
-/** What Deployer answered. */
-interface Told {
+/** A response of Deployer. */
+interface DeployerResponse {
   readonly status: number
   readonly body: { readonly deploymentId: string; readonly startedAt: string }
 }
 
-const PATIENCE = { timeout: 10_000, interval: 20 }
-const LONG = { timeout: 60_000, interval: 50 }
+const TIMEOUT = { timeout: 10_000, interval: 20 }
+const LONG_TIMEOUT = { timeout: 60_000, interval: 50 }
 
 export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>): void {
   describe(`the Swarm contract on ${name}`, () => {
@@ -69,19 +70,19 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       }
     })
 
-    test('a service is found by a prefix of its ID, so callers must look at the answer', async () => {
+    test('a service is found by a prefix of its ID, so callers must check the response', async () => {
       expect((await inspect(id.slice(0, -1))).ID).toBe(id)
     })
 
     test.each([
-      ['no such service', () => 'nosuch'],
+      ['a name that does not exist', () => 'nosuch'],
       ["a prefix of a service's name", () => serviceName.slice(0, -1)],
       ['a name in another case', () => serviceName.toUpperCase()],
     ])('%s is service-not-found', async (_, nameOrId) => {
       await expect(inspect(nameOrId())).rejects.toMatchObject({ code: 'service-not-found' })
     })
 
-    test('an update writes the spec as it is given, and the version index grows', async () => {
+    test('an update applies the given spec, and increments the version index', async () => {
       const before = await inspect()
       const next = withImage(before, subject.images[1])
       expect(await subject.swarm.updateService(before, next)).toBe('updated')
@@ -90,7 +91,7 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       expect(after.Version.Index).toBeGreaterThan(before.Version.Index)
     })
 
-    test('an update over a version that is gone writes nothing', async () => {
+    test('an update of an outdated version is out-of-sequence, and changes nothing', async () => {
       const stale = await inspect()
       const next = withImage(stale, subject.images[0])
       expect(await subject.swarm.updateService(stale, next)).toBe('updated')
@@ -100,7 +101,7 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       expect((await inspect()).Spec).toEqual(current.Spec)
     })
 
-    test('updates at once: one is written, the others are told', async () => {
+    test('of simultaneous updates of one version, exactly one is applied', async () => {
       const before = await inspect()
       const outcomes = await Promise.all(
         [1, 2, 3, 4].map((n) =>
@@ -113,7 +114,7 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       expect(outcomes.filter((outcome) => outcome === 'updated')).toHaveLength(1)
     })
 
-    test('a registry tells digest and platforms of an image', async () => {
+    test('an image is resolved to digest and platforms', async () => {
       const [one, two] = await Promise.all(
         subject.images.map((image) => subject.swarm.resolveImage(image)),
       )
@@ -127,7 +128,7 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       expect(one?.digest).not.toBe(two?.digest)
     })
 
-    test('an image that its registry does not have is image-not-found', async () => {
+    test('an image that does not exist in its registry is image-not-found', async () => {
       await expect(subject.swarm.resolveImage(subject.missingImage)).rejects.toMatchObject({
         code: 'image-not-found',
       })
@@ -144,7 +145,7 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       await subject.remove(name)
     })
 
-    test('a swarm has nodes that are ready and active', async () => {
+    test('there is a node that is ready and active', async () => {
       const nodes = await subject.swarm.listNodes()
       expect(nodes).toContainEqual(
         expect.objectContaining({
@@ -155,14 +156,14 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       )
     })
 
-    test('a service has tasks that come to run its image, on one of the nodes', async () => {
+    test('the tasks of a service run its image on one of the nodes', async () => {
       const name = `${serviceName}_tasks`
       const tasksId = await subject.create(name, {}, 1)
       const [task] = await vi.waitFor(async () => {
         const tasks = await subject.swarm.listTasks(tasksId)
         expect(tasks.map(({ Status }) => Status.State)).toEqual(['running'])
         return tasks
-      }, PATIENCE)
+      }, TIMEOUT)
       const nodes = await subject.swarm.listNodes()
       expect(task?.DesiredState).toBe('running')
       expect(task?.Slot).toBe(1)
@@ -175,7 +176,7 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       await subject.remove(name)
     })
 
-    test('a ForceUpdate of 17 digits is exact in a service and its tasks, and goes back so', async () => {
+    test('a ForceUpdate of 17 digits is exact in services, tasks and updates', async () => {
       const name = `${serviceName}_counter`
       const counterId = await subject.create(name, { 'deployer.allowUpdates': 'true' }, 1)
       const { swarm, images } = subject
@@ -193,16 +194,19 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
         const TaskTemplate = { ...before.Spec.TaskTemplate, ForceUpdate: counter }
         const next = { ...before.Spec, TaskTemplate }
         expect(await swarm.updateService(before, next)).toBe('updated')
-      }, PATIENCE)
-      await vi.waitFor(async () => expect(await counts()).toEqual([counter, counter]), LONG)
+      }, TIMEOUT)
+      await vi.waitFor(async () => expect(await counts()).toEqual([counter, counter]), LONG_TIMEOUT)
 
       const stop = new AbortController()
       const app = createDeployer({ token: 'x', swarm, signal: stop.signal })
       const headers = { Authorization: 'Bearer x' }
-      const put = async (body: object): Promise<Told> => {
+      const put = async (body: object): Promise<DeployerResponse> => {
         const init = { method: 'PUT', body: JSON.stringify(body), headers }
         const response = await app.request(`/service/${name}?wait=50`, init)
-        return { status: response.status, body: (await response.json()) as Told['body'] }
+        return {
+          status: response.status,
+          body: (await response.json()) as DeployerResponse['body'],
+        }
       }
       const deployed = await put({ image: images[1] })
       expect(deployed).toMatchObject({ status: 200, body: { verdict: 'converged' } })
@@ -224,31 +228,31 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       await subject.remove(name)
     })
 
-    test('a service that is not there has no tasks, and a task that is not there no log', async () => {
+    test('a service that does not exist has no tasks, and a task that does not exist has no log', async () => {
       expect(await subject.swarm.listTasks('nosuch')).toEqual([])
       expect(await subject.swarm.readTaskLog('nosuch', 20)).toBe('')
     })
 
-    test("the engine's clock goes as everybody's", async () => {
+    test("the engine's clock is close to the local clock", async () => {
       await inspect()
       expect(Math.abs(subject.swarm.now() - Date.now())).toBeLessThan(2000)
     })
 
-    test('a watch tells of a service that comes, changes and goes', async () => {
+    test('a watch reports that a service is created, updated and removed', async () => {
       const watch = await openWatch(subject.swarm)
       const name = `${serviceName}_watched`
       const watchedId = await subject.create(name, {})
       const startedAt = subject.swarm.now()
-      await vi.waitFor(() => expect(actionsOf(watch, watchedId)[0]).toBe('create'), PATIENCE)
+      await vi.waitFor(() => expect(actionsOf(watch, watchedId)[0]).toBe('create'), TIMEOUT)
       const [, image] = subject.images
       await vi.waitFor(async () => {
         const before = await inspect(watchedId)
         expect(await subject.swarm.updateService(before, withImage(before, image))).toBe('updated')
-      }, PATIENCE)
+      }, TIMEOUT)
       const written = { serviceId: watchedId, action: 'update', image, timeMs: expect.any(Number) }
-      await vi.waitFor(() => expect(watch.events).toContainEqual(written), PATIENCE)
+      await vi.waitFor(() => expect(watch.events).toContainEqual(written), TIMEOUT)
       await subject.remove(name)
-      await vi.waitFor(() => expect(actionsOf(watch, watchedId).at(-1)).toBe('remove'), PATIENCE)
+      await vi.waitFor(() => expect(actionsOf(watch, watchedId).at(-1)).toBe('remove'), TIMEOUT)
       for (const { serviceId, action, timeMs } of watch.events) {
         if (serviceId === watchedId && action !== 'create') {
           expect(Math.abs(timeMs - startedAt)).toBeLessThan(30_000)
@@ -258,7 +262,7 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       await watch.ended
     })
 
-    test('a watch tells how the update of a running service goes', async () => {
+    test('a watch reports the update states of a running service', async () => {
       const name = `${serviceName}_rollout`
       const rolloutId = await subject.create(name, {}, 1)
       const watch = await openWatch(subject.swarm)
@@ -266,13 +270,13 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
         const before = await inspect(rolloutId)
         const next = withImage(before, subject.images[1])
         expect(await subject.swarm.updateService(before, next)).toBe('updated')
-      }, PATIENCE)
+      }, TIMEOUT)
       const states = (): unknown[] =>
         watch.events
           .filter(({ serviceId }) => serviceId === rolloutId)
           .flatMap(({ updateState = [] }) => updateState)
       await vi.waitFor(() => expect(states()).toEqual(['updating', 'completed']), {
-        ...PATIENCE,
+        ...TIMEOUT,
         timeout: 30_000,
       })
       await subject.remove(name)
@@ -280,7 +284,7 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       await watch.ended
     })
 
-    test('a watch tells again what happened since, and only then', async () => {
+    test('a watch with a start time reports earlier events, other watches do not', async () => {
       const first = await openWatch(subject.swarm)
       const before = await inspect()
       const other = before.Spec.TaskTemplate.ContainerSpec?.Image === subject.images[0] ? 1 : 0
@@ -290,15 +294,15 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
         const found = first.events.find(({ serviceId }) => serviceId === id)
         expect(found?.image).toBe(subject.images[other])
         return found
-      }, PATIENCE)
+      }, TIMEOUT)
       const again = await openWatch(subject.swarm, event?.timeMs)
-      await vi.waitFor(() => expect(again.events).toContainEqual(event), PATIENCE)
+      await vi.waitFor(() => expect(again.events).toContainEqual(event), TIMEOUT)
       const later = await openWatch(subject.swarm, (event?.timeMs ?? 0) + 1)
       const fresh = await openWatch(subject.swarm)
       const last = await inspect()
       expect(await subject.swarm.updateService(last, last.Spec)).toBe('updated')
       for (const watch of [later, fresh]) {
-        await vi.waitFor(() => expect(actionsOf(watch, id)).toEqual(['update']), PATIENCE)
+        await vi.waitFor(() => expect(actionsOf(watch, id)).toEqual(['update']), TIMEOUT)
         expect(watch.events).not.toContainEqual(event)
       }
       const watches = [first, again, later, fresh]
@@ -308,15 +312,15 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       await Promise.all(watches.map(({ ended }) => ended))
     })
 
-    test('a watch that is aborted resolves, and tells nothing any more', async () => {
+    test('an aborted watch resolves, and reports nothing more', async () => {
       const watch = await openWatch(subject.swarm)
       watch.abort()
       await watch.ended
-      const toldBefore = watch.events.length
+      const countBefore = watch.events.length
       const before = await inspect()
       expect(await subject.swarm.updateService(before, before.Spec)).toBe('updated')
       await inspect()
-      expect(watch.events).toHaveLength(toldBefore)
+      expect(watch.events).toHaveLength(countBefore)
       const listener = { opened: vi.fn(), changed: vi.fn() }
       await subject.swarm.watchServices(listener, { signal: AbortSignal.abort() })
       expect(listener.opened).not.toHaveBeenCalled()
@@ -324,7 +328,7 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
   })
 }
 
-/** Opens a watch, and waits until it is open. */
+/** Starts a watch, and waits until its stream is open. */
 async function openWatch(swarm: Swarm, sinceMs?: number): Promise<Watch> {
   const controller = new AbortController()
   const events: ServiceEvent[] = []

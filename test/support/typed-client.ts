@@ -1,5 +1,5 @@
-// A gateway with a typed client of the app, as embedders write them. A test compiles and runs it on the
-// lowest and on the newest Hono.
+// A gateway with a typed client of the app, as embedders write them. A test compiles and runs it on
+// the lowest and on the newest Hono.
 
 import { Hono } from 'hono'
 import { hc } from 'hono/client'
@@ -69,7 +69,9 @@ export async function callEveryRoute(): Promise<Readonly<Record<string, unknown>
   }
 }
 
-/** Mistakes that the compiler has to find: with a client of type `any` or `unknown`, it finds none. */
+/**
+ * Mistakes that the compiler has to find: with a client of type `any` or `unknown`, it finds none.
+ */
 export function mistakes(client: ReturnType<typeof hc<DeployerApp>>): void {
   const name = { param: { name: 'blog' } }
   // @ts-expect-error There is no such path.

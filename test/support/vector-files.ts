@@ -1,11 +1,11 @@
-// The vector files: what Docker's reference library and Go's template engine really output.
+// Reads test vectors: recorded output of Docker's reference library and of Go's template engine.
 
 import { readFileSync } from 'node:fs'
 
 /**
- * Reads a file of vectors.
+ * Reads a file of test vectors.
  *
- * @param name The file's name in `test/vectors`.
+ * @param name File name in `test/vectors`.
  * @returns One object per line.
  */
 export function readVectors<T>(name: string): readonly T[] {

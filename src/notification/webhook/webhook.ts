@@ -179,10 +179,10 @@ async function send(hook: Hook, message: Outgoing): Promise<void> {
   }
 }
 
-function request(hook: Hook, { url, body, event, signal }: Outgoing): Promise<Response> {
-  const headers = hook.headersOf(event.id, body)
-  const ask = hook.fetch ?? fetch
-  return ask(url, { method: hook.method, headers, body, signal, redirect: 'manual' })
+async function request(hook: Hook, { url, body, event, signal }: Outgoing): Promise<Response> {
+  const headers = await hook.headersOf(event.id, body)
+  const httpFetch = hook.fetch ?? fetch
+  return httpFetch(url, { method: hook.method, headers, body, signal, redirect: 'manual' })
 }
 
 /** Returns when the other side has taken the message. */

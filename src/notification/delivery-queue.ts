@@ -1,31 +1,47 @@
-// The deliveries to one destination: in order for each service, tried until they are taken.
+// The messages of one destination: delivered in order for each service, retried until they are taken.
 
 import { backoffMs } from '../async/backoff.ts'
+import { unref } from '../async/unref.ts'
 import type { Logger } from '../logger.ts'
-import { type BacklogLimits, createBacklog, type Message, type ServiceMessages } from './backlog.ts'
 import { DeliveryError } from './delivery-error.ts'
+import type { DeploymentEvent } from './deployment-event.ts'
 import type { Destination } from './destination.ts'
 import { currentMoment, isTooOld, type Moment } from './message-age.ts'
-import { createPause } from './pause.ts'
 
-/** How many messages of a destination came to which end, since the start. */
+/** A message that waits for its delivery. */
+export interface Message {
+  /** Unique; the key of its record in the spool. */
+  readonly key: string
+  readonly event: DeploymentEvent
+  /**
+   * When an earlier process queued it, in milliseconds since 1970 by the wall clock. Undefined: this
+   * process queued it.
+   */
+  readonly queuedAtMs?: number
+}
+
+/** The number of messages of a destination by result, since the start. */
 export interface DeliveryCounts {
   /** The name of the destination. */
   readonly destination: string
   /** Not delivered so far. */
   readonly waiting: number
   readonly delivered: number
-  /** Tries that failed and were, or are to be, followed by another. */
+  /** Attempts that failed and are followed by another one. */
   readonly retried: number
   /** Given up: each is in the log. */
   readonly dropped: number
 }
 
-/** What bounds a queue. */
-export interface DeliveryLimits extends BacklogLimits {
+/** The limits of a queue. */
+export interface DeliveryLimits {
+  /** The maximum number of waiting messages. Default: 10,000. */
+  readonly maxWaiting?: number
+  /** The maximum total size of waiting messages, in characters of JSON. Default: 16 Mi. */
+  readonly maxWaitingSize?: number
   /**
-   * For how long a message is tried, in milliseconds. Default: 24 hours. One that an earlier process
-   * left is tried for at least an hour.
+   * How long a message is retried, in milliseconds. Default: 24 hours. A message of an earlier process
+   * is retried for at least an hour.
    */
   readonly maxAgeMs?: number
 }
@@ -33,11 +49,11 @@ export interface DeliveryLimits extends BacklogLimits {
 /** What a queue works with. */
 export interface DeliveryTools {
   readonly logger: Logger
-  /** Is told of each message that was delivered or dropped. */
+  /** Called with each message that was delivered or dropped. */
   readonly settled: (message: Message) => void
   /**
-   * Whether a message is still this process's to deliver, and not one that another process has taken
-   * over. Default: always.
+   * Whether this process still owns a message, or another process has taken it over. Default: it owns
+   * all messages.
    */
   readonly owns?: (message: Message) => Promise<boolean>
 }
@@ -45,129 +61,189 @@ export interface DeliveryTools {
 /** The queue of one destination. */
 export interface DeliveryQueue {
   /**
-   * Adds a message; where the queue is full, the oldest is dropped. After {@link DeliveryQueue.stop}
-   * it is counted, and nothing else.
+   * Adds a message. When the queue is full, the oldest message is dropped. After
+   * {@link DeliveryQueue.stop} the message is only counted.
    */
   add(message: Message): void
-  /** Tries at once what waits for its next try. */
+  /** Retries at once every message that waits for its next attempt. */
   retryNow(): void
-  /** Resolves when nothing waits. */
+  /** Resolves when no message waits. */
   drained(): Promise<void>
+  /** Resolves when no attempt is running: messages that still wait are retried later. */
+  idle(): Promise<void>
   /**
-   * Ends all tries and the destination's connections.
+   * Ends all attempts and the connections of the destination.
    *
-   * @returns What still waits, in order.
+   * @returns The messages that still wait, in order.
    */
   stop(): readonly Message[]
-  /**
-   * Gives a message up that waits: it is counted, and logged with its content. Nobody else is told.
-   */
+  /** Gives up a waiting message: it is counted and logged with its content; `settled` is not called. */
   giveUp(message: Message, reason: string): void
   counts(): DeliveryCounts
 }
 
-// Of different services.
+/** The waiting messages of one service. */
+interface ServiceMessages {
+  readonly service: string
+  readonly messages: Message[]
+  /** How many attempts have failed in a row. */
+  failures: number
+  /** How many messages the destination had taken when the first of these attempts failed. */
+  failedSince: number
+  /** The earliest time of the next attempt, by the monotonic clock. */
+  retryAtMs: number
+}
+
+interface WaitingMessage {
+  /** In characters of JSON. */
+  readonly size: number
+  readonly added: Moment
+}
+
+// Attempts for different services.
 const MAX_AT_ONCE = 8
-const DAY_MS = 24 * 60 * 60 * 1000
+const HOUR_MS = 60 * 60 * 1000
+const DAY_MS = 24 * HOUR_MS
+// A destination that asks for a longer pause is asked again after a day.
+const MAX_PAUSE_MS = DAY_MS
 
 /**
- * Makes the queue of a destination.
+ * Creates the queue of a destination. Its timers do not keep the process alive.
  *
- * @param destination Where messages go.
- * @param tools The logger, and who is told.
- * @param limits What bounds the queue.
+ * @param destination Where messages are delivered.
+ * @param tools The logger, and callbacks of the owner of the messages.
+ * @param limits The limits of the queue.
  * @returns The queue, empty.
  */
 export function createDeliveryQueue(
   destination: Destination,
   { logger, settled, owns }: DeliveryTools,
-  { maxAgeMs = DAY_MS, ...limits }: DeliveryLimits = {},
+  limits: DeliveryLimits = {},
 ): DeliveryQueue {
+  const { maxAgeMs = DAY_MS, maxWaiting = 10_000, maxWaitingSize = 16 * 1024 * 1024 } = limits
   const { name } = destination
   const stopping = new AbortController()
-  const pause = createPause(work)
-  const backlog = createBacklog(limits)
-  /** Whose first message may be tried. */
-  const ready = new Set<ServiceMessages>()
-  const underWay = new Set<Message>()
-  /** Whose latest try failed. */
-  const failing = new Set<ServiceMessages>()
-  /** When each message was added. */
-  const addedAt = new WeakMap<Message, Moment>()
+  /** By the name of the service; the service whose latest attempt is oldest comes first. */
+  const services = new Map<string, ServiceMessages>()
+  /** All messages in the order in which they were added. */
+  const waiting = new Map<Message, WaitingMessage>()
+  const running = new Set<Message>()
   const onDrained: (() => void)[] = []
+  const onIdle: (() => void)[] = []
   const counted = { delivered: 0, retried: 0, dropped: 0 }
-  let isAway = false
+  let totalSize = 0
+  let pausedUntilMs = 0
+  let isUnreachable = false
+  let timer: ReturnType<typeof setTimeout> | undefined
 
   function add(message: Message): void {
-    const lane = backlog.add(message)
-    addedAt.set(message, currentMoment())
-    if (stopping.signal.aborted) {
-      return
+    const size = JSON.stringify(message.event).length
+    waiting.set(message, { size, added: currentMoment() })
+    totalSize += size
+    // By name: the event of a rejected request has no service ID.
+    const { service } = message.event
+    const queued = services.get(service)
+    if (queued === undefined) {
+      const fresh = { service, messages: [message], failures: 0, failedSince: 0, retryAtMs: 0 }
+      services.set(service, fresh)
+    } else {
+      queued.messages.push(message)
     }
-    if (lane.messages.length === 1) {
-      ready.add(lane)
+    if (!stopping.signal.aborted) {
+      makeRoom()
+      schedule()
     }
-    makeRoom()
-    work()
   }
 
   function makeRoom(): void {
-    for (const message of backlog.messages()) {
-      const bound = backlog.excess()
-      if (bound === undefined) {
+    for (const message of waiting.keys()) {
+      const limit = exceededLimit()
+      if (limit === undefined) {
         break
       }
-      if (!underWay.has(message)) {
-        drop(message, `more than ${bound} wait for this destination; the oldest make room`)
+      if (!running.has(message)) {
+        drop(message, `more than ${limit} wait for this destination; the oldest make room`)
       }
     }
   }
 
-  /** Begins as many tries as may be under way at once. */
-  function work(): void {
-    for (const lane of ready) {
-      if (underWay.size >= MAX_AT_ONCE || pause.isOn() || stopping.signal.aborted) {
+  function exceededLimit(): string | undefined {
+    if (waiting.size > maxWaiting) {
+      return `${maxWaiting} messages`
+    }
+    return totalSize > maxWaitingSize ? `${maxWaitingSize} characters` : undefined
+  }
+
+  /** Starts an attempt for each service that is due, and sets the timer for the next one. */
+  function schedule(): void {
+    clearTimeout(timer)
+    const nowMs = performance.now()
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const queued of services.values()) {
+      if (running.size >= MAX_AT_ONCE || stopping.signal.aborted) {
+        // The end of an attempt schedules the next one.
+        return
+      }
+      const [first] = queued.messages
+      const dueMs = Math.max(queued.retryAtMs, pausedUntilMs)
+      if (first === undefined || running.has(first)) {
+        continue
+      }
+      if (dueMs > nowMs) {
+        nextMs = Math.min(nextMs, dueMs)
+      } else {
+        dropExpired(queued)
+        startAttempt(queued)
+      }
+    }
+    if (nextMs !== Number.POSITIVE_INFINITY) {
+      timer = unref(setTimeout(schedule, Math.ceil(nextMs - nowMs)))
+    }
+  }
+
+  /** Only messages that failed in this process, and those behind them, which waited as long. */
+  function dropExpired({ messages, failures }: ServiceMessages): void {
+    for (const message of failures > 0 ? [...messages] : []) {
+      if (!isExpired(message)) {
         break
       }
-      ready.delete(lane)
-      const [message] = lane.messages
-      if (message !== undefined && lane.failures > 0 && isExpired(message)) {
-        // It failed in this process, and what follows has waited with it: the lane goes on failing.
-        drop(message, `nobody took it for ${maxAgeMs / 3_600_000} hours`)
-        next(lane)
-      } else if (message !== undefined) {
-        void attempt(message, lane)
-      }
+      drop(message, `nobody took it for ${maxAgeMs / HOUR_MS} hours`)
     }
   }
 
   function isExpired(message: Message): boolean {
     const now = currentMoment()
     const { queuedAtMs } = message
-    return isTooOld({ added: addedAt.get(message) ?? now, queuedAtMs, now }, maxAgeMs)
+    return isTooOld({ added: waiting.get(message)?.added ?? now, queuedAtMs, now }, maxAgeMs)
   }
 
-  function next(lane: ServiceMessages): void {
-    if (lane.messages.length > 0 && lane.timer === undefined) {
-      ready.add(lane)
+  function startAttempt(queued: ServiceMessages): void {
+    const [message] = queued.messages
+    if (message !== undefined) {
+      running.add(message)
+      void attempt(message, queued)
     }
   }
 
-  async function attempt(message: Message, lane: ServiceMessages): Promise<void> {
-    underWay.add(message)
-    const fault = await faultOf(message)
-    // In one go: nobody may see a lane that is neither under way nor waits.
-    underWay.delete(message)
-    if (fault === undefined) {
-      delivered(message, lane)
+  async function attempt(message: Message, queued: ServiceMessages): Promise<void> {
+    const failure = await deliver(message)
+    running.delete(message)
+    if (services.get(queued.service) === queued) {
+      services.delete(queued.service)
+      services.set(queued.service, queued)
+    }
+    if (failure === undefined) {
+      succeeded(message, queued)
     } else {
-      failed(message, { lane, ...fault })
+      failed(message, { queued, error: failure.error })
     }
-    next(lane)
-    work()
+    schedule()
+    if (running.size === 0) {
+      resolveAll(onIdle)
+    }
   }
 
-  async function faultOf(message: Message): Promise<{ readonly error: unknown } | undefined> {
+  async function deliver(message: Message): Promise<{ readonly error: unknown } | undefined> {
     try {
       if (owns !== undefined && !(await owns(message))) {
         throw new DeliveryError('another process took it over, and delivers it', { isFinal: true })
@@ -179,35 +255,29 @@ export function createDeliveryQueue(
     }
   }
 
-  function delivered(message: Message, lane: ServiceMessages): void {
-    recovered(lane)
-    if (!leave(message)) {
+  function succeeded(message: Message, queued: ServiceMessages): void {
+    reset(queued)
+    if (!remove(message)) {
       return
     }
     counted.delivered += 1
     settled(message)
-    wakeOthers()
-    if (isAway && failing.size === 0) {
-      isAway = false
-      logger.info({ destination: name, waiting: backlog.count }, 'messages are delivered again')
-    }
-  }
-
-  /**
-   * Who was turned away while the destination was away has waited long enough. Those that failed on
-   * since before another success fail for a reason of their own.
-   */
-  function wakeOthers(): void {
-    for (const lane of failing) {
-      if (lane.timer !== undefined && lane.failedSince === counted.delivered - 1) {
-        wake(lane)
+    // Services that failed since the last success retry at once: the destination is reachable again.
+    // Those that also failed before it have a problem of their own.
+    for (const other of services.values()) {
+      if (other.failures > 0 && other.failedSince === counted.delivered - 1) {
+        other.retryAtMs = 0
       }
+    }
+    if (isUnreachable && [...services.values()].every(({ failures }) => failures === 0)) {
+      isUnreachable = false
+      logger.info({ destination: name, waiting: waiting.size }, 'messages are delivered again')
     }
   }
 
   function failed(
     message: Message,
-    { lane, error }: { readonly lane: ServiceMessages; readonly error: unknown },
+    { queued, error }: { readonly queued: ServiceMessages; readonly error: unknown },
   ): void {
     if (stopping.signal.aborted) {
       return
@@ -215,53 +285,30 @@ export function createDeliveryQueue(
     const reason = error instanceof Error ? error.message : 'it failed without an error'
     const { isFinal = false, retryAfterMs = 0 } = error instanceof DeliveryError ? error : {}
     if (isFinal) {
-      recovered(lane)
+      reset(queued)
       drop(message, reason)
       return
     }
-    if (!isAway) {
-      isAway = true
-      logger.warn(
-        { destination: name, reason, waiting: backlog.count },
-        'messages are not delivered for now',
-      )
+    if (!isUnreachable) {
+      isUnreachable = true
+      const line = { destination: name, reason, waiting: waiting.size }
+      logger.warn(line, 'messages are not delivered for now')
     }
     counted.retried += 1
-    pause.extend(retryAfterMs)
-    if (lane.failures === 0) {
-      lane.failedSince = counted.delivered
+    const nowMs = performance.now()
+    if (retryAfterMs > 0) {
+      pausedUntilMs = Math.max(pausedUntilMs, nowMs + Math.min(retryAfterMs, MAX_PAUSE_MS))
     }
-    lane.failures += 1
-    failing.add(lane)
-    lane.timer = setTimeout(wake, backoffMs(lane.failures), lane)
+    if (queued.failures === 0) {
+      queued.failedSince = counted.delivered
+    }
+    queued.failures += 1
+    queued.retryAtMs = nowMs + backoffMs(queued.failures)
   }
 
-  function recovered(lane: ServiceMessages): void {
-    lane.failures = 0
-    failing.delete(lane)
-  }
-
-  function wake(lane: ServiceMessages): void {
-    clearTimeout(lane.timer)
-    lane.timer = undefined
-    ready.add(lane)
-    work()
-  }
-
-  /** Whether the message was still here. */
-  function leave(message: Message): boolean {
-    const lane = backlog.remove(message)
-    if (lane?.messages.length === 0) {
-      clearTimeout(lane.timer)
-      ready.delete(lane)
-      failing.delete(lane)
-    }
-    if (backlog.count === 0) {
-      for (const resolve of onDrained.splice(0)) {
-        resolve()
-      }
-    }
-    return lane !== undefined
+  function reset(queued: ServiceMessages): void {
+    queued.failures = 0
+    queued.retryAtMs = 0
   }
 
   function drop(message: Message, reason: string): void {
@@ -270,10 +317,29 @@ export function createDeliveryQueue(
   }
 
   function giveUp(message: Message, reason: string): void {
-    if (leave(message)) {
+    if (remove(message)) {
       counted.dropped += 1
       logger.error({ ...message.event, destination: name, reason }, 'message not delivered')
     }
+  }
+
+  /** Whether the message was still waiting. */
+  function remove(message: Message): boolean {
+    const { size } = waiting.get(message) ?? {}
+    if (size === undefined) {
+      return false
+    }
+    waiting.delete(message)
+    totalSize -= size
+    const queued = services.get(message.event.service)
+    queued?.messages.splice(queued.messages.indexOf(message), 1)
+    if (queued?.messages.length === 0) {
+      services.delete(queued.service)
+    }
+    if (waiting.size === 0) {
+      resolveAll(onDrained)
+    }
+    return true
   }
 
   return {
@@ -281,31 +347,32 @@ export function createDeliveryQueue(
     giveUp,
 
     retryNow() {
-      for (const lane of failing) {
-        if (lane.timer !== undefined) {
-          wake(lane)
-        }
+      for (const queued of services.values()) {
+        queued.retryAtMs = 0
       }
+      schedule()
     },
 
-    drained: () =>
-      new Promise((resolve) => {
-        onDrained.push(resolve)
-        if (backlog.count === 0) {
-          resolve()
-        }
-      }),
+    drained: () => resolvesWhen(waiting.size === 0, onDrained),
+    idle: () => resolvesWhen(running.size === 0, onIdle),
 
     stop() {
       stopping.abort()
-      pause.cancel()
-      for (const { timer } of failing) {
-        clearTimeout(timer)
-      }
+      clearTimeout(timer)
       destination.close?.()
-      return [...backlog.messages()]
+      return [...waiting.keys()]
     },
 
-    counts: () => ({ destination: name, waiting: backlog.count, ...counted }),
+    counts: () => ({ destination: name, waiting: waiting.size, ...counted }),
+  }
+}
+
+function resolvesWhen(isNow: boolean, later: (() => void)[]): Promise<void> {
+  return isNow ? Promise.resolve() : new Promise((resolve) => void later.push(resolve))
+}
+
+function resolveAll(waiters: (() => void)[]): void {
+  for (const resolve of waiters.splice(0)) {
+    resolve()
   }
 }

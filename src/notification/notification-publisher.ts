@@ -129,9 +129,12 @@ function createPublisher(
   const latest = new Map<string, Promise<void>>()
   const tellings = new Set<Promise<void>>()
   let isRecovered = false
-  const recovered = spool === undefined ? NOW : recover()
+  const recovered = spool === undefined ? undefined : recover()
   /** What comes in now follows what an earlier process left, unless that cannot be read for long. */
-  const begun = waitFor(recovered, { timeoutMs: RECOVER_WITHIN_MS, signals: [signal] })
+  const begun =
+    recovered === undefined
+      ? NOW
+      : waitFor(recovered, { timeoutMs: RECOVER_WITHIN_MS, signals: [signal] })
 
   /** Tells of a service one thing after the other, and what an earlier process left first. */
   function inTurn(service: string, act: () => Promise<void>): void {
@@ -427,6 +430,11 @@ function createPublisher(
 
     async idle() {
       await Promise.all(tellings)
+      try {
+        await notifier.idle?.()
+      } catch (error) {
+        logger.error({ reason: errorMessage(error) }, 'notifier failed')
+      }
     },
   }
 }

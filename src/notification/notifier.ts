@@ -1,10 +1,17 @@
-// The notifier port: whoever is to learn of events.
+// The notifier port: it receives the events of deployments.
 
 import type { DeploymentEvent } from './deployment-event.ts'
 
-/**
- * Tells people of an event. It resolves once the event is delivered, or safe with somebody who
- * delivers it, and may take its time: no caller waits for it. A rejection is logged, with the event,
- * and changes nothing for the deployment. The events of a service come in order.
- */
-export type Notifier = (event: DeploymentEvent) => void | Promise<void>
+/** Receives the events of deployments; the events of a service come in order. */
+export interface Notifier {
+  /**
+   * Resolves once the event is delivered, or stored by a component that delivers it. No request waits
+   * for it. A rejection is logged with the event, and does not affect the deployment.
+   */
+  (event: DeploymentEvent): void | Promise<void>
+  /**
+   * Resolves once no delivery attempt is running. A runtime that stops work after the response
+   * (workerd) keeps the request alive until then. Default: nothing else is awaited.
+   */
+  readonly idle?: () => Promise<void>
+}

@@ -1,49 +1,53 @@
-// The notifier that delivers: every event goes to each destination that wants it, at least once.
+// The notifier that delivers events: at least once, to each destination that wants them.
 
 import { waitFor } from '../async/wait-for.ts'
 import type { Logger } from '../logger.ts'
-import type { Message } from './backlog.ts'
 import {
   createDeliveryQueue,
   type DeliveryCounts,
   type DeliveryLimits,
   type DeliveryQueue,
   type DeliveryTools,
+  type Message,
 } from './delivery-queue.ts'
 import { isDeploymentEvent } from './deployment-event.ts'
 import type { Destination } from './destination.ts'
 import type { Notifier } from './notifier.ts'
 import type { Spool, SpooledRecord } from './spool.ts'
 
-/** What an outbox is made of. */
+/** The options of an outbox. */
 export interface OutboxOptions extends DeliveryLimits {
   readonly destinations: readonly Destination[]
   readonly logger: Logger
   /**
-   * Keeps messages until they are delivered; nobody else writes to it. Default: they are kept in
-   * memory alone.
+   * Keeps messages until they are delivered; the outbox is its only user. Default: messages are kept
+   * in memory only.
    */
   readonly spool?: Spool
 }
 
 /** A notifier that keeps messages until they are delivered. */
 export interface Outbox {
-  /** Takes an event; resolves once its messages would outlive a crash, as far as there is a spool. */
+  /**
+   * Accepts an event. Resolves once its messages are queued and, where there is a spool, stored. Its
+   * `idle` resolves once no delivery attempt is running.
+   */
   readonly notify: Notifier
-  /** What became of the messages so far, for each destination in their order. */
+  /** The number of messages by result, for each destination in the order of the options. */
   counts(): readonly DeliveryCounts[]
   /**
-   * Delivers what waits, and ends. What is notified afterwards is kept in the spool, or given up;
-   * another call gives what the first one did.
+   * Delivers the waiting messages and ends. A message that is notified later is kept in the spool, or
+   * given up; a repeated call returns the result of the first one. A process that ends without it
+   * loses the messages that wait in memory.
    *
-   * @param timeoutMs The longest that it may take, in milliseconds.
+   * @param timeoutMs How long it may take, in milliseconds.
    * @returns How many messages are kept for the next start, and how many were given up.
    */
   close(timeoutMs: number): Promise<{ readonly kept: number; readonly givenUp: number }>
 }
 
-// What an earlier process left is read at once, or when that process ends.
-const RESUME_WITHIN_MS = 60_000
+// A spool is read at once, or when the process ends that uses it.
+const RECOVER_WITHIN_MS = 60_000
 
 interface OpenDestination {
   readonly destination: Destination
@@ -57,11 +61,12 @@ interface SpooledMessage {
 }
 
 /**
- * Makes an outbox. What an earlier one left in the spool is delivered first.
+ * Creates an outbox. Messages that an earlier one left in the spool are delivered first. Without a
+ * spool nothing starts before the first event, so that it can be created at module scope of workerd.
  *
- * @param options Destinations, logger, spool, and bounds of each destination's queue.
- * @returns The outbox, at work.
- * @throws TypeError when two destinations have one name.
+ * @param options Destinations, logger, spool, and the limits of the queue of each destination.
+ * @returns The outbox.
+ * @throws TypeError when two destinations have the same name.
  * @example
  * ```ts
  * const destinations = [createWebhook({ name: 'chat', url: 'https://chat.example.com/hook' })]
@@ -84,28 +89,29 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }),
   )
   if (queues.size < destinations.length) {
-    throw new TypeError('Cannot use `destinations`: each must have a name of its own')
+    throw new TypeError('Cannot use `destinations`: two of them have the same name')
   }
   const keys = createKeys()
   const removals = new Set<Promise<void>>()
   /** The keys of all messages in the queues. */
   const waiting = new Set<string>()
   const closingSoon = new AbortController()
-  const resumed = spool === undefined ? Promise.resolve() : resume(spool)
-  /** What comes in now follows what an earlier process left, unless that cannot be read for long. */
-  const begun = waitFor(resumed, { timeoutMs: RESUME_WITHIN_MS, signals: [closingSoon.signal] })
+  const recovered = spool === undefined ? undefined : recover(spool)
+  /** New messages follow those of an earlier process, unless the spool cannot be read for too long. */
+  const isReady =
+    recovered && waitFor(recovered, { timeoutMs: RECOVER_WITHIN_MS, signals: [closingSoon.signal] })
   let closing: ReturnType<Outbox['close']> | undefined
   let isClosed = false
 
-  async function resume(spool: Spool): Promise<void> {
+  async function recover(spool: Spool): Promise<void> {
     spool.onLeft?.((records) => addAll(records.filter(({ key }) => !waiting.has(key))))
     const records = await spool.read()
-    // Others were put while the spool was being read.
+    // Others were stored while the spool was being read.
     addAll(records.filter(({ key }) => !keys.isOwn(key)))
   }
 
   function addAll(records: readonly SpooledRecord[]): void {
-    const strays = new Map<string, number>()
+    const unknown = new Map<string, number>()
     for (const record of records) {
       keys.passOver(record.key)
       const message = readMessage(record)
@@ -113,13 +119,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (message === undefined) {
         logger.error({ key: record.key }, 'spooled message cannot be read')
       } else if (queue === undefined) {
-        strays.set(message.destination, (strays.get(message.destination) ?? 0) + 1)
+        unknown.set(message.destination, (unknown.get(message.destination) ?? 0) + 1)
       } else {
         waiting.add(record.key)
         queue.add({ key: record.key, event: message.event, queuedAtMs: message.queuedAtMs })
       }
     }
-    for (const [destination, messages] of strays) {
+    for (const [destination, messages] of unknown) {
       logger.warn({ destination, messages }, 'messages wait for a destination that is not set')
     }
   }
@@ -133,14 +139,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
   }
 
-  /** Queues an event, and resolves once it is put. */
+  /** Queues an event, and resolves once it is stored. */
   async function send(event: Message['event'], to: OpenDestination): Promise<void> {
     const message: Message = { key: keys.next(), event }
     const record: SpooledMessage = {
       destination: to.destination.name,
       ...{ event, queuedAtMs: Date.now() },
     }
-    // Before it is queued: a removal must not come before the put.
+    // Stored before it is queued: a removal must not precede it.
     const put = spool?.put(message.key, record)
     waiting.add(message.key)
     to.queue.add(message)
@@ -155,7 +161,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     if (spool?.isSafe(message.key) === true) {
       return true
     }
-    // It is not removed from the spool, which may come to keep it after all.
+    // The spool keeps its record: it may still be able to store it.
     queue.giveUp(message, 'Deployer is shutting down')
     return false
   }
@@ -165,19 +171,21 @@ export function createOutbox(options: OutboxOptions): Outbox {
     for (const queue of all) {
       queue.retryNow()
     }
-    // Others may come meanwhile.
+    // More messages may be added in the meantime.
     while (all.some((queue) => queue.counts().waiting > 0)) {
       await Promise.all(all.map((queue) => queue.drained()))
     }
-    // What is delivered and not removed would be told again by the next process.
+    // The next process would deliver again what is delivered but not removed.
     await Promise.all(removals)
   }
 
   async function end(timeoutMs: number): ReturnType<Outbox['close']> {
     const startedAt = performance.now()
-    await waitFor(resumed, { timeoutMs: timeoutMs / 4, signals: [] })
+    if (recovered !== undefined) {
+      await waitFor(recovered, { timeoutMs: timeoutMs / 4, signals: [] })
+    }
     closingSoon.abort()
-    await begun
+    await isReady
     const leftMs = Math.max(0, timeoutMs - (performance.now() - startedAt))
     await waitFor(drain(), { timeoutMs: leftMs, signals: [] })
     isClosed = true
@@ -188,14 +196,20 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return { kept, givenUp: left.length - kept }
   }
 
+  async function notify(event: Message['event']): Promise<void> {
+    await isReady
+    const wanting = [...queues.values()].filter(({ destination }) =>
+      destination.events.includes(event.event),
+    )
+    await Promise.all(wanting.map((to) => send(event, to)))
+  }
+
+  async function idle(): Promise<void> {
+    await Promise.all([...queues.values()].map(({ queue }) => queue.idle()))
+  }
+
   return {
-    async notify(event) {
-      await begun
-      const wanting = [...queues.values()].filter(({ destination }) =>
-        destination.events.includes(event.event),
-      )
-      await Promise.all(wanting.map((to) => send(event, to)))
-    },
+    notify: Object.assign(notify, { idle }),
 
     counts: () => [...queues.values()].map(({ queue }) => queue.counts()),
 
@@ -207,23 +221,26 @@ export function createOutbox(options: OutboxOptions): Outbox {
 }
 
 interface Keys {
-  /** Grows with every message, over restarts too. */
+  /** A key that is greater than all earlier ones, including those of earlier processes. */
   next(): string
-  /** Whether `next` gave it. */
+  /** Whether `next` returned it. */
   isOwn(key: string): boolean
+  /** Makes the next key greater than this one. */
   passOver(key: string): void
 }
 
 function createKeys(): Keys {
-  // Should two processes share a spool, neither overwrites what the other has.
-  const own = crypto.randomUUID().slice(0, 8)
+  // Differs between processes that share a spool. Drawn when the first key is needed: workerd allows
+  // no random values at module scope.
+  let suffix: string | undefined
   let latest = 0
   return {
     next() {
+      suffix ??= crypto.randomUUID().slice(0, 8)
       latest += 1
-      return `${String(latest).padStart(12, '0')}-${own}`
+      return `${String(latest).padStart(12, '0')}-${suffix}`
     },
-    isOwn: (key) => key.endsWith(`-${own}`),
+    isOwn: (key) => suffix !== undefined && key.endsWith(`-${suffix}`),
     passOver(key) {
       const [, number = '0'] = /^(\d{12})-/.exec(key) ?? []
       latest = Math.max(latest, Number(number))

@@ -2,10 +2,12 @@
 
 import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
+import { createOutbox } from '../../src/notification/outbox.ts'
 import { equal } from '../support/assert-json-equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import { createFakeSpool } from '../support/fake-spool.ts'
 import type { FakeSwarm } from '../support/fake-swarm.ts'
+import { createRecordingLogger } from '../support/recording-fakes.ts'
 import {
   type Case,
   createHarness,
@@ -593,16 +595,8 @@ export const notifications: readonly Case[] = [
         ['blog', 200],
         ['shop', 403],
       ] as const) {
-        const waitedFor: Promise<unknown>[] = []
-        const context = {
-          waitUntil: (work: Promise<unknown>) => void waitedFor.push(work),
-          passThroughOnException() {},
-          props: {},
-        }
-        const request = new Request(`http://deployer/service/${name}`, {
-          ...{ method: 'PUT', body: '{"image":"me/app:v2"}', headers: { Authorization: TOKEN } },
-        })
-        equal((await app.fetch(request, {}, context)).status, status)
+        const { context, waitedFor } = executionContext()
+        equal((await app.fetch(putRequest(name), {}, context)).status, status)
         let isDone = false
         const done = Promise.all(waitedFor).then(() => {
           isDone = true
@@ -611,6 +605,34 @@ export const notifications: readonly Case[] = [
         equal([waitedFor.length > 0, isDone], [true, false])
         take()
         await done
+      }
+    },
+  },
+  {
+    name: 'a runtime that stops with the answer is asked to wait for the first delivery attempt of an outbox',
+    async run() {
+      for (const result of ['delivered', 'failed']) {
+        let finish = (): void => {}
+        const attempt = new Promise<void>((resolve, reject) => {
+          finish = result === 'delivered' ? resolve : () => reject(new Error('unreachable'))
+        })
+        const deliver = () => attempt
+        const destinations = [{ name: 'chat', events: ['accepted'] as const, deliver }]
+        const outbox = createOutbox({ destinations, logger: createRecordingLogger() })
+        const { app, swarm } = createHarness({ notifier: outbox.notify })
+        swarm.addService('blog')
+        const { context, waitedFor } = executionContext()
+        equal((await app.fetch(putRequest('blog'), {}, context)).status, 200)
+        let isDone = false
+        const done = Promise.all(waitedFor).then(() => {
+          isDone = true
+        })
+        await pass()
+        equal([waitedFor.length > 0, isDone], [true, false])
+        finish()
+        await done
+        equal(outbox.counts()[0]?.waiting, result === 'delivered' ? 0 : 1)
+        await outbox.close(0)
       }
     },
   },
@@ -633,3 +655,20 @@ export const notifications: readonly Case[] = [
     },
   },
 ]
+
+/** What workerd passes to a handler, and the work that it is asked to wait for. */
+function executionContext() {
+  const waitedFor: Promise<unknown>[] = []
+  const context = {
+    waitUntil: (work: Promise<unknown>) => void waitedFor.push(work),
+    passThroughOnException() {},
+    props: {},
+  }
+  return { context, waitedFor }
+}
+
+function putRequest(name: string): Request {
+  return new Request(`http://deployer/service/${name}`, {
+    ...{ method: 'PUT', body: '{"image":"me/app:v2"}', headers: { Authorization: TOKEN } },
+  })
+}

@@ -1,8 +1,11 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createBacklog, type Message } from '../../src/notification/backlog.ts'
 import { DeliveryError } from '../../src/notification/delivery-error.ts'
-import { createDeliveryQueue, type DeliveryLimits } from '../../src/notification/delivery-queue.ts'
+import {
+  createDeliveryQueue,
+  type DeliveryLimits,
+  type Message,
+} from '../../src/notification/delivery-queue.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import {
@@ -321,6 +324,22 @@ describe('the delivery queue: when to try again', () => {
   })
 })
 
+test('the timer of a retry does not keep the process alive', async () => {
+  vi.useRealTimers()
+  const { queue, destination, add } = setUp(() => refusal())
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  try {
+    add('a-1')
+    await vi.waitFor(() => expect(queue.counts().retried).toBe(1))
+    const made = timers.mock.results.map(({ value }) => value as NodeJS.Timeout)
+    expect(made.filter((timer) => timer.hasRef?.() === true)).toEqual([])
+    expect(destination.tried).toEqual(['a-1'])
+  } finally {
+    timers.mockRestore()
+    queue.stop()
+  }
+})
+
 describe('the delivery queue: what is given up', () => {
   test('a final refusal drops the message, once in the log, and the next one follows', async () => {
     const { queue, destination, logger, settled, add } = setUp(({ id }) =>
@@ -462,7 +481,7 @@ describe('the delivery queue: what is given up', () => {
     expect(queue.counts()).toMatchObject({ waiting: 2, dropped: 298 })
   })
 
-  test('what makes room leaves no timer, and no lane', async () => {
+  test('a message that makes room leaves neither a timer nor a backoff behind', async () => {
     const { destination, add } = setUp(() => refusal(), { maxWaiting: 1 })
     add('a-1')
     await settle()
@@ -470,12 +489,19 @@ describe('the delivery queue: what is given up', () => {
     add('b-1')
     await settle()
     expect(vi.getTimerCount()).toBe(0)
+    expect(destination.tried).toEqual(['a-1', 'b-1'])
+  })
 
-    const backlog = createBacklog({})
-    const one = message('a-1')
-    const lane = backlog.add(one)
-    backlog.remove(one)
-    expect(backlog.add(one)).not.toBe(lane)
+  test('a service whose messages all made room starts again without a backoff', async () => {
+    const { destination, add } = setUp(() => refusal(), { maxWaiting: 1 })
+    add('a-1')
+    await vi.advanceTimersByTimeAsync(60_000)
+    add('b-1')
+    await settle()
+    destination.answer = () => 'take'
+    add('a-2')
+    await settle()
+    expect(destination.taken).toEqual(['a-2'])
   })
 
   test('giving up what is gone already changes nothing', async () => {
@@ -616,6 +642,22 @@ describe('the delivery queue: its end', () => {
     expect(destination.tried).toEqual(['a-1'])
     expect(settled).toEqual([])
     expect(queue.counts()).toMatchObject({ waiting: 3, dropped: 0 })
+  })
+
+  test('is idle once no attempt is running, though a message waits for its next one', async () => {
+    const one = held()
+    const { queue, add } = setUp(() => one.answer)
+    await queue.idle()
+    add('a-1')
+    let isIdle = false
+    const idle = queue.idle().then(() => {
+      isIdle = true
+    })
+    await settle()
+    expect(isIdle).toBe(false)
+    one.give(refusal())
+    await idle
+    expect(queue.counts()).toMatchObject({ waiting: 1, retried: 1 })
   })
 
   test('is drained at once where nothing waits, otherwise with the last message', async () => {

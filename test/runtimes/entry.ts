@@ -2,6 +2,11 @@
 // workerd serves, a request for each case; `runSuite` is what the others call.
 
 import { suite } from '../behaviour/suite.ts'
+import {
+  deliveredSignatures,
+  deployFromModuleScope,
+  type ExecutionContext,
+} from './module-scope.ts'
 
 /** How the suite went. */
 export interface SuiteResult {
@@ -23,8 +28,18 @@ export async function runSuite(): Promise<SuiteResult> {
 }
 
 /** One case by its place in the suite, or how many there are: each in a request of its own. */
-async function answer(request: Request): Promise<Response> {
+async function answer(
+  request: Request,
+  _bindings: unknown,
+  context: ExecutionContext,
+): Promise<Response> {
   const place = new URL(request.url).pathname.slice(1)
+  if (place === 'module-scope/deploy') {
+    return deployFromModuleScope(context)
+  }
+  if (place === 'module-scope/delivered') {
+    return Response.json(deliveredSignatures())
+  }
   const wanted = suite[Number(place)]
   if (place === '' || wanted === undefined) {
     return Response.json({ names: suite.map(({ name }) => name) })
@@ -37,6 +52,6 @@ async function answer(request: Request): Promise<Response> {
   }
 }
 
-const handler: { fetch(request: Request): Promise<Response> } = { fetch: answer }
+const handler: { readonly fetch: typeof answer } = { fetch: answer }
 
 export default handler

@@ -98,11 +98,28 @@ const config :Workerd.Config = (
         failures.push(`${name}: ${failed}`)
       }
     }
-    return { passed: names.length - failures.length, failures }
+    const delivered = await deliveryAfterResponse(base)
+    return {
+      passed: names.length - failures.length + (delivered === undefined ? 1 : 0),
+      failures: [...failures, ...(delivered === undefined ? [] : [delivered])],
+    }
   } finally {
     server.kill('SIGKILL')
     await closed
   }
+}
+
+/** Why a message was not delivered after the response of its request; undefined when it was. */
+async function deliveryAfterResponse(base: string): Promise<string | undefined> {
+  const { status } = await fetch(`${base}module-scope/deploy`, { method: 'POST' })
+  for (const giveUpAt = Date.now() + 10_000; Date.now() < giveUpAt; ) {
+    const delivered = await (await fetch(`${base}module-scope/delivered`)).text()
+    if (/^\["v1,[^"]+"/.test(delivered)) {
+      return undefined
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return `a message of an outbox at module scope is delivered after the response (${status})`
 }
 
 async function freePort(): Promise<number> {

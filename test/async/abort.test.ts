@@ -53,6 +53,28 @@ test('who comes after all others have left is told too', () => {
   expect(isTold).toBe(true)
 })
 
+test('a signal that has aborted has no listener, and gets none', () => {
+  const { controller, signal, listeners } = setUp()
+  onAbort(signal, () => {})
+  onAbort(signal, () => {})
+  controller.abort()
+  expect(listeners()).toBe(0)
+  onAbort(signal, () => expect.unreachable())()
+  expect(listeners()).toBe(0)
+})
+
+test('a background wait lets the process end', async () => {
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  try {
+    await waitFor(Promise.resolve(), { timeoutMs: 1000, signals: [], isBackground: true })
+    await waitFor(Promise.resolve(), { timeoutMs: 1000, signals: [] })
+    const made = timers.mock.results.map(({ value }) => value as NodeJS.Timeout)
+    expect(made.map((timer) => timer.hasRef())).toEqual([false, true])
+  } finally {
+    timers.mockRestore()
+  }
+})
+
 test('waitFor ends with its work, its time or any of its signals, and leaves nothing behind', async () => {
   vi.useFakeTimers()
   try {

@@ -123,7 +123,7 @@ export function createDeliveryQueue(
   const { maxAgeMs = DAY_MS, maxWaiting = 10_000, maxWaitingSize = 16 * 1024 * 1024 } = limits
   const { name } = destination
   const stopping = new AbortController()
-  /** By the name of the service; the service whose latest attempt is oldest comes first. */
+  /** By the name of the service, in the order in which attempts start. */
   const services = new Map<string, ServiceMessages>()
   /** All messages in the order in which they were added. */
   const waiting = new Map<Message, WaitingMessage>()
@@ -228,10 +228,6 @@ export function createDeliveryQueue(
   async function attempt(message: Message, queued: ServiceMessages): Promise<void> {
     const failure = await deliver(message)
     running.delete(message)
-    if (services.get(queued.service) === queued) {
-      services.delete(queued.service)
-      services.set(queued.service, queued)
-    }
     if (failure === undefined) {
       succeeded(message, queued)
     } else {
@@ -306,9 +302,14 @@ export function createDeliveryQueue(
     queued.retryAtMs = nowMs + backoffMs(queued.failures)
   }
 
+  /** The next message of the service starts anew, after those of the other services. */
   function reset(queued: ServiceMessages): void {
     queued.failures = 0
     queued.retryAtMs = 0
+    if (services.get(queued.service) === queued) {
+      services.delete(queued.service)
+      services.set(queued.service, queued)
+    }
   }
 
   function drop(message: Message, reason: string): void {

@@ -1,19 +1,32 @@
-// Waiting for something, but not for ever.
+// Waits for a promise, with a time limit and abort signals.
 
 import { onAbort } from './abort.ts'
+import { unref } from './unref.ts'
+
+/** What ends a wait. */
+export interface WaitLimits {
+  /** The maximum time, in milliseconds. Default: no limit. */
+  readonly timeoutMs?: number
+  readonly signals: readonly AbortSignal[]
+  /** Whether the timer lets the process end. Default: false. */
+  readonly isBackground?: boolean
+}
 
 /**
  * Waits until a promise is settled, the time is up, or a signal aborts.
  *
- * @param work The promise; how it is settled does not matter.
- * @param options The longest to wait, in milliseconds, and what else ends the wait.
+ * @param work The promise; whether it is fulfilled or rejected does not matter.
+ * @param limits What else ends the wait.
  */
 export function waitFor(
   work: Promise<unknown>,
-  { timeoutMs, signals }: { readonly timeoutMs?: number; readonly signals: readonly AbortSignal[] },
+  { timeoutMs, signals, isBackground = false }: WaitLimits,
 ): Promise<void> {
   return new Promise((resolve) => {
     const timer = timeoutMs === undefined ? undefined : setTimeout(end, timeoutMs)
+    if (isBackground) {
+      unref(timer)
+    }
     const callsOff = [onSettled(work, end), ...signals.map((signal) => onAbort(signal, end))]
     function end(): void {
       clearTimeout(timer)

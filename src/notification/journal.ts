@@ -1,6 +1,6 @@
-// What is still to be told of deployments, kept over a restart.
+// The unpublished events of deployments, stored in the spool so that they survive a restart.
 
-import { parseDeploymentId } from '../deployment/deployment.ts'
+import { type Deployment, deploymentId, parseDeploymentId } from '../deployment/deployment.ts'
 import type { Logger } from '../logger.ts'
 import { errorMessage } from '../text/error-message.ts'
 import {
@@ -11,56 +11,70 @@ import {
 } from './deployment-event.ts'
 import type { Spool, SpooledRecord } from './spool.ts'
 
-/** How far a deployment has come, and been told. */
+/** How far the write of a deployment and its events have come. */
 export type DeploymentState =
-  /** It is about to be written, or its answer was lost: perhaps the engine has it. */
-  | 'intended'
-  /** The engine has it, or nothing was to be written; nothing was told so far. */
-  | 'accepted'
-  /** All but its end was told. */
-  | 'told'
+  /** The write is about to be sent, or its response was lost: it is unknown whether it succeeded. */
+  | 'prepared'
+  /** The engine took the write, or none was necessary; no event is published so far. */
+  | 'committed'
+  /** All events but the last are published. */
+  | 'published'
 
-/** A deployment of which something is still to be told. */
+/** A deployment with unpublished events. */
 export interface DeploymentEntry extends DeploymentOrigin {
-  readonly stage: DeploymentState
+  readonly state: DeploymentState
 }
 
-/** An event that is still to be told: a refusal, or an end, which stands in the place of its deployment. */
+/** An unpublished event: a rejected request, or the end of a deployment, whose entry it replaces. */
 export interface EventEntry {
   readonly event: DeploymentEvent
 }
 
-/** What the journal holds. */
+/** An entry of the journal. */
 export type JournalEntry = DeploymentEntry | EventEntry
 
 /** The journal. */
 export interface Journal {
-  /** Keeps an entry, in place of that of the same deployment; resolves once it would last. */
+  /** Stores an entry in place of the one of the same deployment; resolves once it survives a crash. */
   put(entry: JournalEntry): Promise<void>
-  /** Forgets an entry: all is told. */
+  /** Removes an entry: all its events are published. */
   remove(entry: JournalEntry): void
-  /** What an earlier process left, oldest first. */
+  /** Reads the entries that an earlier process left, oldest first. */
   read(): Promise<readonly JournalEntry[]>
-  /** Calls a function with what other processes leave later, oldest first. */
+  /** Calls a function with entries that other processes leave later, oldest first. */
   onLeft(listener: (entries: readonly JournalEntry[]) => void): void
-  /** Whether an entry is still this process's, and not one that another has taken over. */
+  /** Whether this process still owns an entry, or another one has taken it over. */
   owns(entry: JournalEntry): Promise<boolean>
-  /** Whether an entry would outlive the process. */
+  /** Whether an entry survives the end of the process. */
   isSafe(entry: JournalEntry): boolean
 }
 
 /**
- * Makes a journal.
+ * Creates the entry of a deployment.
  *
- * @param spool Where it is kept; undefined: nothing lasts.
- * @param logger Is told of what cannot be read.
+ * @param deployment The deployment.
+ * @param options The request that it comes from, and how far it has come.
+ * @returns The entry.
+ */
+export function journalEntry(
+  deployment: Deployment,
+  { origin, state }: Pick<DeploymentEntry, 'origin' | 'state'>,
+): DeploymentEntry {
+  return { state, deployment, deploymentId: deploymentId(deployment), origin }
+}
+
+/**
+ * Creates a journal.
+ *
+ * @param spool Where entries are stored; undefined: nothing survives a restart.
+ * @param logger Logs records that cannot be read, and failures of the spool.
  * @returns The journal.
  */
 export function createJournal(spool: Spool | undefined, logger: Logger): Journal {
-  /** What this process has put while it reads what an earlier one left. */
+  /** The keys that this process stored before the records of an earlier one were read. */
   let own = spool === undefined ? undefined : new Set<string>()
 
-  /** What does not last must not fail a deployment. */
+  /** A failure of the spool must not fail a deployment. */
   async function attempt<T>(act: () => Promise<T> | undefined): Promise<T | undefined> {
     try {
       return await act()
@@ -73,7 +87,7 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
   function readEntries(records: readonly SpooledRecord[]): readonly JournalEntry[] {
     return records.flatMap((record) => {
       const entry = readEntry(record)
-      // One under another key could never be removed.
+      // An entry under another key could never be removed.
       if (entry === undefined || keyOf(entry) !== record.key) {
         logger.error({ key: record.key }, 'spooled deployment cannot be read')
         void attempt(() => spool?.remove(record.key))
@@ -111,7 +125,7 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
   }
 }
 
-/** In the order of time, and no other's. */
+/** Unique; keys sort by time. */
 function keyOf(entry: JournalEntry): string {
   const [startedAt, id] =
     'event' in entry
@@ -120,32 +134,49 @@ function keyOf(entry: JournalEntry): string {
   return `${Date.parse(startedAt)}-${id}`
 }
 
-/** The end of a deployment has its deployment's key: one file holds either the one or the other. */
+/** The end of a deployment has the key of its deployment: it replaces that entry. */
 function eventKey({ id, event }: DeploymentEvent): string {
   const [prefix, suffix] = ['msg_', `_${event}`]
   const isEnd = event !== 'refused' && id.startsWith(prefix) && id.endsWith(suffix)
   return isEnd ? id.slice(prefix.length, -suffix.length) : id
 }
 
-/** The ID holds all of a deployment. */
+/** A deployment is stored as its ID, which contains all of it. */
 function recordOf(entry: JournalEntry): object {
   if ('event' in entry) {
     return entry
   }
-  const { stage, deploymentId, origin } = entry
-  return { stage, deploymentId, origin }
+  const { state, deploymentId, origin } = entry
+  return { state, deploymentId, origin }
 }
 
 function readEntry({ value }: SpooledRecord): JournalEntry | undefined {
-  const { event, stage, deploymentId, origin } = (value ?? {}) as Partial<
-    EventEntry & DeploymentEntry
-  >
+  const record = (value ?? {}) as Partial<EventEntry & DeploymentEntry>
+  const { event, deploymentId, origin } = record
   if (isDeploymentEvent(event)) {
     return { event }
   }
   const deployment = typeof deploymentId === 'string' ? parseDeploymentId(deploymentId) : undefined
-  const isStage = stage === 'intended' || stage === 'accepted' || stage === 'told'
-  return deployment !== undefined && deploymentId !== undefined && isStage && isOrigin(origin)
-    ? { stage, deployment, deploymentId, origin }
+  const state = readState(record)
+  return deployment !== undefined &&
+    deploymentId !== undefined &&
+    state !== undefined &&
+    isOrigin(origin)
+    ? { state, deployment, deploymentId, origin }
     : undefined
+}
+
+/** The values of `stage`, which records of earlier versions have in place of `state`. */
+const STAGES: ReadonlyMap<unknown, DeploymentState> = new Map([
+  ['intended', 'prepared'],
+  ['accepted', 'committed'],
+  ['told', 'published'],
+])
+
+function readState(record: {
+  readonly state?: unknown
+  readonly stage?: unknown
+}): DeploymentState | undefined {
+  const { state = STAGES.get(record.stage) } = record
+  return state === 'prepared' || state === 'committed' || state === 'published' ? state : undefined
 }

@@ -1,4 +1,4 @@
-// What is still to be told of deployments, and how it comes through a restart.
+// The unpublished events of deployments, and how they survive a restart.
 
 import { describe, expect, test } from 'vitest'
 import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
@@ -25,34 +25,34 @@ const deployment: Deployment = {
 }
 
 function entry(
-  stage: DeploymentState,
+  state: DeploymentState,
   differs: Partial<Deployment> = {},
   letter = '0',
 ): JournalEntry {
   const one = { ...deployment, ...differs }
   const origin = { ...ORIGIN, messageId: letter.repeat(32) }
-  return { stage, deployment: one, deploymentId: deploymentId(one), origin }
+  return { state, deployment: one, deploymentId: deploymentId(one), origin }
 }
 
 const KINDS: readonly (readonly [name: string, entry: JournalEntry])[] = [
-  ['that is about to be written', entry('intended')],
-  ['that was accepted', entry('accepted')],
-  ['that was told', entry('told')],
-  ['that changed nothing', entry('accepted', { unwritten: 'unchanged' })],
-  ['that was overtaken', entry('told', { unwritten: 'superseded' })],
-  ['that was forced', entry('accepted', { forceUpdate: '3' })],
-  ['that was forced beyond 2^53', entry('accepted', { forceUpdate: '17326312345678901' })],
-  ['that was refused', { event: exampleEvent({ event: 'refused', metadata: { run: '1' } }) }],
-  ['of which one word is told', { event: exampleEvent({ event: 'converged', error: '' }) }],
+  ['that is prepared', entry('prepared')],
+  ['that is committed', entry('committed')],
+  ['that is published', entry('published')],
+  ['that changed nothing', entry('committed', { unwritten: 'unchanged' })],
+  ['that was superseded', entry('published', { unwritten: 'superseded' })],
+  ['that was forced', entry('committed', { forceUpdate: '3' })],
+  ['that was forced beyond 2^53', entry('committed', { forceUpdate: '17326312345678901' })],
+  ['of a rejected request', { event: exampleEvent({ event: 'refused', metadata: { run: '1' } }) }],
+  ['that ended', { event: exampleEvent({ event: 'converged', error: '' }) }],
 ]
 
-/** All the removes, and what they take. */
+/** Waits until all removals have ended. */
 async function settle(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 0))
 }
 
 describe('the journal', () => {
-  test.each(KINDS)('gives back a deployment %s as it was, in another process', async (_, kept) => {
+  test.each(KINDS)('returns an entry %s unchanged in another process', async (_, kept) => {
     const logger = createRecordingLogger()
     const spool = createFakeSpool()
     await createJournal(spool, logger).put(kept)
@@ -65,7 +65,7 @@ describe('the journal', () => {
     expect(left.records.size).toBe(0)
   })
 
-  test.each(KINDS)('keeps one %s under a key that a spool can take', async (_, kept) => {
+  test.each(KINDS)('stores an entry %s under a key that a spool accepts', async (_, kept) => {
     const spool = createFakeSpool()
     await createJournal(spool, createRecordingLogger()).put(kept)
     for (const key of spool.records.keys()) {
@@ -73,34 +73,34 @@ describe('the journal', () => {
     }
   })
 
-  test('has one entry of a deployment: how far it has come last', async () => {
+  test('has one entry for a deployment: the latest state', async () => {
     const spool = createFakeSpool()
     const journal = createJournal(spool, createRecordingLogger())
-    for (const stage of ['intended', 'accepted', 'told'] as const) {
-      await journal.put(entry(stage))
+    for (const state of ['prepared', 'committed', 'published'] as const) {
+      await journal.put(entry(state))
     }
     expect(spool.records.size).toBe(1)
     expect(await createJournal(spool.copy(), createRecordingLogger()).read()).toEqual([
-      entry('told'),
+      entry('published'),
     ])
   })
 
-  test('keeps the entries of one moment apart, and each removal takes its own', async () => {
+  test('keeps entries with equal times apart, and removes each one alone', async () => {
     const spool = createFakeSpool()
     const logger = createRecordingLogger()
     const journal = createJournal(spool, logger)
     const refused = { event: exampleEvent({ event: 'refused', startedAt: deployment.startedAt }) }
-    const entries = [entry('told', {}, 'a'), entry('told', {}, 'b'), refused]
+    const entries = [entry('published', {}, 'a'), entry('published', {}, 'b'), refused]
     await Promise.all(entries.map((one) => journal.put(one)))
-    journal.remove(entry('told', {}, 'a'))
+    journal.remove(entry('published', {}, 'a'))
     await settle()
     expect(await createJournal(spool.copy(), logger).read()).toEqual(entries.slice(1))
     journal.remove(refused)
     await settle()
-    expect(await createJournal(spool.copy(), logger).read()).toEqual([entry('told', {}, 'b')])
+    expect(await createJournal(spool.copy(), logger).read()).toEqual([entry('published', {}, 'b')])
   })
 
-  test('gives back what was kept in the order of time, whatever its kind', async () => {
+  test('returns entries of any kind in the order of time', async () => {
     const times = [
       '2026-11-24T14:00:00.000Z',
       '2026-11-24T14:00:00.001Z',
@@ -109,10 +109,10 @@ describe('the journal', () => {
       '2026-11-25T00:00:00.000Z',
     ]
     const entries = times.map((startedAt, index): JournalEntry => {
-      // The letters fall, so that only the time tells.
+      // The letters fall, so that only the times sort the keys.
       const letter = 'fedcb'.charAt(index)
       return index % 2 === 0
-        ? entry('accepted', { startedAt }, letter)
+        ? entry('committed', { startedAt }, letter)
         : { event: exampleEvent({ event: 'refused', startedAt, id: `msg_${letter}_refused` }) }
     })
     const spool = createFakeSpool()
@@ -123,31 +123,37 @@ describe('the journal', () => {
     expect(await createJournal(spool.copy(), createRecordingLogger()).read()).toEqual(entries)
   })
 
-  const good = { stage: 'told', deploymentId: deploymentId(deployment), origin: ORIGIN }
-  test.each<[said: string, value: unknown]>([
-    ['null', null],
-    ['a number', 1],
-    ['a text', 'told'],
-    ['a list', [good]],
-    ['nothing', {}],
-    ['no stage', { ...good, stage: undefined }],
-    ['a stage that nobody knows', { ...good, stage: 'begun' }],
-    ['no ID', { ...good, deploymentId: undefined }],
-    ['an ID that is a number', { ...good, deploymentId: 1 }],
-    ['an ID that is none', { ...good, deploymentId: 'WzEs' }],
-    ['half an ID', { ...good, deploymentId: good.deploymentId.slice(0, -4) }],
-    ['no origin', { ...good, origin: undefined }],
-    ['half an origin', { ...good, origin: { ...ORIGIN, metadata: undefined } }],
-    ['half an event', { event: { ...exampleEvent(), endedAt: undefined } }],
-    ['an event that is null', { event: null }],
-    ['under a key that is not its own', good],
-  ])('logs and removes a record that is %s, and gives back the others', async (_, value) => {
+  const good = { state: 'published', deploymentId: deploymentId(deployment), origin: ORIGIN }
+  test.each<[what: string, value: unknown]>([
+    ['that is null', null],
+    ['that is a number', 1],
+    ['that is a text', 'published'],
+    ['that is a list', [good]],
+    ['that is an empty object', {}],
+    ['without a state', { ...good, state: undefined }],
+    ['of an unknown state', { ...good, state: 'begun' }],
+    ['of an unknown state of an earlier version', { ...good, state: undefined, stage: 'begun' }],
+    [
+      'of a state under the name of an earlier version',
+      { ...good, state: undefined, stage: 'published' },
+    ],
+    ['of a state of an earlier version under the new name', { ...good, state: 'told' }],
+    ['without an ID', { ...good, deploymentId: undefined }],
+    ['with a number as its ID', { ...good, deploymentId: 1 }],
+    ['with an invalid ID', { ...good, deploymentId: 'WzEs' }],
+    ['with half an ID', { ...good, deploymentId: good.deploymentId.slice(0, -4) }],
+    ['without an origin', { ...good, origin: undefined }],
+    ['with half an origin', { ...good, origin: { ...ORIGIN, metadata: undefined } }],
+    ['with half an event', { event: { ...exampleEvent(), endedAt: undefined } }],
+    ['with null as its event', { event: null }],
+    ['under the key of another one', good],
+  ])('logs and removes a record %s, and returns the others', async (_, value) => {
     const spool = createFakeSpool()
     spool.records.set('1-bad', JSON.stringify(value))
     const key = `${Date.parse('2026-11-24T14:00:00.000Z')}-${ORIGIN.messageId}`
     spool.records.set(key, JSON.stringify(good))
     const logger = createRecordingLogger()
-    expect(await createJournal(spool, logger).read()).toEqual([entry('told')])
+    expect(await createJournal(spool, logger).read()).toEqual([entry('published')])
     expect(logger.lines).toEqual([
       { level: 'error', message: 'spooled deployment cannot be read', key: '1-bad' },
     ])
@@ -155,37 +161,54 @@ describe('the journal', () => {
     expect([...spool.records.keys()]).toEqual([key])
   })
 
-  test('does not give back what is put before or while it reads', async () => {
+  test.each<[stage: string, state: DeploymentState]>([
+    ['intended', 'prepared'],
+    ['accepted', 'committed'],
+    ['told', 'published'],
+  ])('reads the stage %s of a record of an earlier version as %s', async (stage, state) => {
+    const spool = createFakeSpool()
+    const key = `${Date.parse(deployment.startedAt)}-${ORIGIN.messageId}`
+    const record = { stage, deploymentId: deploymentId(deployment), origin: ORIGIN }
+    spool.records.set(key, JSON.stringify(record))
+    const logger = createRecordingLogger()
+    const journal = createJournal(spool, logger)
+    expect(await journal.read()).toEqual([entry(state)])
+    expect(logger.lines).toEqual([])
+    await journal.put(entry(state))
+    expect(spool.values()).toEqual([{ state, deploymentId: record.deploymentId, origin: ORIGIN }])
+  })
+
+  test('does not return entries that are stored before or while it reads', async () => {
     const spool = createFakeSpool()
     const logger = createRecordingLogger()
-    await createJournal(spool, logger).put(entry('told', {}, 'a'))
+    await createJournal(spool, logger).put(entry('published', {}, 'a'))
     const left = spool.copy()
     const journal = createJournal(left, logger)
-    await journal.put(entry('intended', {}, 'b'))
+    await journal.put(entry('prepared', {}, 'b'))
     const { read } = left
-    let go = (): void => {}
-    const gone = new Promise<void>((resolve) => {
-      go = resolve
+    let release = (): void => {}
+    const released = new Promise<void>((resolve) => {
+      release = resolve
     })
     left.read = async () => {
-      await gone
+      await released
       return read()
     }
     const reading = journal.read()
-    await journal.put(entry('intended', {}, 'c'))
-    go()
-    expect(await reading).toEqual([entry('told', {}, 'a')])
+    await journal.put(entry('prepared', {}, 'c'))
+    release()
+    expect(await reading).toEqual([entry('published', {}, 'a')])
     expect(left.records.size).toBe(3)
     expect(logger.lines).toEqual([])
   })
 
-  test('knows what would outlive the process: what its spool says of that very entry', async () => {
+  test('reports for each entry whether its spool keeps it', async () => {
     const spool = createFakeSpool()
     const journal = createJournal(spool, createRecordingLogger())
-    await journal.put(entry('told', {}, 'a'))
+    await journal.put(entry('published', {}, 'a'))
     const safe = (): readonly boolean[] => [
-      journal.isSafe(entry('told', {}, 'a')),
-      journal.isSafe(entry('told', {}, 'b')),
+      journal.isSafe(entry('published', {}, 'a')),
+      journal.isSafe(entry('published', {}, 'b')),
     ]
     expect(safe()).toEqual([true, false])
     spool.isGood = false
@@ -193,23 +216,23 @@ describe('the journal', () => {
   })
 
   test.each<[what: string, thrown: unknown, reason: string]>([
-    ['an error', new Error('the disk is gone'), 'the disk is gone'],
-    ['what is no error', 'gone', 'gone'],
-  ])('logs it when its spool rejects with %s, and goes on', async (_, thrown, reason) => {
+    ['an error', new Error('the disk failed'), 'the disk failed'],
+    ['another value', 'closed', 'closed'],
+  ])('logs that its spool rejects with %s, and continues', async (_, thrown, reason) => {
     const spool = createFakeSpool()
     const reject = (): Promise<never> => Promise.reject(thrown)
     Object.assign(spool, { put: reject, remove: reject, read: reject })
     const logger = createRecordingLogger()
     const journal = createJournal(spool, logger)
-    await journal.put(entry('intended'))
+    await journal.put(entry('prepared'))
     expect(await journal.read()).toEqual([])
-    journal.remove(entry('intended'))
+    journal.remove(entry('prepared'))
     await settle()
     const line = { level: 'error', message: 'spool cannot be used', reason }
     expect(logger.lines).toEqual([line, line, line])
   })
 
-  test('goes on when its spool throws at once', async () => {
+  test('continues when its spool throws synchronously', async () => {
     const spool = createFakeSpool()
     const fail = (): never => {
       throw new Error('closed')
@@ -217,19 +240,19 @@ describe('the journal', () => {
     Object.assign(spool, { put: fail, remove: fail, read: fail })
     const logger = createRecordingLogger()
     const journal = createJournal(spool, logger)
-    await journal.put(entry('intended'))
-    journal.remove(entry('intended'))
+    await journal.put(entry('prepared'))
+    journal.remove(entry('prepared'))
     expect(await journal.read()).toEqual([])
     expect(logger.lines.map(({ reason }) => reason)).toEqual(['closed', 'closed', 'closed'])
   })
 
-  test('keeps nothing without a spool, and says so', async () => {
+  test('stores nothing without a spool, and reports that', async () => {
     const logger = createRecordingLogger()
     const journal = createJournal(undefined, logger)
-    await journal.put(entry('intended'))
-    journal.remove(entry('intended'))
+    await journal.put(entry('prepared'))
+    journal.remove(entry('prepared'))
     expect(await journal.read()).toEqual([])
-    expect(journal.isSafe(entry('intended'))).toBe(false)
+    expect(journal.isSafe(entry('prepared'))).toBe(false)
     expect(logger.lines).toEqual([])
   })
 })

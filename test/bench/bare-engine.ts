@@ -1,11 +1,11 @@
-// The bare side of a deployment: the three engine calls that nobody can do without who pins the image
-// to a digest, and nothing else.
+// The engine calls of a deployment without Deployer: the three calls that are necessary to update a
+// service to an image with a digest.
 
 import { createHttpClient } from './http-client.ts'
 
-/** One way to deploy. */
+/** A way to deploy. */
 export interface Side {
-  /** Makes a service run another image, and ends when the engine has accepted it. */
+  /** Updates a service to an image; resolves when the engine has accepted the update. */
   deploy(service: string, image: string): Promise<void>
   close(): void
 }
@@ -27,10 +27,10 @@ interface WireDistribution {
 }
 
 /**
- * Makes the bare side, which calls the engine from this very process.
+ * Creates a side that calls the engine from this process.
  *
  * @param socketPath The engine's socket.
- * @param connections How many connections to keep.
+ * @param connections Number of connections.
  * @returns The side.
  */
 export function createBareEngine(socketPath: string, connections: number): Side {

@@ -1,4 +1,5 @@
-// The servers that Deployer is compared with, each in a process of its own, as plain JavaScript.
+// Starts the servers that Deployer is compared with, each in a process of its own, as plain
+// JavaScript.
 
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -7,19 +8,20 @@ import { freePorts, isListening } from '../lab/ports.ts'
 import { waitFor } from '../lab/wait.ts'
 import { spawnOwned } from '../support/owned-process.ts'
 
-/** A bare server that runs. */
+/** A running server. */
 export interface BareServerProcess {
   readonly port: number
   stop(): Promise<void>
 }
 
-// Inside the checkout, so that it finds the same packages.
+// In the working copy, so that the same packages are found.
 const FOLDER = join(import.meta.dirname, '../../.cache/bench')
 
 /**
  * Starts a server, and waits until it listens.
  *
- * @param name `bare-server` or `forwarder`: the module of that name gets its port as first argument.
+ * @param name `bare-server` or `forwarder`: the module of that name gets its port as first
+ *   argument.
  * @param args Further arguments.
  * @returns The process.
  */

@@ -1,5 +1,5 @@
-// The bare side of a refusal: Hono on the same server, with the same limits of its connections, answering
-// 401 without looking.
+// A server that answers 401 to each request: Hono on the same HTTP server as Deployer, with the
+// same limits on connections.
 
 import type { Server } from 'node:http'
 import { serve } from '@hono/node-server'

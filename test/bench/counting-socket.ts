@@ -1,15 +1,15 @@
-// A socket between a client and the engine that writes down each call, and changes none.
+// A proxy in front of the engine's socket that records each call and changes none.
 
 import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 
-/** A counting socket that listens. */
+/** A running proxy. */
 export interface CountingSocket {
-  /** As `DOCKER_HOST`. */
+  /** Its address in the format of `DOCKER_HOST`. */
   readonly dockerHost: string
-  /** Forgets the calls so far. */
+  /** Discards the recorded calls. */
   reset(): void
-  /** The calls since then: the method, and the path with its query, decoded. */
+  /** The calls since the last reset: method and decoded path with query. */
   calls(): readonly string[]
   close(): Promise<void>
 }
@@ -18,7 +18,7 @@ export interface CountingSocket {
  * Opens the socket.
  *
  * @param enginePath The engine's socket.
- * @param path Where the new socket is to be.
+ * @param path Path of the new socket.
  * @returns The socket, ready for calls.
  */
 export async function openCountingSocket(

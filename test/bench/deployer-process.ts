@@ -1,4 +1,4 @@
-// Deployer as it is shipped: `dist/node/main.js` in a process of its own, with its log in a file.
+// Starts the built Deployer, `dist/node/main.js`, as a process of its own that logs to a file.
 
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
@@ -18,30 +18,30 @@ export interface Memory {
   readonly residentAtMost: number
 }
 
-/** A Deployer that runs. */
+/** A running Deployer. */
 export interface DeployerProcess {
   readonly port: number
-  /** Where it puts its messages. */
+  /** The tube of its messages. */
   readonly tube: string
-  /** Makes connections to it that deploy, and wait for the verdict where that is told. */
+  /** Opens connections that deploy, and that wait for the verdict if the options require it. */
   connect(connections: number, options?: PutOptions): Side
-  /** Makes connections to it for any call. */
+  /** Opens connections for any request. */
   client(connections: number): HttpClient
-  /** How many deployments it has accepted. */
+  /** Number of accepted deployments. */
   deployments(): number
   memory(): Promise<Memory>
   stop(): Promise<void>
 }
 
-/** How to start it. */
+/** Engine and environment of the process. */
 export interface DeployerProcessOptions {
   readonly dockerHost?: string
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** How to deploy. */
+/** Options of a `PUT`. */
 export interface PutOptions {
-  /** How long to wait for the verdict, which must be `converged`; not at all unless told. */
+  /** How long to wait for the verdict, which must be `converged`. Default: no wait. */
   readonly waitSeconds?: number
 }
 
@@ -53,7 +53,8 @@ const MAIN = process.env.BENCH_MAIN ?? join(import.meta.dirname, '../../dist/nod
  * Starts Deployer against the lab, and waits until it listens.
  *
  * @param lab The lab.
- * @param options Where it finds the engine, the lab's own unless told; more variables.
+ * @param options The address of the engine (default: that of the lab), and more environment
+ *   variables.
  * @returns The process.
  */
 export async function startDeployer(
@@ -113,8 +114,8 @@ export async function startDeployer(
 /**
  * Deploys by `PUT`, as callers of Deployer do.
  *
- * @param port Where Deployer, or what stands in for it, listens.
- * @param connections How many connections to keep.
+ * @param port The port of Deployer, or of a server that replaces it.
+ * @param connections Number of connections.
  * @param options Whether to wait for the verdict.
  * @returns The side.
  */
@@ -158,7 +159,7 @@ function settings({ beanstalkd }: SharedLab, port: number): Record<string, strin
   }
 }
 
-/** `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=…"` looks into the process that is measured. */
+/** `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=…"` profiles the measured process. */
 function flags(): readonly string[] {
   return (process.env.BENCH_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '')
 }

@@ -1,4 +1,4 @@
-// Docker's own command line, as a peer of Deployer: it updates a service and waits for the end.
+// Runs the Docker CLI, with which Deployer is compared: it updates a service and waits for the end.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,12 +7,12 @@ import type { SharedLab } from '../lab/lab.ts'
 import { labEnvironment } from '../lab/processes.ts'
 
 /**
- * Runs `docker service update`, which resolves the image as it does unless told otherwise.
+ * Runs `docker service update`, which also resolves the image.
  *
  * @param lab The lab.
- * @param dockerHost Where the command finds the engine.
- * @param update The service, and the image that it is to run.
- * @throws Error when the command fails.
+ * @param dockerHost Address of the engine.
+ * @param update The service and its next image.
+ * @throws Error if the command fails.
  */
 export async function updateByCli(
   lab: SharedLab,
@@ -27,5 +27,5 @@ export async function updateByCli(
   }
   const child = spawn('/usr/bin/docker', args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
   const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`\`docker ${args.join(' ')}\` ended with ${code}`)
+  if (code !== 0) throw new Error(`\`docker ${args.join(' ')}\` exited with status ${code}`)
 }

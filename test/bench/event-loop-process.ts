@@ -1,11 +1,12 @@
-// The measured side of `event-loop`: reads tasks and services of a scripted engine, judges, and prints
-// how long the event loop stood still at most, as one line of JSON.
+// The measured process of `event-loop`: it reads tasks and services of a scripted engine, judges
+// the rollout, and prints the longest time for which the event loop was blocked, as one line of
+// JSON.
 
 import { judge } from '../../src/convergence/judge.ts'
 import { taskTargetOf } from '../../src/convergence/tasks.ts'
 import { createDockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
 
-/** The longest pause of the event loop, and how long JSON.parse takes over the same text. */
+/** The longest blocking of the event loop, and the time of JSON.parse for the same text. */
 export interface Blocking {
   readonly longestMs: number
   readonly bareMs: number
@@ -18,8 +19,8 @@ const AFTER_MS = 20_000
 const [port = '', what = ''] = process.argv.slice(2)
 const swarm = createDockerodeSwarm({ dockerHost: `tcp://127.0.0.1:${port}` })
 
-/** One turn of the event loop after the other is timed. */
-async function longestTurn(work: () => Promise<unknown>): Promise<number> {
+/** Measures the longest iteration of the event loop during the work. */
+async function longestIteration(work: () => Promise<unknown>): Promise<number> {
   let isDone = false
   let longestMs = 0
   let last = performance.now()
@@ -62,7 +63,7 @@ const work = what === 'tasks' ? judgeTasks : () => swarm.inspectService('blog')
 const longest: number[] = []
 const bare: number[] = []
 for (let round = 0; round < WARM_UP + ROUNDS; round += 1) {
-  const longestMs = await longestTurn(work)
+  const longestMs = await longestIteration(work)
   const startedAt = performance.now()
   JSON.parse(text)
   const bareMs = performance.now() - startedAt

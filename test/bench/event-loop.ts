@@ -1,4 +1,4 @@
-// How long the event loop stands still over large answers of an engine.
+// Measures for how long large responses of an engine block the event loop.
 
 import { join } from 'node:path'
 import { text as readText } from 'node:stream/consumers'
@@ -11,17 +11,17 @@ import type { Row, Section } from './report.ts'
 const TASKS = 5000
 const NODES = 1000
 const SPEC_LABELS = 12_000
-const MOST_MS = 50
+const MAX_MS = 50
 
-const NOTES = `- The longest time between two turns of the event loop while a process reads the ${TASKS} tasks and
-  ${NODES} nodes of a service and judges them, the median of 15 rounds; beside it \`JSON.parse\` of the
-  same tasks in one go. No engine takes part: a server on loopback sends generated answers.
-- *Awkward labels*: each task has a label that is a number, with U+2028 in its value.
-- *A service*: 1 MiB of labels with U+2028, and a \`ForceUpdate\` of 17 digits, which has to go back
-  exactly; this is read in one go.`
+const NOTES = `- The longest iteration of the event loop while a process reads ${TASKS} tasks and ${NODES} nodes of a
+  service and judges the rollout, median of 15 rounds; compared with \`JSON.parse\` of the same tasks in
+  one call. There is no engine: a server on a loopback port sends generated responses.
+- *Awkward labels*: each task has a label whose name is a number, with U+2028 in its value.
+- *A service*: 1 MiB of labels with U+2028, and a \`ForceUpdate\` of 17 digits, which must be written back
+  exactly; it is parsed in one call.`
 
 /**
- * Measures how long the event loop stands still.
+ * Measures for how long the event loop is blocked.
  *
  * @returns The section.
  */
@@ -46,7 +46,7 @@ function row(what: string, { longestMs, bareMs }: Blocking): Row {
     deployer: `${longestMs.toFixed(1)} ms`,
     peer: `${bareMs.toFixed(1)} ms`,
     ratio: longestMs / bareMs,
-    limit: { text: `≤ ${MOST_MS} ms`, holds: longestMs <= MOST_MS },
+    limit: { text: `≤ ${MAX_MS} ms`, holds: longestMs <= MAX_MS },
   }
 }
 

@@ -1,4 +1,4 @@
-// Services that both sides deploy to, between two images in turn.
+// The services to which both sides deploy, with two images in turn.
 
 import type { SharedLab } from '../lab/lab.ts'
 import type { CreatedService } from '../lab/services.ts'
@@ -8,30 +8,30 @@ import type { Side } from './bare-engine.ts'
 export interface Fleet {
   readonly services: readonly CreatedService[]
   /**
-   * The image that is deployed to a service next: each time the other one.
+   * Returns the next image of a service, which alternates.
    *
-   * @param name The service's name.
-   * @returns A full reference.
+   * @param name Name of the service.
+   * @returns A complete reference.
    */
   nextImage(name: string): string
   /**
    * Deploys, one deployment after the other on each service.
    *
-   * @param side By which side.
-   * @param work On how many services at once, and how many times on each.
-   * @returns How many milliseconds each deployment took.
+   * @param side The side that deploys.
+   * @param work Number of services, which are updated at the same time, and of deployments on each.
+   * @returns The time of each deployment in milliseconds.
    */
   deploy(side: Side, work: { services: number; times: number }): Promise<readonly number[]>
   /** Removes the services. */
   remove(): Promise<void>
 }
 
-/** What the services are like. */
+/** Properties of the services. */
 export interface FleetOptions {
-  /** Their names are this, `-` and a number from 0 on. */
+  /** Prefix of their names, which `-` and a number from 0 on follow. */
   readonly name: string
   readonly size: number
-  /** Without tasks unless told. */
+  /** Default: 0. */
   readonly replicas?: number
   /** More flags of `docker service create`. */
   readonly args?: readonly string[]
@@ -43,7 +43,7 @@ const CREATED_AT_ONCE = 8
  * Creates the services, and waits until their tasks run.
  *
  * @param lab The lab.
- * @param options How many services, and what they are like.
+ * @param options Number and properties of the services.
  * @returns The fleet.
  */
 export async function createFleet(lab: SharedLab, options: FleetOptions): Promise<Fleet> {

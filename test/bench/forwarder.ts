@@ -1,5 +1,5 @@
-// The least that can stand between a caller and the engine: a plain HTTP server that makes the same
-// engine calls, with no token, no log, no message and no care. What it costs, one more hop costs.
+// A minimal HTTP server between a caller and the engine that makes the same engine calls, without
+// token, log, message and error handling. It shows the cost of one more hop.
 
 import { createServer } from 'node:http'
 import { createBareEngine } from './bare-engine.ts'

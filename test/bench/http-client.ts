@@ -1,8 +1,8 @@
-// The benchmark's HTTP client, the same for both sides: node:http over connections that stay open.
+// The HTTP client of the benchmark for both sides: node:http over connections that are kept open.
 
 import { Agent, type RequestOptions, request } from 'node:http'
 
-/** Where to call, and with which headers. */
+/** Target, number of connections and headers. */
 export interface HttpClientOptions {
   /** A Unix socket, or else a port on the loopback address. */
   readonly target: { readonly socketPath: string } | { readonly port: number }
@@ -10,7 +10,7 @@ export interface HttpClientOptions {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** An answer, whatever its status. */
+/** A response of any status. */
 export interface HttpAnswer {
   readonly status: number
   readonly text: string
@@ -23,9 +23,9 @@ export interface HttpClient {
 }
 
 /**
- * Makes a client; its connections are opened when they are needed.
+ * Creates a client, which opens connections on demand.
  *
- * @param options Where to call, and over how many connections.
+ * @param options Target, number of connections and headers.
  * @returns The client.
  */
 export function createHttpClient(options: HttpClientOptions): HttpClient {

@@ -1,4 +1,4 @@
-// The tables of what was measured, with the limits, and the page that keeps them.
+// Formats the measurements as tables with limits, and as the page `docs/performance.md`.
 
 import { arch, availableParallelism, cpus, type } from 'node:os'
 import type { SharedLab } from '../lab/lab.ts'
@@ -9,25 +9,25 @@ export interface Row {
   readonly deployer: string
   readonly peer?: string
   readonly ratio?: number
-  /** Missing when the row is for information. */
+  /** Absent if the row is for information. */
   readonly limit?: { readonly text: string; readonly holds: boolean }
 }
 
 /** A table. */
 export interface Section {
   readonly title: string
-  /** What Deployer is held against. */
+  /** Name of the side with which Deployer is compared. */
   readonly peer: string
   readonly rows: readonly Row[]
-  /** What the rows mean, in Markdown. */
+  /** Explanation of the rows, in Markdown. */
   readonly notes: string
 }
 
 /**
- * Writes a table in Markdown.
+ * Formats a table in Markdown with aligned columns.
  *
- * @param section What it shows.
- * @returns The table, readable as it is.
+ * @param section The section.
+ * @returns The table.
  */
 export function formatTable({ peer: name, rows }: Section): string {
   const head = ['What', 'Deployer', name, 'Ratio', 'Limit', 'Holds']
@@ -49,9 +49,9 @@ export function formatTable({ peer: name, rows }: Section): string {
 }
 
 /**
- * Tells where and when the table was measured.
+ * Describes the machine, the versions and the date of the measurement.
  *
- * @param lab The lab, for its engine's version.
+ * @param lab The lab, for the version of its engine.
  * @returns One line.
  */
 export async function describeMachine(lab: SharedLab): Promise<string> {
@@ -64,10 +64,10 @@ export async function describeMachine(lab: SharedLab): Promise<string> {
 }
 
 /**
- * Writes the page.
+ * Formats the page.
  *
- * @param sections What was measured.
- * @param machine Where and when it was measured.
+ * @param sections The measurements.
+ * @param machine The text of {@link describeMachine}.
  * @returns The text of `docs/performance.md`.
  */
 export function formatPage(sections: readonly Section[], machine: string): string {

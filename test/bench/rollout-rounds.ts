@@ -1,24 +1,25 @@
-// Rounds of rollouts: their engine calls, counted, or the delay between their end and the answer.
+// Performs rollouts, and counts their engine calls or measures the delay between their end and the
+// response.
 
 import type { SharedLab } from '../lab/lab.ts'
 import type { CreatedService } from '../lab/services.ts'
-import { sum } from './blocks.ts'
+import { sum } from './alternating-blocks.ts'
 import type { CountingSocket } from './counting-socket.ts'
 import type { Fleet } from './fleet.ts'
 
-/** Ends when the service has converged, as far as one can tell. */
+/** Resolves when the service has converged according to the tool. */
 type RollOut = (service: string, image: string) => Promise<void>
 
-/** Who rolls images out. */
+/** A tool that performs rollouts. */
 export interface Roller {
-  /** Straight from the engine. */
+  /** Directly on the engine. */
   readonly direct: RollOut
-  /** Through a socket that counts. */
+  /** Through the proxy that counts calls. */
   readonly counted: RollOut
   readonly socket: CountingSocket
 }
 
-/** What rollouts came to. */
+/** Measurements of rollouts. */
 export interface Rounds {
   /** Engine calls for each rollout. */
   readonly calls: number[]
@@ -26,63 +27,63 @@ export interface Rounds {
   readonly delaysMs: number[]
 }
 
-/** Services that get an image at the same time, and what it came to so far. */
-export interface Crowd {
+/** Services that are updated at the same time, and their measurements so far. */
+export interface ServiceGroup {
   readonly services: readonly CreatedService[]
   readonly fleet: Fleet
   readonly rounds: Rounds
 }
 
 /**
- * Takes some services of a fleet.
+ * Creates a group from services of a fleet.
  *
  * @param fleet The fleet.
  * @param size How many services.
- * @returns The crowd, without a round yet.
+ * @returns The group, without measurements.
  */
-export function createCrowd(fleet: Fleet, size: number): Crowd {
+export function createServiceGroup(fleet: Fleet, size: number): ServiceGroup {
   return { services: fleet.services.slice(0, size), fleet, rounds: { calls: [], delaysMs: [] } }
 }
 
 /**
- * Rolls out once on each service, all at the same time, and counts the engine calls.
+ * Performs one rollout of each service, all at the same time, and counts the engine calls.
  *
  * @param lab The lab.
- * @param roller Who rolls out.
- * @param crowd The services; keeps the counts.
+ * @param roller The tool.
+ * @param group The services; receives the counts.
  */
 export async function countCalls(
   lab: SharedLab,
   { socket, counted }: Roller,
-  crowd: Crowd,
+  group: ServiceGroup,
 ): Promise<void> {
   socket.reset()
-  await rollOutTo(crowd, counted)
+  await rollOutTo(group, counted)
   const calls = socket.calls()
-  // A rollout that the engine has not completed is not one to be counted.
-  await Promise.all(crowd.services.map(({ id }) => completedAt(lab, id)))
-  crowd.rounds.calls.push(...callsFor(crowd.services, calls))
+  // Throws unless the engine has completed all rollouts.
+  await Promise.all(group.services.map(({ id }) => completedAt(lab, id)))
+  group.rounds.calls.push(...callsFor(group.services, calls))
 }
 
 /**
- * Rolls out once on each service, all at the same time, and measures the delays.
+ * Performs one rollout of each service, all at the same time, and measures the delays.
  *
  * @param lab The lab.
- * @param roller Who rolls out.
- * @param crowd The services; keeps the delays.
+ * @param roller The tool.
+ * @param group The services; receives the delays.
  */
 export async function measureDelays(
   lab: SharedLab,
   { direct }: Roller,
-  crowd: Crowd,
+  group: ServiceGroup,
 ): Promise<void> {
-  const ends = await rollOutTo(crowd, direct)
+  const ends = await rollOutTo(group, direct)
   const delays = ends.map(async ({ id, endMs }) => endMs - (await completedAt(lab, id)))
-  crowd.rounds.delaysMs.push(...(await Promise.all(delays)))
+  group.rounds.delaysMs.push(...(await Promise.all(delays)))
 }
 
 function rollOutTo(
-  { services, fleet }: Crowd,
+  { services, fleet }: ServiceGroup,
   rollOut: RollOut,
 ): Promise<readonly { readonly id: string; readonly endMs: number }[]> {
   return Promise.all(
@@ -93,7 +94,7 @@ function rollOutTo(
   )
 }
 
-/** A call that names none of the services is shared by all. */
+/** Divides calls that are not for one of the services evenly. */
 function callsFor(
   services: readonly CreatedService[],
   calls: readonly string[],
@@ -109,6 +110,6 @@ function callsFor(
 async function completedAt(lab: SharedLab, id: string): Promise<number> {
   const { text } = await lab.engine.request('GET', `/services/${id}`)
   const { State, CompletedAt } = JSON.parse(text).UpdateStatus
-  if (State !== 'completed') throw new Error(`The rollout is "${State}", and not completed`)
+  if (State !== 'completed') throw new Error(`The rollout is "${State}" instead of completed`)
   return Date.parse(CompletedAt)
 }

@@ -1,18 +1,19 @@
-// `npm run bench`: what Deployer costs beside bare engine calls, Docker's own command line and a bare
-// server. `--only accepting,rollouts` measures a part; `--write` writes `docs/performance.md`.
+// `npm run bench`: compares Deployer with engine calls alone, with the Docker CLI and with a
+// minimal server. `--only accepting,rollouts` measures a part; `--write` writes
+// `docs/performance.md`.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { raiseLab, type SharedLab } from '../lab/lab.ts'
-import { measureAbandoned } from './abandoned.ts'
-import { measureAccepting } from './accepting.ts'
+import { measureAbandoned } from './abandoned-requests.ts'
+import { measureAccepting } from './accepted-deployments.ts'
 import { measureEventLoop } from './event-loop.ts'
-import { measureNotifying } from './notifying.ts'
-import { measureRefusals } from './refusals.ts'
+import { measureNotifying } from './notification-cost.ts'
 import { describeMachine, formatPage, formatTable, type Section } from './report.ts'
-import { measureRollouts } from './rollouts.ts'
-import { measureSilentRegistry } from './silent-registry.ts'
+import { measureRollouts } from './rollout-cost.ts'
+import { measureRefusals } from './unauthorized-requests.ts'
+import { measureUnresponsiveRegistry } from './unresponsive-registry.ts'
 import { measureWaiting } from './waiting-callers.ts'
 
 const PAGE = join(import.meta.dirname, '../../docs/performance.md')
@@ -23,7 +24,7 @@ const MEASUREMENTS: Readonly<Record<string, (lab: SharedLab) => Promise<Section>
   rollouts: measureRollouts,
   waiting: measureWaiting,
   refusals: measureRefusals,
-  registry: measureSilentRegistry,
+  registry: measureUnresponsiveRegistry,
   abandoned: measureAbandoned,
   'event-loop': measureEventLoop,
 }
@@ -37,15 +38,15 @@ const { values } = parseArgs({
 const measurements = values.only.split(',').map((name) => {
   const measure = MEASUREMENTS[name]
   if (measure === undefined) {
-    throw new Error(`There is no "${name}": choose from ${Object.keys(MEASUREMENTS).join(', ')}`)
+    throw new Error(`Unknown measurement "${name}": use ${Object.keys(MEASUREMENTS).join(', ')}`)
   }
   return measure
 })
 if (values.write && measurements.length < Object.keys(MEASUREMENTS).length) {
-  throw new Error('The page holds all measurements: leave --only out')
+  throw new Error('The page contains all measurements: use --write without --only')
 }
 
-console.log('Raising the lab …')
+console.log('Starting the lab …')
 const lab = await raiseLab({ log: console.log })
 try {
   const sections: Section[] = []

@@ -1,4 +1,4 @@
-// What a thousand callers cost who wait for a rollout that does not come to its end.
+// Measures the memory of a thousand callers that wait for a rollout that does not end.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SharedLab } from '../lab/lab.ts'
@@ -10,14 +10,14 @@ const CALLERS = 1000
 const MOST_MIB = 60
 const WAIT_SECONDS = 600
 const SECONDS_AT_REST = 5
-const NOWHERE = ['--constraint=node.labels.bench==nowhere']
+const UNSATISFIABLE = ['--constraint=node.labels.bench==nowhere']
 
 const NOTES = `- Half of the callers \`PUT\` the same image, the others \`GET\` the deployment, all with \`?wait\`, on
   a service that no node can run, so that they wait until it is removed. Idle is \`VmRSS\` after a few
-  deployments; with the callers it is the most (\`VmHWM\`) that the process ever had.`
+  deployments; with the callers it is the peak (\`VmHWM\`) of the process.`
 
 /**
- * Measures the memory of a Deployer with waiting callers against what it had before they came.
+ * Measures the memory of a Deployer with waiting callers, compared with its memory before.
  *
  * @param lab The lab.
  * @returns The section.
@@ -40,7 +40,7 @@ export async function measureWaiting(lab: SharedLab): Promise<Section> {
   }
 }
 
-/** After a few deployments: a process that has done nothing yet has no code compiled. */
+/** Measures after a few deployments, because the code of a new process is not compiled yet. */
 async function idleMemory(lab: SharedLab, deployer: DeployerProcess): Promise<number> {
   const fleet = await createFleet(lab, { name: 'idle', size: 1 })
   const side = deployer.connect(1, { waitSeconds: WAIT_SECONDS })
@@ -50,21 +50,21 @@ async function idleMemory(lab: SharedLab, deployer: DeployerProcess): Promise<nu
   return (await deployer.memory()).resident
 }
 
-/** Half of the callers deploy, all the same image; the others ask for that deployment. */
+/** Half of the callers deploy the same image; the others request that deployment. */
 async function waitingMemory(lab: SharedLab, deployer: DeployerProcess): Promise<number> {
-  const fleet = await createFleet(lab, { name: 'stuck', size: 1, args: NOWHERE })
+  const fleet = await createFleet(lab, { name: 'stuck', size: 1, args: UNSATISFIABLE })
   await lab.engine.docker('service', 'scale', '--detach', 'stuck-0=1')
   const client = deployer.client(CALLERS)
   const body = JSON.stringify({ image: fleet.nextImage('stuck-0') })
   const deploy = (query: string) => client.call('PUT', `/service/stuck-0${query}`, body)
   const { deploymentId } = JSON.parse((await deploy('')).text)
-  const ask = (query: string) => client.call('GET', `/deployments/${deploymentId}${query}`)
+  const get = (query: string) => client.call('GET', `/deployments/${deploymentId}${query}`)
   const answers = Array.from({ length: CALLERS }, (_, index) =>
-    (index % 2 === 0 ? deploy : ask)(`?wait=${WAIT_SECONDS}`),
+    (index % 2 === 0 ? deploy : get)(`?wait=${WAIT_SECONDS}`),
   )
   try {
     await atRest(deployer)
-    // The rollout ends for all who wait: proof that they did.
+    // The removal ends the rollout, so that all waiting callers get a response.
     await fleet.remove()
     const ends = (await Promise.all(answers)).filter(({ status }) => status === 410)
     if (ends.length < CALLERS) throw new Error(`Only ${ends.length} callers were waiting`)

@@ -1,19 +1,19 @@
-// How many requests with a wrong token are refused per second, beside a server that does not look.
+// Measures rejected requests with a wrong token, compared with a server that rejects every request.
 
 import type { SharedLab } from '../lab/lab.ts'
+import { alternate, type Pair, sum } from './alternating-blocks.ts'
 import { startBareServer } from './bare-server-process.ts'
-import { alternate, type Pair, sum } from './blocks.ts'
 import { startDeployer } from './deployer-process.ts'
-import { type LoadResult, loadWithRefusals } from './refusal-load.ts'
 import type { Section } from './report.ts'
+import { type LoadResult, sendUnauthorizedRequests } from './unauthorized-load.ts'
 
 const REFUSAL_RATIO = 0.8
 
-const NOTES = `- *Refused requests*: \`PUT\` with a wrong token over 32 open connections, against a Hono handler on
-  the same server that answers 401 without looking.`
+const NOTES = `- *Refused requests*: \`PUT\` with a wrong token over 32 open connections, compared with a Hono
+  handler on the same server that answers 401 without checking the token.`
 
 /**
- * Measures what refusing costs.
+ * Measures the cost of a rejected request.
  *
  * @param lab The lab.
  * @returns The section.
@@ -21,7 +21,8 @@ const NOTES = `- *Refused requests*: \`PUT\` with a wrong token over 32 open con
 export async function measureRefusals(lab: SharedLab): Promise<Section> {
   const deployer = await startDeployer(lab)
   const bareServer = await startBareServer('bare-server')
-  const block = (port: number) => loadWithRefusals(port, { connections: 32, milliseconds: 1000 })
+  const block = (port: number) =>
+    sendUnauthorizedRequests(port, { connections: 32, milliseconds: 1000 })
   const rate = ({ answers, milliseconds }: LoadResult): number => (1000 * answers) / milliseconds
   try {
     const sides = { deployer: () => block(deployer.port), peer: () => block(bareServer.port) }

@@ -1,4 +1,5 @@
-// What callers leave behind who have gone, and what many cost who follow one service: engine calls.
+// Measures engine calls for requests whose callers have disconnected, and for many callers of one
+// service.
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -15,11 +16,11 @@ const HEADS = 90
 const CONNECTIONS = 30
 const PIPELINED = 3
 const FOLLOWERS = 40
-const NOWHERE = ['--constraint=node.labels.bench==nowhere']
+const UNSATISFIABLE = ['--constraint=node.labels.bench==nowhere']
 
-const NOTES = `- Engine calls in ${SECONDS} s, against those with nobody there: after ${HEADS} \`HEAD\` that accept
-  \`text/event-stream\`, each for another deployment; after ${CONNECTIONS} connections were closed with ${PIPELINED}
-  pipelined waits each; and while ${FOLLOWERS} callers follow as many deployments of one service.`
+const NOTES = `- Engine calls in ${SECONDS} s, compared with those without callers: after ${HEADS} \`HEAD\` requests that
+  accept \`text/event-stream\`, each for another deployment; after ${CONNECTIONS} connections with ${PIPELINED} pipelined
+  waiting requests each were closed; and while ${FOLLOWERS} callers follow as many deployments of one service.`
 
 /**
  * Measures engine calls.
@@ -32,7 +33,7 @@ export async function measureAbandoned(lab: SharedLab): Promise<Section> {
     lab.engine.socketPath,
     join(lab.directory, 'abandoned.sock'),
   )
-  const fleet = await createFleet(lab, { name: 'left', size: 1, args: NOWHERE })
+  const fleet = await createFleet(lab, { name: 'left', size: 1, args: UNSATISFIABLE })
   await lab.engine.docker('service', 'scale', '--detach', 'left-0=1')
   const deployer = await startDeployer(lab, { dockerHost: engine.dockerHost })
   const serviceId = fleet.services[0]?.id ?? ''
@@ -43,14 +44,14 @@ export async function measureAbandoned(lab: SharedLab): Promise<Section> {
   let ids = 0
   const nextId = (): string => {
     ids += 1
-    return madeUpId(serviceId, ids)
+    return deploymentIdOf(serviceId, ids)
   }
   try {
-    const nobody = await callsIn(engine)
+    const withoutCallers = await callsIn(engine)
     const count = (calls: number): Omit<Row, 'what'> => ({
       deployer: String(calls),
-      peer: String(nobody),
-      limit: { text: '≤ 20 more', holds: calls - nobody <= 20 },
+      peer: String(withoutCallers),
+      limit: { text: '≤ 20 more', holds: calls - withoutCallers <= 20 },
     })
 
     const heads = await Promise.all(Array.from({ length: HEADS }, open))
@@ -85,7 +86,7 @@ export async function measureAbandoned(lab: SharedLab): Promise<Section> {
         limit: { text: '≤ 60', holds: whileFollowed <= 60 },
       },
     ]
-    return { title: 'Callers who have gone', peer: 'Nobody', rows, notes: NOTES }
+    return { title: 'Disconnected callers', peer: 'No callers', rows, notes: NOTES }
   } finally {
     await deployer.stop()
     await fleet.remove()
@@ -110,19 +111,19 @@ function closeAll(sockets: readonly Socket[]): void {
   for (const socket of sockets) socket.destroy()
 }
 
-interface Call {
+interface RequestParts {
   readonly method: string
   readonly query?: string
   readonly accept?: string
 }
 
-function requestText(id: string, { method, query = '', accept = '*/*' }: Call): string {
+function requestText(id: string, { method, query = '', accept = '*/*' }: RequestParts): string {
   const headers = [`Authorization: ${TOKEN}`, `Accept: ${accept}`, 'Host: deployer']
   return `${method} /deployments/${id}${query} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`
 }
 
-/** The ID of a deployment that nobody made; no two numbers have the same. */
-function madeUpId(serviceId: string, number: number): string {
+/** The ID of a deployment that does not exist; each number has another ID. */
+function deploymentIdOf(serviceId: string, number: number): string {
   const parts = [1, 'left-0', serviceId, 'me/app:v2', 'me/app:v2', 'me/app:v1', 0, 9e15]
   return Buffer.from(JSON.stringify([...parts, Date.now() + number, ''])).toString('base64url')
 }

@@ -1,4 +1,4 @@
-// What other deployments notice of callers who name images of a registry that never answers.
+// Measures deployments while other callers deploy images of a registry that never responds.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
@@ -12,29 +12,29 @@ const TIMES = 20
 const MOST_RATIO = 2
 
 const NOTES = `- \`PUT\` to one service, one at a time, while ${CALLERS} callers \`PUT\` images of a registry that accepts
-  connections and is silent, against the same without those callers: the longest of ${TIMES}.`
+  connections and never responds, compared with the same without those callers: the longest of ${TIMES}.`
 
 /**
- * Measures deployments beside callers who wait for a silent registry.
+ * Measures deployments while other callers wait for an unresponsive registry.
  *
  * @param lab The lab.
  * @returns The section.
  */
-export async function measureSilentRegistry(lab: SharedLab): Promise<Section> {
+export async function measureUnresponsiveRegistry(lab: SharedLab): Promise<Section> {
   const deployer = await startDeployer(lab)
-  const registry = await startSilentRegistry()
+  const registry = await startUnresponsiveRegistry()
   const fleet = await createFleet(lab, { name: 'beside', size: 1 })
   try {
     const alone = await longestPut(deployer, () => fleet.nextImage('beside-0'))
-    const crowd = deployer.client(CALLERS)
-    const questions = Array.from({ length: CALLERS }, (_, n) => {
+    const others = deployer.client(CALLERS)
+    const requests = Array.from({ length: CALLERS }, (_, n) => {
       const body = JSON.stringify({ image: `127.0.0.1:${registry.port}/silent/app:v${n}` })
-      return crowd.call('PUT', '/service/beside-0', body).catch(() => {})
+      return others.call('PUT', '/service/beside-0', body).catch(() => {})
     })
-    await registry.isAsked()
+    await registry.hasConnections()
     const beside = await longestPut(deployer, () => fleet.nextImage('beside-0'))
-    crowd.close()
-    await Promise.all(questions)
+    others.close()
+    await Promise.all(requests)
     const ratio = beside / alone
     const row = {
       what: `The longest of ${TIMES} deployments beside ${CALLERS} callers`,
@@ -43,7 +43,7 @@ export async function measureSilentRegistry(lab: SharedLab): Promise<Section> {
       ratio,
       limit: { text: `≤ ${MOST_RATIO}`, holds: ratio <= MOST_RATIO },
     }
-    return { title: 'A registry that is silent', peer: 'Alone', rows: [row], notes: NOTES }
+    return { title: 'A registry that does not respond', peer: 'Alone', rows: [row], notes: NOTES }
   } finally {
     registry.close()
     await fleet.remove()
@@ -65,14 +65,14 @@ async function longestPut(deployer: DeployerProcess, nextImage: () => string): P
   return longest
 }
 
-async function startSilentRegistry() {
+async function startUnresponsiveRegistry() {
   const sockets: Socket[] = []
   const server = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,
-    /** Resolves once some questions have come to the registry. */
-    async isAsked(): Promise<void> {
+    /** Resolves once the registry has some connections. */
+    async hasConnections(): Promise<void> {
       while (sockets.length < 8) await new Promise((resolve) => setTimeout(resolve, 10))
     },
     close(): void {

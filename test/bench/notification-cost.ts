@@ -1,9 +1,9 @@
-// What telling costs a deployment: with destinations that are away against none, and with a spool.
+// Measures the cost of notifications: with unreachable destinations, and with a spool.
 
 import { join } from 'node:path'
 import type { SharedLab } from '../lab/lab.ts'
 import { freePorts } from '../lab/ports.ts'
-import { alternate, percentile } from './blocks.ts'
+import { alternate, percentile } from './alternating-blocks.ts'
 import { type DeployerProcess, startDeployer } from './deployer-process.ts'
 import { createFleet, type Fleet } from './fleet.ts'
 import type { Row, Section } from './report.ts'
@@ -11,12 +11,12 @@ import type { Row, Section } from './report.ts'
 const LATENCY_RATIO = 1.05
 
 const NOTES = `- A \`PUT\` over one open connection to a service of 0 replicas, one at a time, on two Deployers in turn;
-  the other one notifies nobody.
-- *Two destinations, both down*: a beanstalkd and a webhook at ports where nobody listens, told of
+  the second one has no destinations.
+- *Two destinations, both down*: a beanstalkd and a webhook with ports on which no program listens, for
   every event; the messages wait in memory.
-- *A spool*: beside one beanstalkd that is up, with \`SPOOL_DIR\` on the disk of the machine's temporary
-  folder. Before its answer a deployment is written and synced twice: before the engine hears of it,
-  and once the engine has it.`
+- *A spool*: with one beanstalkd that is reachable, and \`SPOOL_DIR\` on the disk of the temporary
+  directory. Before the response, a deployment is written and synced twice: before the update of the
+  service, and after it.`
 
 interface Deploying {
   readonly deployer: DeployerProcess
@@ -24,7 +24,7 @@ interface Deploying {
 }
 
 /**
- * Measures what notifications cost a deployment.
+ * Measures the cost of notifications for a deployment.
  *
  * @param lab The lab.
  * @returns The section.
@@ -38,23 +38,23 @@ export async function measureNotifying(lab: SharedLab): Promise<Section> {
     { type: 'webhook', url: `http://127.0.0.1:${alsoClosed}/hook`, events },
   ]
   const up = [{ addr: lab.beanstalkd.address, tube: 'bench-spool', template, events }]
-  const none = await deploying(lab, 'tell-none', {})
+  const none = await deploying(lab, 'notify-none', {})
   const all = [none]
   try {
-    const away = await deploying(lab, 'tell-down', { NOTIFY_FLAGS: JSON.stringify(down) })
-    all.push(away)
-    const spooled = await deploying(lab, 'tell-spool', {
+    const unreachable = await deploying(lab, 'notify-down', { NOTIFY_FLAGS: JSON.stringify(down) })
+    all.push(unreachable)
+    const spooled = await deploying(lab, 'notify-spool', {
       NOTIFY_FLAGS: JSON.stringify(up),
       SPOOL_DIR: join(lab.directory, 'bench-spool'),
     })
     all.push(spooled)
-    const first = await compare('Two destinations, both down', away, none)
+    const first = await compare('Two destinations, both down', unreachable, none)
     const holds = (first.ratio ?? Number.NaN) <= LATENCY_RATIO
     const rows = [
       { ...first, limit: { text: `≤ ${LATENCY_RATIO}`, holds } },
       await compare('A spool', spooled, none),
     ]
-    return { title: 'Notifying', peer: 'Notifying nobody', rows, notes: NOTES }
+    return { title: 'Notifying', peer: 'No destinations', rows, notes: NOTES }
   } finally {
     for (const { deployer, fleet } of all) {
       await deployer.stop()
@@ -89,14 +89,14 @@ async function compare(what: string, one: Deploying, other: Deploying): Promise<
         atMost: 80,
       },
     )
-    const ours = pairs.flatMap(({ deployer }) => deployer)
-    const theirs = pairs.flatMap(({ peer }) => peer)
-    const [our, their] = [percentile(ours, 0.5), percentile(theirs, 0.5)]
+    const deployerTimes = pairs.flatMap(({ deployer }) => deployer)
+    const peerTimes = pairs.flatMap(({ peer }) => peer)
+    const [deployerMs, peerMs] = [percentile(deployerTimes, 0.5), percentile(peerTimes, 0.5)]
     return {
-      what: `${what}, p50 of ${ours.length}`,
-      deployer: `${our.toFixed(2)} ms`,
-      peer: `${their.toFixed(2)} ms`,
-      ratio: our / their,
+      what: `${what}, p50 of ${deployerTimes.length}`,
+      deployer: `${deployerMs.toFixed(2)} ms`,
+      peer: `${peerMs.toFixed(2)} ms`,
+      ratio: deployerMs / peerMs,
     }
   } finally {
     sides.deployer.close()

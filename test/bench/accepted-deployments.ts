@@ -1,9 +1,9 @@
-// What accepting a deployment costs beside the same engine calls made bare: latency, throughput, memory.
+// Measures accepted deployments, compared with the engine calls alone: latency, throughput, memory.
 
 import type { SharedLab } from '../lab/lab.ts'
+import { alternate, type Pair, percentile, sum } from './alternating-blocks.ts'
 import { createBareEngine, type Side } from './bare-engine.ts'
 import { startBareServer } from './bare-server-process.ts'
-import { alternate, type Pair, percentile, sum } from './blocks.ts'
 import { type DeployerProcess, putSide, startDeployer } from './deployer-process.ts'
 import { createFleet, type Fleet } from './fleet.ts'
 import type { Row, Section } from './report.ts'
@@ -18,17 +18,17 @@ const LATENCY_RATIO = 1.3
 const THROUGHPUT_RATIO = 0.9
 const RESIDENT_MIB = 80
 
-const NOTES = `- *One at a time*: a \`PUT\` over one open connection, against the same engine calls (inspect, ask the
-  registry for the digest, update) made bare over one open connection to the engine's socket. The
-  service has 0 replicas and goes back and forth between two images. Deployer also checks that a
-  node can run the image, watches the rollout to its end and puts a message on beanstalkd.
-- *The same through a plain forwarder*: what one more hop costs on that machine, with no token, no log
-  and no message; no gateway can do better.
+const NOTES = `- *One at a time*: a \`PUT\` over one open connection, compared with the same engine calls (inspect the
+  service, resolve the digest, update the service) over one open connection to the engine's socket. The
+  service has 0 replicas and alternates between two images. Deployer also checks that a node can run
+  the image, watches the rollout to its end and sends a message to beanstalkd.
+- *The same through a plain forwarder*: the cost of one more hop on that machine, without token, log and
+  message; no gateway can be faster.
 - *16 and 64 at once*: the same on as many services and connections, in deployments per second.
 - *Resident memory*: \`VmRSS\` of Deployer's process after the deployments; the peak is \`VmHWM\`.`
 
 /**
- * Measures what accepting a deployment costs.
+ * Measures the cost of an accepted deployment.
  *
  * @param lab The lab.
  * @returns The section.
@@ -57,7 +57,10 @@ export async function measureAccepting(lab: SharedLab): Promise<Section> {
   }
 }
 
-/** Lets both sides deploy a little, unmeasured, so that both are compiled and connected. */
+/**
+ * Both sides deploy without measurement, so that their code is compiled and their connections are
+ * open.
+ */
 async function warmUp(bench: Bench): Promise<void> {
   await withSides(bench, 16, async ({ deployer, peer }) => {
     await bench.fleet.deploy(deployer, { services: 16, times: 40 })
@@ -65,7 +68,7 @@ async function warmUp(bench: Bench): Promise<void> {
   })
 }
 
-/** How long one deployment takes, one at a time. */
+/** Measures the latency of deployments, one at a time. */
 async function measureLatency(bench: Bench): Promise<readonly Row[]> {
   const { count, median, slowest } = await withSides(bench, 1, (sides) => compare(bench, sides))
   const holds = median.ratio <= LATENCY_RATIO
@@ -79,7 +82,7 @@ async function measureLatency(bench: Bench): Promise<readonly Row[]> {
   ]
 }
 
-/** What one more hop costs on this machine, one at a time and 16 at once. */
+/** Measures the cost of one more hop on this machine, one at a time and 16 at once. */
 async function measureHop(bench: Bench): Promise<readonly [Row, Row]> {
   const { socketPath } = bench.lab.engine
   const forwarder = await startBareServer('forwarder', [socketPath])
@@ -120,17 +123,17 @@ async function compare({ fleet }: Bench, sides: Pair<Side>): Promise<Comparison>
   const deployer = pairs.flatMap((pair) => pair.deployer)
   const peer = pairs.flatMap((pair) => pair.peer)
   const times = (part: number): Times => {
-    const [ours, theirs] = [percentile(deployer, part), percentile(peer, part)]
+    const [deployerMs, peerMs] = [percentile(deployer, part), percentile(peer, part)]
     return {
-      deployer: `${ours.toFixed(2)} ms`,
-      peer: `${theirs.toFixed(2)} ms`,
-      ratio: ours / theirs,
+      deployer: `${deployerMs.toFixed(2)} ms`,
+      peer: `${peerMs.toFixed(2)} ms`,
+      ratio: deployerMs / peerMs,
     }
   }
   return { count: deployer.length, median: times(0.5), slowest: times(0.9) }
 }
 
-/** How many deployments a second come through, several at once. */
+/** Measures deployments per second, several at once. */
 async function measureThroughput(bench: Bench, atOnce: number): Promise<Row> {
   const row = await withSides(bench, atOnce, (sides) => compareRates(bench, sides, atOnce))
   const limit = { text: `≥ ${THROUGHPUT_RATIO}`, holds: row.ratio >= THROUGHPUT_RATIO }
@@ -163,7 +166,7 @@ async function compareRates(
   }
 }
 
-/** How much memory Deployer holds after many deployments. */
+/** Measures the memory of Deployer after many deployments. */
 async function measureMemory(bench: Bench, deployments: number): Promise<Row> {
   const side = bench.deployer.connect(16)
   await bench.fleet.deploy(side, { services: 16, times: Math.ceil(deployments / 16) })
@@ -176,12 +179,12 @@ async function measureMemory(bench: Bench, deployments: number): Promise<Row> {
   }
 }
 
-/** Deployments that put no message would be cheaper than they are. */
+/** Checks that each deployment sent its message, which is part of its cost. */
 async function checkMessages({ lab, deployer }: Bench): Promise<void> {
   const expected = deployer.deployments()
   const messages = await lab.beanstalkd.countJobs(deployer.tube)
   if (messages !== expected) {
-    throw new Error(`${expected} deployments put ${messages} messages on beanstalkd`)
+    throw new Error(`${expected} deployments sent ${messages} messages to beanstalkd`)
   }
 }
 

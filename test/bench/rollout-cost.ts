@@ -1,50 +1,50 @@
-// What rollouts cost until their end is known, and how soon it is told: Deployer beside Docker's own
-// command line.
+// Measures engine calls for a rollout, and the delay until its end is reported, compared with the
+// Docker CLI.
 
 import { join } from 'node:path'
 import type { SharedLab } from '../lab/lab.ts'
-import { type Pair, percentile, sum } from './blocks.ts'
+import { type Pair, percentile, sum } from './alternating-blocks.ts'
 import { type CountingSocket, openCountingSocket } from './counting-socket.ts'
 import { startDeployer } from './deployer-process.ts'
 import { updateByCli } from './docker-cli.ts'
 import { createFleet, type Fleet } from './fleet.ts'
 import type { Row, Section } from './report.ts'
 import {
-  type Crowd,
   countCalls,
-  createCrowd,
+  createServiceGroup,
   measureDelays,
   type Roller,
   type Rounds,
+  type ServiceGroup,
 } from './rollout-rounds.ts'
 
 const MOST_CALLS = 10
 const MOST_DELAY_MS = { p50: 50, p99: 250 }
 const WAIT_SECONDS = 300
 
-// A process of the command line asks the engine so often that many of them are a load of their own.
+// A process of the CLI sends so many requests that many processes would slow the engine down.
 const ONE_BY_ONE = { deployer: 20, cli: 5 }
 const AT_ONCE = { deployer: 100, cli: 10 }
-// Start-first makes rollouts short, and so does a monitor of less than Swarm's 5 s.
+// Start-first makes rollouts short, and so does a monitor below Swarm's default of 5 s.
 const START_FIRST = ['--update-order=start-first']
-const SHORT = [...START_FIRST, '--update-monitor=500ms']
-// The engine has started all containers before the first rollout is completed, or is still at it.
-const CALM = [...START_FIRST, '--update-monitor=10s']
-const HASTY = [...START_FIRST, '--update-monitor=5s']
+const SHORT_MONITOR = [...START_FIRST, '--update-monitor=500ms']
+// With the long monitor, the engine has started all containers before the first rollout completes.
+const LONG_MONITOR = [...START_FIRST, '--update-monitor=10s']
+const DEFAULT_MONITOR = [...START_FIRST, '--update-monitor=5s']
 
-const NOTES = `- Deployer is asked by \`PUT …?wait\`, and Docker's command line is \`docker service update
-  --detach=false\`, from the same rollouts: of images that run, resolved by both.
-- *Engine calls*: counted by a socket between them and the engine, in rollouts of their own. Those
-  that name no service (the stream of events, the list of nodes, the digest) are shared out evenly
-  among the rollouts of that moment.
-- *From CompletedAt to the answer*: from the moment that the engine notes as the rollout's end until
-  Deployer's answer is there, or the command has ended.
+const NOTES = `- Deployer receives \`PUT …?wait\`, and the Docker CLI runs \`docker service update --detach=false\`. Both
+  resolve the image, and all tasks start successfully.
+- *Engine calls*: counted by a proxy in front of the engine, in separate rollouts. Calls that are not for
+  a service (the event stream, the list of nodes, the digest) are divided evenly among the rollouts in
+  progress.
+- *From CompletedAt to the answer*: from the end of the rollout according to the engine until the response
+  of Deployer, or the end of the command.
 - *One at a time*: 2 replicas, start-first, a monitor of 500 ms.
-- *100 at once*: a service each, 1 replica, start-first, a monitor of 10 s: by then the engine has
-  started all the containers. The command line has fewer rollouts, since each of its processes keeps
-  the engine busy.
-- *While the engine still starts containers*: the same with Swarm's own monitor of 5 s, when both cores
-  are at their limit, and the engine's event itself comes up to a quarter of a second late.`
+- *100 at once*: one rollout for each of 100 services, 1 replica, start-first, a monitor of 10 s, within
+  which the engine starts all containers. The CLI has fewer rollouts, because each of its processes is a
+  load for the engine.
+- *While the engine still starts containers*: the same with Swarm's default monitor of 5 s. Both cores
+  are fully used, and the engine's event itself is up to 250 ms late.`
 
 /**
  * Measures rollouts, one at a time and many at once.
@@ -95,10 +95,15 @@ function openSocket(lab: SharedLab, name: string): Promise<CountingSocket> {
   return openCountingSocket(lab.engine.socketPath, join(lab.directory, `${name}.sock`))
 }
 
-/** All that are counted first: a Deployer looks once more at what another process has written. */
+/** Counts first: a Deployer sends one more call after an update by another process. */
 async function oneByOne(lab: SharedLab, rollers: Pair<Roller>): Promise<readonly Row[]> {
-  const fleet = await createFleet(lab, { name: 'single', size: 1, replicas: 2, args: SHORT })
-  const [deployer, peer] = [createCrowd(fleet, 1), createCrowd(fleet, 1)]
+  const fleet = await createFleet(lab, {
+    name: 'single',
+    size: 1,
+    replicas: 2,
+    args: SHORT_MONITOR,
+  })
+  const [deployer, peer] = [createServiceGroup(fleet, 1), createServiceGroup(fleet, 1)]
   const perTurn = ONE_BY_ONE.deployer / ONE_BY_ONE.cli
   for (const measure of [countCalls, measureDelays]) {
     for (let turn = 0; turn < ONE_BY_ONE.cli; turn += 1) {
@@ -113,7 +118,7 @@ async function oneByOne(lab: SharedLab, rollers: Pair<Roller>): Promise<readonly
 }
 
 async function atOnce(lab: SharedLab, rollers: Pair<Roller>): Promise<readonly Row[]> {
-  const { fleet, deployer, peer } = await createCrowds(lab, 'calm', CALM)
+  const { fleet, deployer, peer } = await createGroups(lab, 'long-monitor', LONG_MONITOR)
   await countCalls(lab, rollers.deployer, deployer)
   await countCalls(lab, rollers.peer, peer)
   await measureDelays(lab, rollers.deployer, deployer)
@@ -124,13 +129,13 @@ async function atOnce(lab: SharedLab, rollers: Pair<Roller>): Promise<readonly R
   return rowsOf(how, { deployer: deployer.rounds, peer: peer.rounds })
 }
 
-/** For information: how late the engine's own event is then, nobody who waits for it can help. */
+/** For information, without a limit: no client can compensate for a late event of the engine. */
 async function whileStarting(lab: SharedLab, rollers: Pair<Roller>): Promise<readonly Row[]> {
-  const { fleet, deployer, peer } = await createCrowds(lab, 'hasty', HASTY)
+  const { fleet, deployer, peer } = await createGroups(lab, 'default-monitor', DEFAULT_MONITOR)
   await measureDelays(lab, rollers.deployer, deployer)
   await measureDelays(lab, rollers.peer, peer)
   await fleet.remove()
-  const p99 = ({ rounds }: Crowd): number => percentile(rounds.delaysMs, 0.99)
+  const p99 = ({ rounds }: ServiceGroup): number => percentile(rounds.delaysMs, 0.99)
   return [
     {
       what: 'The same while the engine still starts containers, p99',
@@ -141,17 +146,17 @@ async function whileStarting(lab: SharedLab, rollers: Pair<Roller>): Promise<rea
   ]
 }
 
-async function createCrowds(
+async function createGroups(
   lab: SharedLab,
   name: string,
   args: readonly string[],
-): Promise<Pair<Crowd> & { readonly fleet: Fleet }> {
+): Promise<Pair<ServiceGroup> & { readonly fleet: Fleet }> {
   const size = AT_ONCE.deployer
   const fleet = await createFleet(lab, { name, size, replicas: 1, args })
   return {
     fleet,
-    deployer: createCrowd(fleet, size),
-    peer: createCrowd(fleet, AT_ONCE.cli),
+    deployer: createServiceGroup(fleet, size),
+    peer: createServiceGroup(fleet, AT_ONCE.cli),
   }
 }
 

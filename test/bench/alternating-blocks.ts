@@ -1,27 +1,27 @@
-// Blocks of work by two sides in turn, so that both see the same weather of a noisy machine.
+// Runs blocks of work on two sides in turn, so that other load on the machine affects both equally.
 
-/** What the same block of work gave on each side. */
+/** The result of the same block of work on each side. */
 export interface Pair<T> {
   readonly deployer: T
   readonly peer: T
 }
 
-/** How long to go on. */
+/** When to stop. */
 export interface BlockOptions<T> {
-  /** What is compared in the end, from one pair. */
+  /** The ratio of one pair. */
   readonly ratio: (pair: Pair<T>) => number
   readonly atLeast: number
   readonly atMost: number
 }
 
-// Whether a limit holds does not matter here: only how far the pairs scatter does.
-const STEADY = 0.01
+// Depends on the variation between the pairs only, never on the limits.
+const MAX_RELATIVE_ERROR = 0.01
 
 /**
- * Lets both sides work in turn until the ratio is known to one percent (its standard error).
+ * Runs both sides in turn until the standard error of the ratio is one percent.
  *
- * @param sides Does one block, on each side.
- * @param options How to compare a pair, and the least and greatest number of pairs.
+ * @param sides Runs one block on each side.
+ * @param options The ratio of a pair, and the minimum and maximum number of pairs.
  * @returns The pairs.
  */
 export async function alternate<T>(
@@ -30,7 +30,10 @@ export async function alternate<T>(
 ): Promise<readonly Pair<T>[]> {
   const pairs: Pair<T>[] = []
   while (pairs.length < options.atMost) {
-    if (pairs.length >= options.atLeast && scatter(pairs.map(options.ratio)) < STEADY) {
+    if (
+      pairs.length >= options.atLeast &&
+      relativeError(pairs.map(options.ratio)) < MAX_RELATIVE_ERROR
+    ) {
       break
     }
     pairs.push(pairs.length % 2 === 0 ? await deployerFirst(sides) : await peerFirst(sides))
@@ -48,15 +51,15 @@ async function peerFirst<T>(sides: Pair<() => Promise<T>>): Promise<Pair<T>> {
   return { peer, deployer: await sides.deployer() }
 }
 
-/** The standard error of the mean, as a part of the mean. */
-function scatter(values: readonly number[]): number {
+/** The relative standard error of the mean. */
+function relativeError(values: readonly number[]): number {
   const mean = sum(values) / values.length
   const variance = sum(values.map((value) => (value - mean) ** 2)) / (values.length - 1)
   return Math.sqrt(variance / values.length) / mean
 }
 
 /**
- * Adds numbers up.
+ * Adds numbers.
  *
  * @param values The numbers.
  * @returns Their sum.
@@ -66,11 +69,11 @@ export function sum(values: readonly number[]): number {
 }
 
 /**
- * The value below which a part of the values lies.
+ * Finds a percentile.
  *
  * @param values The values, in any order.
- * @param part 0.5 for the median.
- * @returns One of the values.
+ * @param part Between 0 and 1; 0.5 for the median.
+ * @returns The value below which that part of the values lies.
  */
 export function percentile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b)

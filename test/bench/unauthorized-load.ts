@@ -1,14 +1,14 @@
-// A load of requests with a wrong token, over raw sockets, so that asking costs as little as it can.
+// Sends requests with a wrong token over plain sockets, so that the client needs little CPU time.
 
 import { connect } from 'node:net'
 
-/** What a block of load came to. */
+/** The result of a load. */
 export interface LoadResult {
   readonly answers: number
   readonly milliseconds: number
 }
 
-/** How much load. */
+/** The size of a load. */
 export interface LoadOptions {
   readonly connections: number
   readonly milliseconds: number
@@ -28,14 +28,17 @@ const REQUEST = Buffer.from(
 )
 
 /**
- * Sends requests, each connection its next one when the answer to the last is complete.
+ * Sends requests; each connection sends the next one after the complete response to the last.
  *
  * @param port A server on the loopback address that answers 401.
  * @param options Over how many connections, and for how long.
- * @returns How many answers came.
- * @throws Error when an answer is not 401, or a connection fails.
+ * @returns Number of responses.
+ * @throws Error if a response is not 401, or a connection fails.
  */
-export async function loadWithRefusals(port: number, options: LoadOptions): Promise<LoadResult> {
+export async function sendUnauthorizedRequests(
+  port: number,
+  options: LoadOptions,
+): Promise<LoadResult> {
   const startedAt = performance.now()
   const endAt = startedAt + options.milliseconds
   const connections = Array.from({ length: options.connections }, () => loadOne(port, endAt))
@@ -43,7 +46,7 @@ export async function loadWithRefusals(port: number, options: LoadOptions): Prom
   return { answers, milliseconds: performance.now() - startedAt }
 }
 
-/** A server may end a connection behind any answer: then there is another one. */
+/** Opens a new connection when the server closes one after a response. */
 async function loadOne(port: number, endAt: number): Promise<number> {
   let answers = 0
   while (performance.now() < endAt) {
@@ -56,8 +59,8 @@ function loadOneConnection(port: number, endAt: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
     let answers = 0
-    // The answers on one connection are of one length, since a date's length is fixed; the last one,
-    // which says that the server ends the connection, is shorter.
+    // All responses on one connection have the same length, except the last one, which announces
+    // that the server closes the connection and is shorter.
     let length = 0
     let received = 0
     socket.on('connect', () => socket.write(REQUEST))

@@ -55,7 +55,7 @@ function createTools(
   const { foreignRegistry = 'clear' } = options
   const { notifier, notifierEvents = deploymentEventNames, spool } = options
   const { rolloutTimeoutMs = THIRTY_MINUTES_MS, evidenceLogs = true } = options
-  const events = createServiceEvents(swarm, signal)
+  const events = createServiceEvents(swarm, { signal, logger })
   const nodes = createNodeList(swarm)
   const readings = createServiceReadings(swarm, nodes)
   const watch = { swarm, events, readings, evidenceLogs, rolloutTimeoutMs, logger, signal }

@@ -1,34 +1,38 @@
-// A bell: rung by whoever has news, heard by the one who waits for them, now or later.
+// An event that one waiter waits for. It stays set until a wait has ended because of it.
 
-/** The bell. */
+import { unref } from './unref.ts'
+
+/** An event that resets itself. */
 export interface AutoResetEvent {
+  /** Ends the current wait, or else the next one at its start. */
   set(): void
   /**
-   * Waits until it rings; not at all when it has rung since the last wait.
+   * Waits until the event is set, and resets it. One caller waits at a time.
    *
-   * @param timeoutMs The longest to wait, in milliseconds.
+   * @param timeoutMs The longest wait, in milliseconds. Its timer does not keep a process running.
    */
   wait(timeoutMs: number): Promise<void>
 }
 
 /**
- * Makes a bell.
+ * Creates an event.
  *
- * @returns The bell, silent.
+ * @returns The event, not set.
  */
 export function createAutoResetEvent(): AutoResetEvent {
-  let isRung = false
+  let isSet = false
   let wake = (): void => {}
   return {
     set() {
-      isRung = true
+      isSet = true
       wake()
     },
 
     async wait(timeoutMs) {
-      if (!isRung) {
+      if (!isSet) {
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, timeoutMs)
+          unref(timer)
           wake = () => {
             clearTimeout(timer)
             resolve()
@@ -36,7 +40,7 @@ export function createAutoResetEvent(): AutoResetEvent {
         })
         wake = () => {}
       }
-      isRung = false
+      isSet = false
     },
   }
 }

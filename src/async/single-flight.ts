@@ -1,10 +1,10 @@
-// Many callers who share what one of them would do alone.
+// Calls that many callers share.
 
 /**
- * Lets many callers share what one of them would do alone.
+ * Lets concurrent callers share one call of a function.
  *
- * @param act What is to be done; it is never done twice at a time.
- * @returns A function whose promise tells of an act that began after the call.
+ * @param act The function; it never runs twice at the same time.
+ * @returns A function whose promise settles as a run of `act` does that started after the call.
  */
 export function singleFlight<T>(act: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined

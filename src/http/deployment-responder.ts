@@ -1,9 +1,13 @@
 // Responds with a deployment: immediately, once its verdict is known, or as a stream of events.
 
 import type { Context } from 'hono'
-import { waitFor } from '../async/wait-for.ts'
 import type { Deployments } from '../rollout/deployments.ts'
-import type { KnownDeployment } from '../rollout/known-deployment.ts'
+import {
+  type KnownDeployment,
+  outcomeOf,
+  waitForEnd,
+  waitForReading,
+} from '../rollout/known-deployment.ts'
 import type { OpenedDeployment, OpenedDeployments } from '../rollout/opened-deployments.ts'
 import { wantsEvents } from './accept.ts'
 import { deploymentResponse } from './deployment-response.ts'
@@ -104,10 +108,10 @@ export function createDeploymentResponder({
       }
       try {
         if (waitMs !== undefined) {
-          await waitFor(known.ended, { timeoutMs: waitMs, signals: [signal, c.req.raw.signal] })
+          await waitForEnd(known, { timeoutMs: waitMs, signals: [signal, c.req.raw.signal] })
         } else if (underWay === 'pending') {
-          await waitFor(known.observed, { signals: [signal, c.req.raw.signal] })
-          throwIfNeverSeen(known)
+          await waitForReading(known, { signals: [signal, c.req.raw.signal] })
+          throwIfNeverRead(known)
         }
         return deploymentResponse(known, {
           location,
@@ -126,9 +130,11 @@ function isEventStream(response: Response | undefined): boolean {
 }
 
 /** Where the service could never be read, the error is the response. */
-function throwIfNeverSeen({ outcome, progress }: KnownDeployment): void {
-  const { error, service } = progress().snapshot
-  if (error !== undefined && service === undefined && outcome() === undefined) {
-    throw error
+function throwIfNeverRead(known: KnownDeployment): void {
+  if ('watch' in known && outcomeOf(known) === undefined) {
+    const { error, service } = known.watch.progress().snapshot
+    if (error !== undefined && service === undefined) {
+      throw error
+    }
   }
 }

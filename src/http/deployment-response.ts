@@ -2,7 +2,7 @@
 
 import type { TaskEvidence, Verdict } from '../deployment/verdict.ts'
 import { DeployerError, type ProblemCode } from '../errors.ts'
-import type { KnownDeployment } from '../rollout/known-deployment.ts'
+import { type KnownDeployment, outcomeOf } from '../rollout/known-deployment.ts'
 import { problemResponse } from './problem.ts'
 
 /** A deployment as callers see it: in a plain answer, in a problem document, in the last event. */
@@ -37,16 +37,19 @@ export interface DeploymentResponseOptions {
 const RETRY_AFTER_SECONDS = 1
 
 function report(
-  { id, deployment, ...course }: KnownDeployment,
+  known: KnownDeployment,
   { underWay, warnings = [] }: DeploymentResponseOptions,
 ): DeploymentReport {
+  const { id, deployment } = known
   const { service, serviceId, image, resolved, previous, startedAt } = deployment
-  const outcome = course.outcome()
+  const outcome = outcomeOf(known)
   const isNew = underWay === 'accepted'
   return {
     verdict: isNew ? 'accepted' : 'pending',
     ...{ deploymentId: id, service, serviceId, image, resolved, previous, startedAt },
-    ...(isNew || outcome !== undefined ? {} : { message: course.progress().message }),
+    ...(!isNew && outcome === undefined && 'watch' in known
+      ? { message: known.watch.progress().message }
+      : {}),
     ...outcome,
     ...(warnings.length === 0 ? {} : { warnings }),
   }

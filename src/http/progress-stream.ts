@@ -6,7 +6,11 @@ import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import { onAbort } from '../async/abort.ts'
 import { createAutoResetEvent } from '../async/auto-reset-event.ts'
 import { waitFor } from '../async/wait-for.ts'
-import type { KnownDeployment } from '../rollout/known-deployment.ts'
+import {
+  type KnownDeployment,
+  outcomeOf,
+  type WatchedDeployment,
+} from '../rollout/known-deployment.ts'
 import { type TaskState, taskStates } from '../rollout/task-states.ts'
 import { type DeploymentReport, deploymentResponse } from './deployment-response.ts'
 
@@ -78,7 +82,7 @@ async function follow(
   stream.onAbort(hangUp)
   const forgetRequest = onAbort(request, hangUp)
   const forgetSignal = onAbort(signal, bell.set)
-  const unfollow = known.follow(bell.set)
+  const unfollow = 'watch' in known ? known.watch.follow(bell.set) : () => {}
   // A write waits for a client that reads; one that has gone, or has stopped reading, never will.
   const send = async (write: Promise<unknown>): Promise<void> => {
     let isTaken = false
@@ -95,12 +99,12 @@ async function follow(
     gone.signal.aborted ||
     request.aborted ||
     signal.aborted ||
-    known.outcome() !== undefined ||
+    outcomeOf(known) !== undefined ||
     leftMs() <= 0
   try {
     let sent = ''
     let sentAt = 0
-    while (!isOver()) {
+    while ('watch' in known && !isOver()) {
       const data = JSON.stringify(progressOf(known))
       if (data !== sent) {
         await send(stream.writeSSE({ event: 'progress', data }))
@@ -122,8 +126,8 @@ async function follow(
   }
 }
 
-function progressOf({ id, deployment, progress }: KnownDeployment): ProgressReport {
-  const { message, counts, snapshot } = progress()
+function progressOf({ id, deployment, watch }: WatchedDeployment): ProgressReport {
+  const { message, counts, snapshot } = watch.progress()
   const { tasks, nodes, service } = snapshot
   return {
     verdict: 'pending',

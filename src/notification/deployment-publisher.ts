@@ -1,7 +1,7 @@
 // Publishes the events of deployments: that they were accepted, and how they ended.
 
 import type { Outcome } from '../deployment/verdict.ts'
-import type { KnownDeployment } from '../rollout/known-deployment.ts'
+import { type KnownDeployment, whenEnded } from '../rollout/known-deployment.ts'
 import { acceptedEvent, endedEvent } from './deployment-event.ts'
 import type { EventSender } from './event-sender.ts'
 import type { DeploymentEntry, EventEntry, Journal } from './journal.ts'
@@ -73,7 +73,7 @@ export function createDeploymentPublisher({
 
   function publishEndLater(known: KnownDeployment, entry: DeploymentEntry): void {
     if (sender.wantsEnd) {
-      void known.ended.then((outcome) =>
+      void whenEnded(known).then((outcome) =>
         enqueue(entry.deployment.service, () => publishEnd(outcome, entry)),
       )
     }

@@ -8,7 +8,7 @@ import type { Outcome } from '../deployment/verdict.ts'
 import { writeStatus } from '../deployment/write-status.ts'
 import { DeployerError } from '../errors.ts'
 import type { Deployments } from '../rollout/deployments.ts'
-import type { KnownDeployment } from '../rollout/known-deployment.ts'
+import { type KnownDeployment, outcomeOf, waitForReading } from '../rollout/known-deployment.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import type { DeploymentPublisher } from './deployment-publisher.ts'
 import type { DeploymentEntry, Journal, JournalEntry } from './journal.ts'
@@ -138,8 +138,8 @@ export function startRecovery(options: RecoveryOptions): Recovery {
     await publisher.publishAccepted(committed)
     const known = loadDeployment(entry.deployment)
     // If it has ended, its end precedes the events of later deployments.
-    await known.observed
-    const outcome = known.outcome()
+    await waitForReading(known, { signals: [signal] })
+    const outcome = outcomeOf(known)
     if (outcome === undefined) {
       publisher.publishEndLater(known, entry)
     } else {

@@ -1,128 +1,128 @@
-// The deployments that this process knows: those under way, and the latest that have ended.
+// The registry of the deployments of this process: those in progress, and the latest that have ended.
 
+import { LRUCache } from 'lru-cache'
 import { type Deployment, deploymentId } from '../deployment/deployment.ts'
 import type { RecordEntry } from '../deployment/deployment-record.ts'
 import type { Outcome } from '../deployment/verdict.ts'
 import type { Service } from '../swarm/service.ts'
-import { type KnownDeployment, REASONS, settled } from './known-deployment.ts'
-import { type RolloutWatch, type WatchTools, watchRollout } from './rollout-watch.ts'
+import {
+  type EndedDeployment,
+  endedDeployment,
+  type KnownDeployment,
+  outcomeOf,
+  REASONS,
+  type WatchedDeployment,
+} from './known-deployment.ts'
+import type { WatchTools } from './rollout-loop.ts'
+import { type RolloutWatch, watchRollout } from './rollout-watch.ts'
 
-/** All that is known of deployments. */
+/** The deployments of this process. */
 export interface Deployments {
   /**
-   * Begins to watch a deployment that this process has just written. Those of the same service that
-   * are under way are superseded.
+   * Starts to watch a deployment that this process has just written. Deployments of the same service
+   * that are in progress are superseded.
    *
    * @param deployment The deployment.
    * @param written The service as it was written.
+   * @returns The known deployment.
    */
   create(deployment: Deployment, written: Service): KnownDeployment
   /**
-   * Keeps a deployment that was never written.
+   * Stores a deployment that was not written to the swarm.
    *
    * @param deployment The deployment, with the reason in `unwritten`.
-   * @param message Why. Default: in short.
+   * @param message Why it was not written. Default: a short sentence for the reason.
+   * @returns The known deployment.
    */
   addUnwritten(deployment: Deployment, message?: string): KnownDeployment
   /**
-   * Looks at a deployment that another process may have begun, or that may have ended here.
+   * Starts to watch a deployment that another process may have created, or that may have ended.
    *
    * @param deployment The deployment.
-   * @param options The service, if it was seen at the very moment when the deployment begins; whether
-   *   the verdict alone is wanted, without the logs of failed tasks.
-   * @returns A watch that nobody else knows of; whoever asked for it adopts or stops it.
+   * @param options The service, if it was read at the very moment when the deployment starts; whether
+   *   only the verdict is needed, without the logs of failed tasks.
+   * @returns A watch that is not registered. The caller registers or stops it.
    */
   inspect(
     deployment: Deployment,
     options?: { readonly known?: Service; readonly withoutLogs?: boolean },
   ): RolloutWatch
   /**
-   * Makes a watch known.
+   * Adds a watch to the registry.
    *
-   * @param watch What `look` gave.
-   * @returns The known deployment: another watch when that one is under way here already.
+   * @param watch The watch that `inspect` returned.
+   * @returns The known deployment. It has an earlier watch where that is in progress.
    */
   register(watch: RolloutWatch): KnownDeployment
   /**
-   * Finds a deployment that this process began, joined or kept.
+   * Finds a deployment that this process created, joined or stored.
    *
    * @param id Its ID.
+   * @returns The known deployment; undefined where there is none.
    */
   find(id: string): KnownDeployment | undefined
   /**
-   * Finds what this process knows of a write, also where another process made it and a request here
-   * joined it.
+   * Finds a deployment by its write, whichever process made the write.
    *
    * @param deployment The deployment, as some process described it.
+   * @returns The known deployment; undefined where there is none.
    */
   findByWrite(deployment: Deployment): KnownDeployment | undefined
   /**
-   * Finds the deployment of a service that is under way here.
+   * Finds the latest deployment of a service that is in progress in this process.
    *
    * @param serviceId The service's full ID.
+   * @returns The known deployment; undefined where there is none.
    */
   underWay(serviceId: string): KnownDeployment | undefined
   /**
-   * How the deployments of a service end when it is written now.
+   * Lists how the deployments of a service end if the service is written now: those in progress are
+   * superseded.
    *
    * @param serviceId The service's full ID.
-   * @returns What this process knows of the latest, without those that it knows nothing of.
+   * @returns The latest deployments, without those whose verdict is `unknown`.
    */
   endedBefore(serviceId: string): readonly RecordEntry[]
 }
 
-const MAX_KNOWN = 1000
-// More than a record holds; of a thousand, sorting out the rest takes as long as an engine call.
-const MAX_ENDINGS = 50
+const MAX_ENDED = 1000
+// More than a record holds. Merging a thousand of them takes as long as an engine call.
+const MAX_RECORD_ENTRIES = 50
 const KEEP_ENDED_MS = 24 * 60 * 60 * 1000
 
 /**
- * Makes the memory for deployments.
+ * Creates the registry.
  *
- * @param tools What watches work with; their logger also gets a line for each end.
- * @returns The memory, empty. It forgets those that ended a day ago, and the oldest
- *   that have ended when there are more than a thousand.
+ * @param tools What watches need. Their logger also gets a line for the end of each deployment.
+ * @returns The registry, empty. It keeps the latest 1,000 deployments that ended, for a day.
  */
 export function createDeployments(tools: WatchTools): Deployments {
-  const known = new Map<string, KnownDeployment>()
-  const byService = new Map<string, Set<KnownDeployment>>()
+  const inProgress = new Map<string, WatchedDeployment>()
+  // Reading does not change the order (`peek`): the deployments that ended first are dropped first.
+  // Without a resolution the cache needs no timer, which workerd would end with a request.
+  const ended = new LRUCache<string, EndedDeployment>({
+    max: MAX_ENDED,
+    ttl: KEEP_ENDED_MS,
+    ttlResolution: 0,
+  })
 
-  function remember(entry: KnownDeployment): KnownDeployment {
-    const { serviceId } = entry.deployment
-    forget(known.get(entry.id))
-    known.set(entry.id, entry)
-    const siblings = byService.get(serviceId) ?? new Set()
-    byService.set(serviceId, siblings.add(entry))
-    return entry
-  }
-
-  function forget(entry: KnownDeployment | undefined): void {
-    if (entry !== undefined) {
-      const { serviceId } = entry.deployment
-      known.delete(entry.id)
-      byService.get(serviceId)?.delete(entry)
-      if (byService.get(serviceId)?.size === 0) {
-        byService.delete(serviceId)
-      }
-    }
-  }
-
-  function know(watch: RolloutWatch): KnownDeployment {
+  function track(watch: RolloutWatch): KnownDeployment {
     const { deployment } = watch
-    const entry = remember({ ...watch, id: deploymentId(deployment) })
-    void entry.ended.then((outcome) => {
-      const latest = known.get(entry.id)
-      if (latest?.ended === entry.ended) {
-        // All that was seen of the swarm goes with the watch.
-        remember(settled(deployment, outcome))
+    const entry = { id: deploymentId(deployment), deployment, watch }
+    ended.delete(entry.id)
+    inProgress.delete(entry.id)
+    inProgress.set(entry.id, entry)
+    watch.onEnded((outcome) => {
+      if (inProgress.get(entry.id) === entry) {
+        inProgress.delete(entry.id)
+        ended.set(entry.id, endedDeployment(deployment, outcome))
       }
-      forgetOld()
-      logEnd(entry, outcome)
+      logEnd(entry.id, deployment, outcome)
     })
     return entry
   }
 
-  function logEnd({ id, deployment }: KnownDeployment, outcome: Outcome): void {
+  function logEnd(id: string, deployment: Deployment, outcome: Outcome): void {
     const { service, serviceId, image, resolved, startedAt } = deployment
     const { verdict, endedAt, message } = outcome
     const isGood = verdict === 'converged' || verdict === 'unchanged'
@@ -133,36 +133,30 @@ export function createDeployments(tools: WatchTools): Deployments {
     )
   }
 
-  /** Those that have ended stand in the map in the order of their ends. */
-  function forgetOld(): void {
-    const oldest = Date.now() - KEEP_ENDED_MS
-    for (const entry of known.values()) {
-      const endedAt = entry.outcome()?.endedAt
-      const isOld = Date.parse(endedAt ?? '') < oldest
-      if (known.size <= MAX_KNOWN && !isOld) {
-        break
-      }
-      if (endedAt !== undefined) {
-        forget(entry)
-      }
-    }
+  function watchedOf(serviceId: string): readonly WatchedDeployment[] {
+    return [...inProgress.values()].filter(({ deployment }) => deployment.serviceId === serviceId)
+  }
+
+  /** The deployments of a service that have ended, oldest first. */
+  function endedOf(serviceId: string): readonly EndedDeployment[] {
+    return [...ended.rvalues()].filter(
+      (entry): entry is EndedDeployment => entry?.deployment.serviceId === serviceId,
+    )
   }
 
   return {
     create(deployment, written) {
-      for (const sibling of [...(byService.get(deployment.serviceId) ?? [])]) {
-        sibling.end('superseded', `${deployment.image} was deployed before this one was done`)
+      for (const { watch } of watchedOf(deployment.serviceId)) {
+        watch.end('superseded', `${deployment.image} was deployed before this one was done`)
       }
-      return know(watchRollout(deployment, tools, written))
+      return track(watchRollout(deployment, tools, written))
     },
 
     addUnwritten(deployment, message) {
       const { unwritten = 'unchanged', startedAt } = deployment
-      const why = message ?? REASONS[unwritten]
-      const entry = remember(
-        settled(deployment, { verdict: unwritten, message: why, endedAt: startedAt }),
-      )
-      forgetOld()
+      const outcome = { verdict: unwritten, message: message ?? REASONS[unwritten] }
+      const entry = endedDeployment(deployment, { ...outcome, endedAt: startedAt })
+      ended.set(entry.id, entry)
       return entry
     },
 
@@ -172,35 +166,36 @@ export function createDeployments(tools: WatchTools): Deployments {
     },
 
     register(watch) {
-      const entry = known.get(deploymentId(watch.deployment))
-      if (entry !== undefined && entry.outcome() === undefined) {
+      const entry = inProgress.get(deploymentId(watch.deployment))
+      if (entry !== undefined) {
         watch.stop()
         return entry
       }
-      return know(watch)
+      return track(watch)
     },
 
-    find: (id) => known.get(id),
+    find: (id) => inProgress.get(id) ?? ended.peek(id),
 
     findByWrite: ({ serviceId, versionIndex, startedAt }) =>
-      [...(byService.get(serviceId) ?? [])].find(
+      [...watchedOf(serviceId), ...endedOf(serviceId)].find(
         ({ deployment }) =>
           deployment.unwritten === undefined &&
           deployment.versionIndex === versionIndex &&
           deployment.startedAt === startedAt,
       ),
 
-    underWay: (serviceId) =>
-      [...(byService.get(serviceId) ?? [])].findLast(({ outcome }) => outcome() === undefined),
+    underWay: (serviceId) => watchedOf(serviceId).at(-1),
 
     endedBefore(serviceId) {
-      const facts = [...(byService.get(serviceId) ?? [])].filter(
+      const written = endedOf(serviceId).filter(
         ({ deployment, outcome }) =>
-          deployment.unwritten === undefined && outcome()?.verdict !== 'unknown',
+          deployment.unwritten === undefined && outcome.verdict !== 'unknown',
       )
-      return facts.slice(-MAX_ENDINGS).map(({ deployment, outcome }) => {
-        const { versionIndex, startedAt } = deployment
-        return { versionIndex, startedAt, verdict: outcome()?.verdict ?? 'superseded' }
+      // Of two entries for the same write, the later one counts: that of the deployment that has ended.
+      const latest = [...watchedOf(serviceId), ...written.slice(-MAX_RECORD_ENTRIES)]
+      return latest.map((known) => {
+        const { versionIndex, startedAt } = known.deployment
+        return { versionIndex, startedAt, verdict: outcomeOf(known)?.verdict ?? 'superseded' }
       })
     },
   }

@@ -1,78 +1,78 @@
-// The events that come in while a rollout is watched, and what they give reason for.
+// Collects the events of a service while its rollout is watched, and derives from them why the service
+// has to be read again.
 
 import { createAutoResetEvent } from '../async/auto-reset-event.ts'
-import { thisMoment } from '../async/moment.ts'
+import { nextSequenceNumber } from '../async/sequence-number.ts'
 import type { ServiceEvent } from '../swarm/swarm.ts'
 
-/** Why to look at the service again, and from which moment on a look counts. */
+/** Why to read the service again, and the sequence number from which on a reading is new enough. */
 export type Reason = Cause & { readonly since: number }
 
 type Cause =
-  /** The engine has begun with the update: no need to look, it will tell of the end. */
-  | { readonly kind: 'begun'; readonly event: ServiceEvent }
-  /** The update has come to some end, of which the tasks tell more. */
+  /** The engine has started the update. No reading is needed: an event reports the end. */
+  | { readonly kind: 'started'; readonly event: ServiceEvent }
+  /** The update has ended in some way; the tasks show more. */
   | { readonly kind: 'ended' }
-  /** Events may have been lost. */
-  | { readonly kind: 'missed' }
+  /** Events may have been missed. */
+  | { readonly kind: 'gap' }
   /** The service changed. */
-  | { readonly kind: 'other' }
-  /** Nothing happened: the time is up, or somebody wants to know more. */
+  | { readonly kind: 'changed' }
+  /** No event: the time is up, or the wait was ended by `wake`. */
   | { readonly kind: 'none' }
 
-/** The inbox of one watch. */
+/** The events of one watch. */
 export interface EventBuffer {
   add(event: ServiceEvent): void
-  /** Something may have been missed. */
+  /** Reports that events may have been missed. */
   gap(): void
-  /** Ends a wait before its time. */
+  /** Ends a wait early. */
   wake(): void
   /**
    * Waits for an event.
    *
-   * @param timeoutMs The longest to wait, in milliseconds.
-   * @returns What all events so far give reason for.
+   * @param timeoutMs The longest wait, in milliseconds.
+   * @returns The reason that all events since the last call give together.
    */
   next(timeoutMs: number): Promise<Reason>
 }
 
 /**
- * Makes an inbox.
+ * Creates a buffer.
  *
- * @param image The image that the watch's own write names: the event of that write is no news.
- * @returns The inbox, empty.
+ * @param image The image that the watched deployment wrote. The event of that write is ignored.
+ * @returns The buffer, empty.
  */
 export function createEventBuffer(image: string): EventBuffer {
-  const bell = createAutoResetEvent()
+  const hasEvents = createAutoResetEvent()
   let events: ServiceEvent[] = []
-  let hasMissed = false
-  let newsAt = 0
+  let hasGap = false
+  let latest = 0
 
   return {
     add(event) {
       const isOwnWrite = event.action === 'update' && event.image === image
       if (!isOwnWrite) {
         events.push(event)
-        newsAt = thisMoment()
-        bell.set()
+        latest = nextSequenceNumber()
+        hasEvents.set()
       }
     },
 
     gap() {
-      hasMissed = true
-      newsAt = thisMoment()
-      bell.set()
+      hasGap = true
+      latest = nextSequenceNumber()
+      hasEvents.set()
     },
 
-    wake: bell.set,
+    wake: hasEvents.set,
 
     async next(timeoutMs) {
-      const waitsSince = thisMoment()
-      await bell.wait(timeoutMs)
-      const [seen, isIncomplete] = [events, hasMissed]
+      const waitsSince = nextSequenceNumber()
+      await hasEvents.wait(timeoutMs)
+      const cause: Cause = hasGap ? { kind: 'gap' } : causeOf(events)
       events = []
-      hasMissed = false
-      const cause: Cause = isIncomplete ? { kind: 'missed' } : causeOf(seen)
-      return { ...cause, since: cause.kind === 'none' ? waitsSince : newsAt }
+      hasGap = false
+      return { ...cause, since: cause.kind === 'none' ? waitsSince : latest }
     },
   }
 }
@@ -83,11 +83,11 @@ function causeOf(events: readonly ServiceEvent[]): Cause {
     return { kind: 'none' }
   }
   if (events.every(({ updateState }) => updateState === 'updating')) {
-    return { kind: 'begun', event: first }
+    return { kind: 'started', event: first }
   }
   const isEnd = events.some(
     ({ updateState = 'updating' }) =>
       updateState !== 'updating' && updateState !== 'rollback_started',
   )
-  return { kind: isEnd ? 'ended' : 'other' }
+  return { kind: isEnd ? 'ended' : 'changed' }
 }

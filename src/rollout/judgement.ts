@@ -38,7 +38,7 @@ export interface End {
 export type Judgement =
   | End
   /** Only the tasks can tell more. */
-  | { readonly kind: 'look' }
+  | { readonly kind: 'read-tasks' }
   | { readonly kind: 'wait'; readonly pending: Pending }
 
 // Between a write and the engine's update lies far less, unless the managers elect a leader.
@@ -70,7 +70,7 @@ export function judgeDeployment(
   }
   const convergence = convergenceOf(deployment, seen, circumstances)
   if (seen.tasks === undefined && needsTasks(convergence, isLate)) {
-    return { kind: 'look' }
+    return { kind: 'read-tasks' }
   }
   if (isTooLateToTell(deployment, convergence, { seen, circumstances })) {
     return end('unknown', {

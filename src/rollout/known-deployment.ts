@@ -1,42 +1,117 @@
-// A deployment that this process knows: by name, and with its course or its end.
+// A deployment that this process knows: its rollout is watched, or it has ended.
 
+import { createDeferred } from '../async/deferred.ts'
+import { type WaitLimits, waitFor } from '../async/wait-for.ts'
 import { type Deployment, deploymentId } from '../deployment/deployment.ts'
 import type { Outcome } from '../deployment/verdict.ts'
 import type { RolloutWatch } from './rollout-watch.ts'
 
-/** A deployment with its ID and its course. */
-export interface KnownDeployment extends RolloutWatch {
+/** A deployment and its ID. */
+export interface NamedDeployment {
   readonly id: string
+  readonly deployment: Deployment
 }
 
-/** A deployment by name: whoever keeps one keeps nothing of what was seen of the swarm. */
-export type NamedDeployment = Pick<KnownDeployment, 'id' | 'deployment'>
+/** A deployment whose rollout is watched. The watch has the outcome once the rollout has ended. */
+export interface WatchedDeployment extends NamedDeployment {
+  readonly watch: RolloutWatch
+}
 
-/** Why a deployment was never written. */
+/** A deployment that has ended. Nothing that was read from the swarm is kept with it. */
+export interface EndedDeployment extends NamedDeployment {
+  readonly outcome: Outcome
+}
+
+/** A deployment that this process knows. */
+export type KnownDeployment = WatchedDeployment | EndedDeployment
+
+/** Why a deployment was not written to the swarm. */
 export const REASONS = {
   unchanged: 'The service had this very image already',
   superseded: 'A later request was written first',
 } as const
 
+// How often a waiting request checks that the watch still runs.
+const CHECK_MS = 1000
+
 /**
- * A deployment that has ended. It keeps nothing of what was seen of the swarm.
+ * Describes a deployment that has ended.
  *
  * @param deployment The deployment.
- * @param outcome Its end.
- * @returns The known deployment.
+ * @param outcome How it ended.
+ * @returns Plain data.
  */
-export function settled(deployment: Deployment, outcome: Outcome): KnownDeployment {
-  const { message = '' } = outcome
-  const snapshot = { service: undefined, tasks: undefined, nodes: undefined, error: undefined }
-  return {
-    id: deploymentId(deployment),
-    deployment,
-    ended: Promise.resolve(outcome),
-    observed: Promise.resolve(),
-    outcome: () => outcome,
-    progress: () => ({ message, snapshot }),
-    follow: () => () => {},
-    end() {},
-    stop() {},
+export function endedDeployment(deployment: Deployment, outcome: Outcome): EndedDeployment {
+  return { id: deploymentId(deployment), deployment, outcome }
+}
+
+/**
+ * Gets the outcome of a deployment.
+ *
+ * @param known The deployment.
+ * @returns The outcome; undefined while the rollout is in progress.
+ */
+export function outcomeOf(known: KnownDeployment): Outcome | undefined {
+  return 'watch' in known ? known.watch.outcome() : known.outcome
+}
+
+/**
+ * Waits for the outcome of a deployment, without a time limit.
+ *
+ * @param known The deployment.
+ * @returns The outcome; the promise never settles when the watch is stopped before the end.
+ */
+export function whenEnded(known: KnownDeployment): Promise<Outcome> {
+  return 'watch' in known ? known.watch.ended() : Promise.resolve(known.outcome)
+}
+
+/**
+ * Waits for the end of a deployment. A watch that the runtime has ended is started again.
+ *
+ * @param known The deployment.
+ * @param options What ends the wait early.
+ */
+export async function waitForEnd(known: KnownDeployment, options: WaitLimits): Promise<void> {
+  if ('watch' in known) {
+    const { watch } = known
+    const [ended, resolve] = createDeferred<void>()
+    const unsubscribe = watch.onEnded(() => resolve())
+    await waitWithChecks(watch, () => ended, options)
+    unsubscribe()
+  }
+}
+
+/**
+ * Waits until the service of a deployment has been read, or could not be read. A watch that the runtime
+ * has ended is started again.
+ *
+ * @param known The deployment.
+ * @param options What ends the wait early.
+ */
+export async function waitForReading(known: KnownDeployment, options: WaitLimits): Promise<void> {
+  if ('watch' in known) {
+    await waitWithChecks(known.watch, known.watch.observed, options)
+  }
+}
+
+async function waitWithChecks(
+  watch: RolloutWatch,
+  work: () => Promise<void>,
+  { timeoutMs = Number.POSITIVE_INFINITY, signals }: WaitLimits,
+): Promise<void> {
+  const endsAt = performance.now() + timeoutMs
+  let isOver = false
+  await watch.ensureRunning()
+  while (!isOver) {
+    let isDone = false
+    const done = work().then(() => {
+      isDone = true
+    })
+    const leftMs = endsAt - performance.now()
+    await waitFor(done, { timeoutMs: Math.max(0, Math.min(leftMs, CHECK_MS)), signals })
+    isOver = isDone || leftMs <= CHECK_MS || signals.some(({ aborted }) => aborted)
+    if (!isOver) {
+      await watch.ensureRunning()
+    }
   }
 }

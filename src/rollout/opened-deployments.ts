@@ -1,103 +1,111 @@
-// Deployments that a caller knows by an ID alone. Anybody with the token can make such an ID up, so
-// they are kept apart from those of this process, few at a time, and only while somebody asks.
+// The registry of deployments that callers opened by ID. Anyone with the token can forge an ID, so
+// these are kept apart from the deployments of this process, in small numbers, and are watched only
+// while a caller needs them.
 
+import { LRUCache } from 'lru-cache'
 import { type Deployment, parseDeploymentId } from '../deployment/deployment.ts'
 import { readRecord } from '../deployment/deployment-record.ts'
 import { DeployerError } from '../errors.ts'
 import type { Service } from '../swarm/service.ts'
-import { type KnownDeployment, REASONS, settled } from './known-deployment.ts'
-import { type WatchTools, watchRollout } from './rollout-watch.ts'
+import {
+  type EndedDeployment,
+  endedDeployment,
+  type KnownDeployment,
+  REASONS,
+  type WatchedDeployment,
+} from './known-deployment.ts'
+import type { WatchTools } from './rollout-loop.ts'
+import { watchRollout } from './rollout-watch.ts'
 
 /** A deployment that a caller has opened. */
 export interface OpenedDeployment {
   readonly known: KnownDeployment
-  /** Ends the caller's interest. The watch ends with that of the last caller. */
+  /** Closes the deployment for this caller. The watch stops with the last caller. */
   close(): void
 }
 
-/** The deployments that were opened by their IDs. */
+/** The deployments that callers opened by ID. */
 export interface OpenedDeployments {
   /**
    * Opens a deployment.
    *
    * @param id Its ID.
-   * @returns The deployment; each opening needs one `close`.
-   * @throws DeployerError `deployment-not-found` when that is no ID; `overloaded` when 100 others are
-   *   under way, unless the service's own record names the deployment and no other ID that repeats the
-   *   same entry of the record is under way.
+   * @returns The deployment. Each call needs one call of `close`.
+   * @throws DeployerError `deployment-not-found` when the ID is invalid; `overloaded` when 100 others are
+   *   in progress, unless the service's own record contains the deployment and no other ID for the same
+   *   entry of the record is open.
    */
   open(id: string): Promise<OpenedDeployment>
 }
 
-interface Entry {
-  known: KnownDeployment
+interface Entry extends WatchedDeployment {
   callers: number
 }
 
-const MAX_UNDER_WAY = 100
+const MAX_IN_PROGRESS = 100
 const MAX_ENDED = 100
 const RETRY_AFTER_SECONDS = 5
 
 /**
- * Creates the registry of opened deployments.
+ * Creates the registry.
  *
- * @param tools What watches work with.
- * @returns The registry, empty. It keeps the verdicts of the latest 100 that ended.
+ * @param tools What watches need.
+ * @returns The registry, empty. It keeps the verdicts of the latest 100 deployments that ended.
  */
 export function createOpenedDeployments(tools: WatchTools): OpenedDeployments {
-  const entries = new Map<string, Entry>()
+  const inProgress = new Map<string, Entry>()
+  // Reading does not change the order (`peek`): the deployments that ended first are dropped first.
+  const ended = new LRUCache<string, EndedDeployment>({ max: MAX_ENDED })
 
-  function visit(id: string, entry: Entry): OpenedDeployment {
+  function openEntry(entry: Entry): OpenedDeployment {
     entry.callers += 1
     let isOpen = true
     return {
-      known: entry.known,
+      known: entry,
       close() {
         entry.callers -= isOpen ? 1 : 0
         isOpen = false
-        if (entry.callers === 0 && isUnderWay(entry)) {
-          entry.known.stop()
-          forget(id, entry)
+        if (entry.callers === 0) {
+          entry.watch.stop()
+          remove(entry)
         }
       },
     }
   }
 
-  function forget(id: string, entry: Entry): void {
-    if (entries.get(id) === entry) {
-      entries.delete(id)
-    }
+  function remove(entry: Entry): boolean {
+    return inProgress.get(entry.id) === entry && inProgress.delete(entry.id)
   }
 
   function watch(id: string, deployment: Deployment): Entry {
-    const entry: Entry = { known: { ...watchRollout(deployment, tools), id }, callers: 0 }
-    entries.set(id, entry)
-    void entry.known.ended.then((outcome) => {
-      if (entries.get(id) === entry) {
-        // All that was seen of the swarm goes with the watch; the latest ends come last.
-        entry.known = settled(deployment, outcome)
-        entries.delete(id)
-        entries.set(id, entry)
-        forgetOldest()
+    const entry: Entry = { id, deployment, watch: watchRollout(deployment, tools), callers: 0 }
+    inProgress.set(id, entry)
+    entry.watch.onEnded((outcome) => {
+      if (remove(entry)) {
+        ended.set(id, endedDeployment(deployment, outcome))
       }
     })
     return entry
   }
 
-  function forgetOldest(): void {
-    const ended = [...entries].filter(([, entry]) => !isUnderWay(entry))
-    for (const [id, entry] of ended.slice(0, -MAX_ENDED)) {
-      forget(id, entry)
-    }
+  /** Removes the watches of requests that the runtime has ended before they closed the deployment. */
+  async function removeAbandoned(): Promise<void> {
+    await Promise.all(
+      [...inProgress.values()].map(async (entry) => {
+        if (!(await entry.watch.isRunning())) {
+          remove(entry)
+        }
+      }),
+    )
   }
 
-  /** How many count towards the limit: each entry of a record exempts one deployment. */
-  function countUnderWay(): number {
+  /** Counts the deployments that the limit is for. Each entry of a record exempts one deployment. */
+  function countLimited(): number {
     const exempt = new Set<string>()
     let count = 0
-    for (const { known } of [...entries.values()].filter(isUnderWay)) {
-      const write = writeOf(known.deployment)
-      if (!exempt.has(write) && isNamedBy(known.progress().snapshot.service, known)) {
+    for (const { deployment, watch } of inProgress.values()) {
+      const write = writeOf(deployment)
+      if (!exempt.has(write) && isRecorded(deployment, watch.progress().snapshot.service)) {
         exempt.add(write)
       } else {
         count += 1
@@ -108,66 +116,78 @@ export function createOpenedDeployments(tools: WatchTools): OpenedDeployments {
 
   function isWriteWatched(deployment: Deployment): boolean {
     const write = writeOf(deployment)
-    return [...entries.values()].some(
-      (entry) => isUnderWay(entry) && writeOf(entry.known.deployment) === write,
-    )
+    return [...inProgress.values()].some((entry) => writeOf(entry.deployment) === write)
+  }
+
+  async function isExempt(deployment: Deployment): Promise<boolean> {
+    const service = await tools.swarm.inspectService(deployment.serviceId).catch(() => undefined)
+    return isRecorded(deployment, service) && !isWriteWatched(deployment)
   }
 
   return {
     async open(id) {
-      const known = entries.get(id)
+      const entry = inProgress.get(id)
+      if (entry !== undefined) {
+        return openEntry(entry)
+      }
+      const deployment = parseId(id)
+      const known = ended.peek(id) ?? unwrittenDeployment(deployment)
       if (known !== undefined) {
-        return visit(id, known)
+        return { known, close() {} }
       }
-      const deployment = parseDeploymentId(id)
-      if (deployment === undefined) {
-        throw new DeployerError(
-          'deployment-not-found',
-          `Cannot find deployment ${JSON.stringify(id.slice(0, 100))}: that is no ID of one; ask at the Location that the deployment was answered with`,
-        )
+      if (countLimited() >= MAX_IN_PROGRESS) {
+        await removeAbandoned()
       }
-      const { unwritten, startedAt } = deployment
-      if (unwritten !== undefined) {
-        const outcome = { verdict: unwritten, message: REASONS[unwritten], endedAt: startedAt }
-        return { known: settled(deployment, outcome), close() {} }
-      }
-      // Between the last look at the entries and the new one nothing may be awaited.
-      if (countUnderWay() >= MAX_UNDER_WAY) {
-        const service = await tools.swarm
-          .inspectService(deployment.serviceId)
-          .catch(() => undefined)
-        const isExempt = isNamedBy(service, { deployment }) && !isWriteWatched(deployment)
-        if (!entries.has(id) && !isExempt) {
+      if (countLimited() >= MAX_IN_PROGRESS) {
+        const isAllowed = await isExempt(deployment)
+        if (!isAllowed && !inProgress.has(id)) {
           throw tooMany()
         }
       }
-      return visit(id, entries.get(id) ?? watch(id, deployment))
+      // Nothing may be awaited between this check for an entry and the new entry.
+      return openEntry(inProgress.get(id) ?? watch(id, deployment))
     },
   }
+}
+
+function parseId(id: string): Deployment {
+  const deployment = parseDeploymentId(id)
+  if (deployment === undefined) {
+    throw new DeployerError(
+      'deployment-not-found',
+      `Cannot find deployment ${JSON.stringify(id.slice(0, 100))}: the ID is invalid; use the Location of the response that created the deployment`,
+    )
+  }
+  return deployment
+}
+
+/** A deployment that was not written to the swarm ended when it was created. */
+function unwrittenDeployment(deployment: Deployment): EndedDeployment | undefined {
+  const { unwritten, startedAt } = deployment
+  return unwritten === undefined
+    ? undefined
+    : endedDeployment(deployment, {
+        verdict: unwritten,
+        message: REASONS[unwritten],
+        endedAt: startedAt,
+      })
 }
 
 function tooMany(): DeployerError {
   return new DeployerError(
     'overloaded',
-    `Cannot look at one more deployment by its ID: ${MAX_UNDER_WAY} are being looked at; ask again later`,
+    `Cannot open one more deployment by its ID: ${MAX_IN_PROGRESS} are open already; try again later`,
     { retryAfterSeconds: RETRY_AFTER_SECONDS },
   )
 }
 
-/** What a record has of a deployment. IDs that differ in the rest repeat the same entry. */
+/** Identifies a write, as a record does. Different IDs can name the same write. */
 function writeOf({ serviceId, versionIndex, startedAt }: Deployment): string {
   return `${serviceId}/${versionIndex}/${startedAt}`
 }
 
-function isUnderWay({ known }: Entry): boolean {
-  return known.outcome() === undefined
-}
-
-/** Whether the service's own record has the deployment: then nobody made it up. */
-function isNamedBy(
-  service: Service | undefined,
-  { deployment }: Pick<KnownDeployment, 'deployment'>,
-): boolean {
+/** Whether the service's own record contains the deployment, so that its ID is not forged. */
+function isRecorded(deployment: Deployment, service: Service | undefined): boolean {
   const record = service === undefined ? [] : readRecord(service.Spec)
   return record.some(
     ({ versionIndex, startedAt }) =>

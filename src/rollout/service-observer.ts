@@ -1,6 +1,6 @@
-// What this process knows of a service: the service as it was read last, its tasks, or why not.
+// The last known state of a service, for the watch of one rollout.
 
-import { thisMoment } from '../async/moment.ts'
+import { nextSequenceNumber } from '../async/sequence-number.ts'
 import { DeployerError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Node, Task } from '../swarm/engine-types.ts'
@@ -8,68 +8,67 @@ import type { Service } from '../swarm/service.ts'
 import type { ServiceEvent } from '../swarm/swarm.ts'
 import type { ServiceReadings } from './service-readings.ts'
 
-/** What was snapshot in one look. */
+/** The last known state of a service. */
 export interface ServiceSnapshot {
-  /** Undefined before the first look that worked. */
+  /** Undefined until the service was read successfully. */
   readonly service: Service | undefined
   /** All tasks of the service; undefined: not read. */
   readonly tasks: readonly Task[] | undefined
   /** The nodes of the swarm; undefined: not read. */
   readonly nodes: readonly Node[] | undefined
-  /** Why the last look failed; what is there besides is from before. */
+  /** Why the last reading failed; the other members are from the reading before. */
   readonly error: DeployerError | undefined
   /**
-   * When the reading was complete, by the engine's clock: another watch may have made it up to a second
-   * ago. Undefined: no reading, so that the present counts.
+   * When the reading was complete, by the engine's clock; another watch may have made it, up to a second
+   * ago. Undefined: nothing was read, and the present time counts.
    */
   readonly atMs?: number
-  /** The moment at which that reading began. Undefined: no reading. */
-  readonly beganAt?: number
+  /** The sequence number of the start of the reading. Undefined: nothing was read. */
+  readonly sequenceNumber?: number
 }
 
-/** The eyes on one service. */
+/** Observes one service. */
 export interface ServiceObserver {
   snapshot(): ServiceSnapshot
-  /** Looks that failed since the last one that worked. */
+  /** How many readings have failed since the last successful one. */
   consecutiveErrors(): number
   /**
-   * Reads the service.
+   * Reads the service. A failure becomes part of the snapshot.
    *
-   * @param withTasks Whether to read its tasks, and the nodes, too.
-   * @param since From which moment on the reading must have begun. Default: now.
-   * @returns Nothing, once what was snapshot is there; a failure is part of that.
+   * @param withTasks Whether to read its tasks and the nodes too.
+   * @param since The sequence number from which on a reading is new enough. Default: from now on.
    */
   refresh(withTasks: boolean, since?: number): Promise<void>
   /**
-   * Takes an event's word for it that the engine has begun its update.
+   * Notes that the engine has started its update, without a reading.
    *
-   * @param event The event.
+   * @param event The event that reports the start.
    */
   updateStarted(event: ServiceEvent): void
   /** Ends the use of readings that are shared with other watches. */
   close(): void
 }
 
-/** What a look takes. */
+/** What an observer needs. */
 export interface ServiceObserverOptions {
   readonly readings: ServiceReadings
   readonly logger: Logger
 }
 
 /**
- * Opens the eyes on a service.
+ * Creates an observer that keeps the last known state of a service.
  *
  * @param serviceId The service's full ID.
- * @param tools The readings of services, and who is told of faults of Deployer's own.
+ * @param options The shared readings, and the logger for faults of Deployer itself.
  * @param known The service, when it has just been read or written.
- * @returns The sight; nothing is read yet.
+ * @returns The observer. It has read nothing yet.
  */
 export function createServiceObserver(
   serviceId: string,
-  tools: ServiceObserverOptions,
+  options: ServiceObserverOptions,
   known: Service | undefined,
 ): ServiceObserver {
-  const { readings, logger } = tools
+  const { readings, logger } = options
   const reader = readings.open(serviceId)
   let snapshot: ServiceSnapshot = {
     service: known,
@@ -79,24 +78,24 @@ export function createServiceObserver(
   }
   let consecutiveErrors = 0
 
-  async function refresh(withTasks: boolean, since = thisMoment()): Promise<void> {
+  async function refresh(withTasks: boolean, since = nextSequenceNumber()): Promise<void> {
     try {
       snapshot = { ...(await reader.read({ withTasks, since })), error: undefined }
       consecutiveErrors = 0
     } catch (error) {
-      const { atMs: _, beganAt: __, ...before } = snapshot
+      const { atMs: _, sequenceNumber: __, ...before } = snapshot
       snapshot = { ...before, error: errorOf(error) }
       consecutiveErrors += 1
     }
   }
 
-  /** What a swarm throws that is no DeployerError is a fault of its adapter. */
+  /** An error that is no DeployerError is a fault of the swarm's adapter. */
   function errorOf(error: unknown): DeployerError {
     if (error instanceof DeployerError) {
       return error
     }
     logger.error({ err: error, serviceId }, 'service not looked at')
-    const message = 'Cannot look at the service: Deployer itself failed; its log says why'
+    const message = 'Cannot read the service: Deployer itself failed; see its log'
     return new DeployerError('internal-error', message, { cause: error })
   }
 
@@ -108,7 +107,7 @@ export function createServiceObserver(
     updateStarted({ timeMs, updateState = 'updating' }) {
       const UpdateStatus = { State: updateState, StartedAt: new Date(timeMs).toISOString() }
       const service = snapshot.service && { ...snapshot.service, UpdateStatus }
-      // The tasks are those from before.
+      // The tasks of the snapshot are older than the event.
       snapshot = { service, tasks: undefined, nodes: undefined, error: undefined }
     },
   }

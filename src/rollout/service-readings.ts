@@ -1,12 +1,13 @@
 // Readings of services, shared by all watches of the same service.
 
-import { thisMoment } from '../async/moment.ts'
+import { nextSequenceNumber } from '../async/sequence-number.ts'
+import { joinWork } from '../async/shared-work.ts'
 import type { Node, Task } from '../swarm/engine-types.ts'
 import type { NodeList } from '../swarm/node-list.ts'
 import type { Service } from '../swarm/service.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 
-/** What the swarm said of a service in one reading. */
+/** A service as it was in one reading. */
 export interface Reading {
   readonly service: Service
   /** All tasks of the service; undefined: not read. */
@@ -15,16 +16,16 @@ export interface Reading {
   readonly nodes: readonly Node[] | undefined
   /** When it was complete, by the engine's clock, in milliseconds since 1970. */
   readonly atMs: number
-  /** The moment at which it began. */
-  readonly beganAt: number
+  /** The sequence number of its start. */
+  readonly sequenceNumber: number
 }
 
-/** What a reading has to be like. */
+/** What a caller needs of a reading. */
 export interface ReadingNeeds {
   readonly withTasks: boolean
   /**
-   * The moment from which on it must have begun. One that another watch made since then will do while
-   * it is less than a second old.
+   * The sequence number after which it must have started. A reading that another watch started since
+   * then is shared while it is less than a second old.
    */
   readonly since: number
 }
@@ -32,42 +33,44 @@ export interface ReadingNeeds {
 /** Reads one service for one watch. */
 export interface ServiceReader {
   /**
-   * Reads the service, or takes part in the reading of another watch.
+   * Reads the service, or shares the reading of another watch.
    *
-   * @param needs What it has to be like.
+   * @param needs What the caller needs.
    * @returns The reading.
    * @throws DeployerError as the {@link Swarm} does.
    */
   read(needs: ReadingNeeds): Promise<Reading>
-  /** Ends the use of the service's readings; the last user's close forgets them. */
+  /** Ends the use of the service's readings; they are dropped with their last user. */
   close(): void
 }
 
 /** The readings of all services that are watched. */
 export interface ServiceReadings {
   /**
+   * Creates a reader of one service.
+   *
    * @param serviceId The service's full ID.
-   * @returns A reader, to be closed.
+   * @returns The reader; it has to be closed.
    */
   open(serviceId: string): ServiceReader
 }
 
-/** A reading that is under way, or was complete a moment ago. */
-interface Begun {
+/** A reading that is in progress or was completed a moment ago. */
+interface StartedReading {
   readonly withTasks: boolean
-  readonly beganAt: number
-  /** For its age, by `performance.now()`. */
-  readonly beganAtMs: number
+  readonly sequenceNumber: number
+  /** When it started, by `performance.now()`. */
+  readonly startedAtMs: number
   readonly reading: Promise<Reading>
 }
 
 interface Entry {
   users: number
-  /** Newest last: at most one of each kind. */
-  begun: readonly Begun[]
+  /** Newest last: at most one with tasks and one without. */
+  started: readonly StartedReading[]
 }
 
-// As long as a follower of a rollout waits for the next look.
+// A follower of a rollout reads as often.
 const MAX_AGE_MS = 1000
 const NODES_MAX_AGE_MS = 2000
 
@@ -76,43 +79,52 @@ const NODES_MAX_AGE_MS = 2000
  *
  * @param swarm The swarm that has the services.
  * @param nodeList The swarm's nodes.
- * @returns The readings; nothing is read yet.
+ * @returns The readings. Nothing is read yet.
  */
 export function createServiceReadings(swarm: Swarm, nodeList: NodeList): ServiceReadings {
   const entries = new Map<string, Entry>()
 
-  async function read(serviceId: string, withTasks: boolean, beganAt: number): Promise<Reading> {
+  async function read(
+    serviceId: string,
+    withTasks: boolean,
+    sequenceNumber: number,
+  ): Promise<Reading> {
     const [service, tasks, nodes] = await Promise.all([
       swarm.inspectService(serviceId),
       withTasks ? swarm.listTasks(serviceId) : undefined,
       withTasks ? nodeList.read(NODES_MAX_AGE_MS) : undefined,
     ])
-    return { service, tasks, nodes, atMs: swarm.now(), beganAt }
+    return { service, tasks, nodes, atMs: swarm.now(), sequenceNumber }
   }
 
-  function begin(serviceId: string, entry: Entry, withTasks: boolean): Promise<Reading> {
-    const [beganAt, beganAtMs] = [thisMoment(), performance.now()]
-    const reading = read(serviceId, withTasks, beganAt)
-    const begun: Begun = { withTasks, beganAt, beganAtMs, reading }
-    entry.begun = [...entry.begun.filter((one) => one.withTasks !== withTasks), begun]
-    begun.reading.catch(() => {
-      // Who shares it now fails with it; nobody does later.
-      entry.begun = entry.begun.filter((one) => one !== begun)
+  function start(serviceId: string, entry: Entry, withTasks: boolean): Promise<Reading> {
+    const [sequenceNumber, startedAtMs] = [nextSequenceNumber(), performance.now()]
+    const reading = read(serviceId, withTasks, sequenceNumber)
+    const started: StartedReading = { withTasks, sequenceNumber, startedAtMs, reading }
+    entry.started = [...entry.started.filter((one) => one.withTasks !== withTasks), started]
+    reading.catch(() => {
+      // Current users fail with it; later ones read anew.
+      entry.started = entry.started.filter((one) => one !== started)
     })
-    return begun.reading
+    return reading
+  }
+
+  /** Shares a reading of another watch where there is one that is new enough. */
+  function readOrShare(serviceId: string, entry: Entry, needs: ReadingNeeds): Promise<Reading> {
+    const shared = entry.started.find((started) => satisfies(started, needs))
+    return shared === undefined
+      ? start(serviceId, entry, needs.withTasks)
+      : joinWork(shared.reading, () => readOrShare(serviceId, entry, needs))
   }
 
   return {
     open(serviceId) {
-      const entry: Entry = entries.get(serviceId) ?? { users: 0, begun: [] }
+      const entry: Entry = entries.get(serviceId) ?? { users: 0, started: [] }
       entries.set(serviceId, entry)
       entry.users += 1
       let isOpen = true
       return {
-        read(needs) {
-          const shared = entry.begun.find((begun) => satisfies(begun, needs))
-          return shared?.reading ?? begin(serviceId, entry, needs.withTasks)
-        },
+        read: (needs) => readOrShare(serviceId, entry, needs),
         close() {
           entry.users -= isOpen ? 1 : 0
           isOpen = false
@@ -125,10 +137,13 @@ export function createServiceReadings(swarm: Swarm, nodeList: NodeList): Service
   }
 }
 
-function satisfies(begun: Begun, { withTasks, since }: ReadingNeeds): boolean {
+function satisfies(
+  { sequenceNumber, startedAtMs, withTasks }: StartedReading,
+  needs: ReadingNeeds,
+): boolean {
   return (
-    begun.beganAt >= since &&
-    performance.now() - begun.beganAtMs < MAX_AGE_MS &&
-    (begun.withTasks || !withTasks)
+    sequenceNumber >= needs.since &&
+    performance.now() - startedAtMs < MAX_AGE_MS &&
+    (withTasks || !needs.withTasks)
   )
 }

@@ -169,7 +169,7 @@ async function endingsOf(
     return endings
   }
   const watch = deployments.inspect(deploymentOf(current, swarm.now()), { withoutLogs: true })
-  await watch.observed
+  await watch.observed()
   watch.stop()
   const { service, error } = watch.progress().snapshot
   const isUnderWay = service !== undefined && error === undefined
@@ -203,7 +203,7 @@ async function joinApplied(
   const shown = { ...deploymentOf(current, nowMs), image }
   // A paused update is judged by the service as it is, whoever began it.
   const watch = deployments.inspect(shown, isPaused(current) ? { known: current } : {})
-  await watch.observed
+  await watch.observed()
   const verdict = watch.outcome()?.verdict
   if (verdict === undefined || verdict === 'paused' || verdict === 'rolled-back') {
     const notices = verdict === 'paused' ? [pausedNotice(current)] : []
@@ -220,7 +220,7 @@ async function joinApplied(
     const fresh = { ...newDeployment(now, { wish, change, nowMs: swarm.now() }), forceUpdate }
     const versionIndex = now.Version.Index - 1
     const again = deployments.inspect({ ...fresh, versionIndex }, { known: now })
-    await again.observed
+    await again.observed()
     if (again.outcome()?.verdict !== 'converged') {
       return told(deployments.register(again))
     }

@@ -89,7 +89,7 @@ async function accept(wish: DeployRequest, tools: DeployTools): Promise<Accepted
   const marked = deploymentByIdempotencyKey(wish, service)
   if (marked !== undefined) {
     const watch = tools.deployments.inspect(marked)
-    await watch.observed
+    await watch.observed()
     const deployment = tools.deployments.register(watch)
     await tools.announcer.trackJoined(deployment, wish.origin)
     return { deployment, warnings: [] }

@@ -165,13 +165,15 @@ describe('the recovery', () => {
       return read()
     }
     const ended: (() => void)[] = []
-    const known = {
-      ...createHarness(() => {}).deployments.addUnwritten(unwritten('blog', 'unchanged')),
-      ...{ deployment, id: deploymentId(deployment), outcome: () => undefined },
-      ended: new Promise<{ verdict: 'converged'; endedAt: string }>((resolve) => {
-        ended.push(() => resolve({ verdict: 'converged', endedAt: deployment.startedAt }))
-      }),
+    const watch = {
+      ...createHarness(() => {}, { swarm }).deployments.inspect(deployment),
+      outcome: () => undefined,
+      ended: () =>
+        new Promise<{ verdict: 'converged'; endedAt: string }>((resolve) => {
+          ended.push(() => resolve({ verdict: 'converged', endedAt: deployment.startedAt }))
+        }),
     }
+    const known = { deployment, id: deploymentId(deployment), watch }
     const { publisher, published } = createHarness(() => {}, { swarm, spool })
     await publisher.publishAccepted(known, originOf(2))
     await vi.advanceTimersByTimeAsync(89_999)

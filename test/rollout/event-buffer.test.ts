@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { thisMoment } from '../../src/async/moment.ts'
+import { nextSequenceNumber } from '../../src/async/sequence-number.ts'
 import { createEventBuffer } from '../../src/rollout/event-buffer.ts'
 import type { ServiceEvent } from '../../src/swarm/swarm.ts'
 
@@ -9,19 +9,19 @@ function event(more: Partial<ServiceEvent> = {}): ServiceEvent {
   return { serviceId: 'one', action: 'update', timeMs: 1, ...more }
 }
 
-describe('the inbox', () => {
+describe('an event buffer reports', () => {
   test.each([
-    ['the start of the update', [event({ updateState: 'updating' })], 'begun'],
+    ['the start of the update', [event({ updateState: 'updating' })], 'started'],
     ['the end', [event({ updateState: 'completed' })], 'ended'],
     ['a pause', [event({ updateState: 'paused' })], 'ended'],
     ['the end of a rollback', [event({ updateState: 'rollback_completed' })], 'ended'],
     ['a rollback that is paused', [event({ updateState: 'rollback_paused' })], 'ended'],
-    ['a state of an engine to come', [event({ updateState: 'novel' })], 'ended'],
-    ['the start of a rollback', [event({ updateState: 'rollback_started' })], 'other'],
-    ['another image', [event({ image: 'me/app:v3' })], 'other'],
-    ['a removal', [event({ action: 'remove' })], 'other'],
-    ['any other change', [event()], 'other'],
-    ['a start and a change', [event({ updateState: 'updating' }), event()], 'other'],
+    ['a state that a future engine adds', [event({ updateState: 'novel' })], 'ended'],
+    ['the start of a rollback', [event({ updateState: 'rollback_started' })], 'changed'],
+    ['another image', [event({ image: 'me/app:v3' })], 'changed'],
+    ['a removal', [event({ action: 'remove' })], 'changed'],
+    ['any other change', [event()], 'changed'],
+    ['a start and a change', [event({ updateState: 'updating' }), event()], 'changed'],
     [
       'a start and the end',
       [event({ updateState: 'updating' }), event({ updateState: 'completed' })],
@@ -33,52 +33,52 @@ describe('the inbox', () => {
       'ended',
     ],
   ])('%s', async (_, events, kind) => {
-    const inbox = createEventBuffer(IMAGE)
-    events.forEach(inbox.add)
-    expect(await inbox.next(60_000)).toMatchObject({ kind })
+    const buffer = createEventBuffer(IMAGE)
+    events.forEach(buffer.add)
+    expect(await buffer.next(60_000)).toMatchObject({ kind })
   })
 
-  test('gives the first event of a start along', async () => {
-    const inbox = createEventBuffer(IMAGE)
-    inbox.add(event({ updateState: 'updating', timeMs: 7 }))
-    expect(await inbox.next(60_000)).toMatchObject({
-      kind: 'begun',
+  test('includes the first event of a start', async () => {
+    const buffer = createEventBuffer(IMAGE)
+    buffer.add(event({ updateState: 'updating', timeMs: 7 }))
+    expect(await buffer.next(60_000)).toMatchObject({
+      kind: 'started',
       event: event({ updateState: 'updating', timeMs: 7 }),
     })
   })
 
-  test('says so when something may have been missed, whatever else came', async () => {
-    const inbox = createEventBuffer(IMAGE)
-    inbox.add(event({ updateState: 'completed' }))
-    inbox.gap()
-    expect(await inbox.next(60_000)).toMatchObject({ kind: 'missed' })
+  test('reports a gap, whatever other events there are', async () => {
+    const buffer = createEventBuffer(IMAGE)
+    buffer.add(event({ updateState: 'completed' }))
+    buffer.gap()
+    expect(await buffer.next(60_000)).toMatchObject({ kind: 'gap' })
   })
 
-  test('forgets what it has told', async () => {
-    const inbox = createEventBuffer(IMAGE)
-    inbox.gap()
-    await inbox.next(60_000)
-    inbox.add(event({ updateState: 'completed' }))
-    await inbox.next(60_000)
-    inbox.wake()
-    expect(await inbox.next(60_000)).toMatchObject({ kind: 'none' })
+  test('reports each event once', async () => {
+    const buffer = createEventBuffer(IMAGE)
+    buffer.gap()
+    await buffer.next(60_000)
+    buffer.add(event({ updateState: 'completed' }))
+    await buffer.next(60_000)
+    buffer.wake()
+    expect(await buffer.next(60_000)).toMatchObject({ kind: 'none' })
   })
 
-  test('wakes who waits already, and does not wake for its own write', async () => {
+  test("ends a current wait, but not for the watch's own write", async () => {
     vi.useFakeTimers()
     try {
-      const inbox = createEventBuffer(IMAGE)
+      const buffer = createEventBuffer(IMAGE)
       let reason: unknown
-      const waits = inbox.next(60_000).then((told) => {
-        reason = told
+      const waits = buffer.next(60_000).then((next) => {
+        reason = next
       })
-      inbox.add(event({ image: IMAGE }))
+      buffer.add(event({ image: IMAGE }))
       await vi.advanceTimersByTimeAsync(59_999)
       expect(reason).toBeUndefined()
-      inbox.add(event({ updateState: 'completed' }))
+      buffer.add(event({ updateState: 'completed' }))
       await waits
       expect(reason).toMatchObject({ kind: 'ended' })
-      const late = inbox.next(1000)
+      const late = buffer.next(1000)
       await vi.advanceTimersByTimeAsync(1000)
       expect(await late).toMatchObject({ kind: 'none' })
       expect(vi.getTimerCount()).toBe(0)
@@ -87,18 +87,18 @@ describe('the inbox', () => {
     }
   })
 
-  test('tells from which moment on a look counts: that of the news, or that of the wait', async () => {
+  test('gives the sequence number from which on a reading is new enough: that of the event, or of the wait', async () => {
     vi.useFakeTimers()
     try {
-      const inbox = createEventBuffer(IMAGE)
-      const first = inbox.next(1000)
-      const afterTheWaitBegan = thisMoment()
+      const buffer = createEventBuffer(IMAGE)
+      const first = buffer.next(1000)
+      const afterStart = nextSequenceNumber()
       await vi.advanceTimersByTimeAsync(1000)
-      expect((await first).since).toBe(afterTheWaitBegan - 1)
-      inbox.add(event())
-      const afterTheNews = thisMoment()
+      expect((await first).since).toBe(afterStart - 1)
+      buffer.add(event())
+      const afterEvent = nextSequenceNumber()
       await vi.advanceTimersByTimeAsync(50)
-      expect(await inbox.next(1000)).toEqual({ kind: 'other', since: afterTheNews - 1 })
+      expect(await buffer.next(1000)).toEqual({ kind: 'changed', since: afterEvent - 1 })
     } finally {
       vi.useRealTimers()
     }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { thisMoment } from '../../src/async/moment.ts'
+import { nextSequenceNumber } from '../../src/async/sequence-number.ts'
 import { createServiceReadings } from '../../src/rollout/service-readings.ts'
 import { createNodeList } from '../../src/swarm/node-list.ts'
 import { createFakeSwarm } from '../support/fake-swarm.ts'
@@ -12,12 +12,12 @@ function setUp() {
   const { ID } = swarm.addService('blog')
   const readings = createServiceReadings(swarm, createNodeList(swarm))
   const count = (call: string): number => swarm.calls.filter((one) => one.startsWith(call)).length
-  const now = thisMoment
+  const now = nextSequenceNumber
   return { swarm, ID, readings, count, now }
 }
 
 describe('a reading', () => {
-  test('that is to begin now is made, and shared by all who ask meanwhile', async () => {
+  test('that has to start now is made once, and shared by concurrent callers', async () => {
     const { ID, readings, count, now } = setUp()
     const readers = Array.from({ length: 40 }, () => readings.open(ID))
     const needs = { withTasks: true, since: now() }
@@ -26,7 +26,7 @@ describe('a reading', () => {
     expect([count('inspect'), count('tasks')]).toEqual([1, 1])
   })
 
-  test('from before the moment that counts is made anew, though the clock stands still', async () => {
+  test('that started too early is not shared, even while the clock stands still', async () => {
     const { ID, readings, count, now } = setUp()
     const [one, other] = [readings.open(ID), readings.open(ID)]
     await one.read({ withTasks: true, since: now() })
@@ -34,7 +34,7 @@ describe('a reading', () => {
     expect(count('tasks')).toBe(2)
   })
 
-  test('of another watch will do for a second', async () => {
+  test('of another watch is shared for a second', async () => {
     const { ID, readings, count, now } = setUp()
     const [one, other] = [readings.open(ID), readings.open(ID)]
     const since = now()
@@ -47,7 +47,7 @@ describe('a reading', () => {
     expect(count('tasks')).toBe(2)
   })
 
-  test('without tasks is none for who needs tasks', async () => {
+  test('without tasks is not shared with a caller that needs tasks', async () => {
     const { ID, readings, count, now } = setUp()
     const reader = readings.open(ID)
     const since = now()
@@ -56,7 +56,7 @@ describe('a reading', () => {
     expect([count('inspect'), count('tasks'), count('nodes')]).toEqual([2, 1, 1])
   })
 
-  test('is forgotten with its last user, and closed only once by each', async () => {
+  test('is dropped with its last user, and each user closes it once', async () => {
     const { ID, readings, count, now } = setUp()
     const [one, other] = [readings.open(ID), readings.open(ID)]
     const since = now()
@@ -72,7 +72,7 @@ describe('a reading', () => {
     expect(count('inspect')).toBe(2)
   })
 
-  test('that hangs holds up nobody who wants a later one', async () => {
+  test('that hangs does not delay a caller that needs a later one', async () => {
     const { swarm, ID, readings, now } = setUp()
     const { listTasks } = swarm
     swarm.listTasks = () => new Promise(() => {})
@@ -84,14 +84,29 @@ describe('a reading', () => {
     expect(reading.tasks).toHaveLength(1)
   })
 
-  test('that fails fails for all who share it, and for nobody after', async () => {
+  test('that fails is shared by current callers only', async () => {
     const { swarm, ID, readings, now } = setUp()
     const [one, other] = [readings.open(ID), readings.open(ID)]
-    swarm.failure = new Error('away')
+    swarm.failure = new Error('unreachable')
     const needs = { withTasks: true, since: now() }
     const shared = [one.read(needs), other.read(needs)]
-    await Promise.all(shared.map((reading) => expect(reading).rejects.toThrow('away')))
+    await Promise.all(shared.map((reading) => expect(reading).rejects.toThrow('unreachable')))
     swarm.failure = undefined
     expect((await one.read(needs)).service.ID).toBe(ID)
+  })
+
+  test('that hangs is made again after 5 s, once for all callers that share it', async () => {
+    const { swarm, ID, readings, count, now } = setUp()
+    const { inspectService } = swarm
+    swarm.inspectService = () => new Promise(() => {})
+    const needs = { withTasks: false, since: now() }
+    void readings.open(ID).read(needs)
+    const shared = Array.from({ length: 40 }, () => readings.open(ID).read(needs))
+    swarm.inspectService = inspectService
+    await vi.advanceTimersByTimeAsync(4999)
+    expect(count('inspect')).toBe(0)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(new Set(await Promise.all(shared)).size).toBe(1)
+    expect(count('inspect')).toBe(1)
   })
 })

@@ -1,5 +1,6 @@
-// `npm run test:runtimes`: the behaviour suite of the core on Node 20 and 24, Bun, Deno and workerd.
-// Their binaries come from npm, into .cache/runtimes, not into everybody's `npm install`.
+// `npm run test:runtimes`: the behaviour suite of the core on Node 20 and 24, Bun, Deno and workerd, and
+// several requests to one isolate of workerd. `npm run test:runtimes -- workerd` runs one runtime only.
+// The binaries come from npm, into .cache/runtimes, so that `npm install` does not install them.
 
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,10 +11,12 @@ import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { spawnOwned } from '../support/owned-process.ts'
 import type { SuiteResult } from './entry.ts'
+import { oneIsolateCases } from './one-isolate-cases.ts'
 
 const run = promisify(execFile)
 const CACHE = join(import.meta.dirname, '../../.cache/runtimes')
 const BUNDLE = join(CACHE, 'suite.mjs')
+const ONE_ISOLATE = join(CACHE, 'one-isolate.mjs')
 const RUNNER = join(CACHE, 'run-suite.mjs')
 
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -31,6 +34,7 @@ const RUNTIMES: Readonly<Record<string, () => Promise<SuiteResult>>> = {
   Bun: () => runScript(inCache('@oven/bun-linux-x64/bin/bun'), [RUNNER]),
   Deno: () => runScript(inCache('@deno/linux-x64-glibc/deno'), ['run', '--no-prompt', RUNNER]),
   workerd: () => runWorkerd(inCache('@cloudflare/workerd-linux-64/bin/workerd')),
+  'workerd, one isolate': () => runOneIsolate(inCache('@cloudflare/workerd-linux-64/bin/workerd')),
 }
 
 /** Plain `npm install` of the platform packages: none of them has an install script to run. */
@@ -48,16 +52,21 @@ async function fetchRuntimes(): Promise<void> {
   await writeFile(stamp, manifest)
 }
 
-async function bundleSuite(): Promise<void> {
+async function bundle(entry: string, outfile: string): Promise<void> {
   await build({
-    entryPoints: [join(import.meta.dirname, 'entry.ts')],
-    outfile: BUNDLE,
+    entryPoints: [join(import.meta.dirname, entry)],
+    outfile,
     bundle: true,
     format: 'esm',
     platform: 'neutral',
     mainFields: ['module', 'main'],
     logLevel: 'warning',
   })
+}
+
+async function bundleAll(): Promise<void> {
+  await bundle('entry.ts', BUNDLE)
+  await bundle('one-isolate.ts', ONE_ISOLATE)
   await writeFile(
     RUNNER,
     `import { runSuite } from './suite.mjs'\nconsole.log(JSON.stringify(await runSuite()))\n`,
@@ -70,25 +79,8 @@ async function runScript(program: string, args: readonly string[]): Promise<Suit
 }
 
 async function runWorkerd(program: string): Promise<SuiteResult> {
-  const port = await freePort()
-  const config = join(CACHE, 'workerd.capnp')
-  await writeFile(
-    config,
-    `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [(name = "main", worker = (
-    modules = [(name = "suite.mjs", esModule = embed "suite.mjs")],
-    compatibilityDate = "2026-01-01"
-  ))],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")]
-);
-`,
-  )
-  const server = spawnOwned(program, ['serve', config], { stdio: ['ignore', 'ignore', 'inherit'] })
-  const closed = once(server, 'close')
-  try {
-    const base = `http://127.0.0.1:${port}/`
-    const { names } = (await (await fetchWhenUp(base)).json()) as { names: string[] }
+  return withWorkerd(program, 'suite.mjs', async (base) => {
+    const { names } = (await (await fetch(base)).json()) as { names: string[] }
     const failures: string[] = []
     for (const [place, name] of names.entries()) {
       // workerd itself answers 500 for a case that waits for something that never comes.
@@ -103,6 +95,45 @@ const config :Workerd.Config = (
       passed: names.length - failures.length + (delivered === undefined ? 1 : 0),
       failures: [...failures, ...(delivered === undefined ? [] : [delivered])],
     }
+  })
+}
+
+/** Each case has an isolate of its own, and sends several requests to it. */
+async function runOneIsolate(program: string): Promise<SuiteResult> {
+  const failures: string[] = []
+  for (const { name, run: runCase } of oneIsolateCases) {
+    await withWorkerd(program, 'one-isolate.mjs', runCase).catch((error: Error) => {
+      failures.push(`${name}: ${error.message}`)
+    })
+  }
+  return { passed: oneIsolateCases.length - failures.length, failures }
+}
+
+async function withWorkerd<T>(
+  program: string,
+  module: string,
+  use: (base: string) => Promise<T>,
+): Promise<T> {
+  const port = await freePort()
+  const config = join(CACHE, 'workerd.capnp')
+  await writeFile(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = (
+    modules = [(name = "${module}", esModule = embed "${module}")],
+    compatibilityDate = "2026-01-01"
+  ))],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")]
+);
+`,
+  )
+  const server = spawnOwned(program, ['serve', config], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const closed = once(server, 'close')
+  try {
+    const base = `http://127.0.0.1:${port}/`
+    await (await fetchWhenUp(`${base}healthz`)).text()
+    return await use(base)
   } finally {
     server.kill('SIGKILL')
     await closed
@@ -144,10 +175,14 @@ async function fetchWhenUp(url: string): Promise<Response> {
 }
 
 await fetchRuntimes()
-await bundleSuite()
+await bundleAll()
 let passed = 0
 let failed = 0
-for (const [name, runtime] of Object.entries(RUNTIMES)) {
+const wanted = process.argv.slice(2)
+const chosen = Object.entries(RUNTIMES).filter(
+  ([name]) => wanted.length === 0 || wanted.some((one) => name.startsWith(one)),
+)
+for (const [name, runtime] of chosen) {
   const result = await runtime().catch((error: Error) => ({ passed: 0, failures: [error.message] }))
   console.log(`${name}: ${result.passed} passed, ${result.failures.length} failed`)
   for (const failure of result.failures) {

@@ -81,7 +81,7 @@ export function createHarness(notify: Notifier, options: HarnessOptions = {}): H
   }
   const all = createDeployments({
     ...{ swarm, logger, signal, evidenceLogs: true, rolloutTimeoutMs: 1_800_000 },
-    events: createServiceEvents(swarm, signal),
+    events: createServiceEvents(swarm, { signal, logger }),
     readings: createServiceReadings(swarm, createNodeList(swarm)),
   })
   const deployments = { ...all, ...known }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createServiceEvents } from '../../src/swarm/service-events.ts'
 import type { ServiceEvent } from '../../src/swarm/swarm.ts'
 import { createFakeSwarm } from '../support/fake-swarm.ts'
+import { createRecordingLogger } from '../support/recording-fakes.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -13,7 +14,8 @@ afterEach(() => {
 function setUp() {
   const swarm = createFakeSwarm()
   const stop = new AbortController()
-  const events = createServiceEvents(swarm, stop.signal)
+  const logger = createRecordingLogger()
+  const events = createServiceEvents(swarm, { signal: stop.signal, logger })
   const told: (string | ServiceEvent)[] = []
   const listener = {
     missed: (): void => void told.push('missed'),
@@ -21,7 +23,7 @@ function setUp() {
   }
   const { ID } = swarm.addService('blog')
   const touch = (): void => swarm.change('blog', (spec) => spec)
-  return { swarm, stop, events, told, listener, ID, touch }
+  return { swarm, stop, logger, events, told, listener, ID, touch }
 }
 
 describe('the stream of events', () => {

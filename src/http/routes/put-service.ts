@@ -2,7 +2,7 @@
 
 import type { Context } from 'hono'
 import { newMessageId } from '../../notification/deployment-event.ts'
-import type { KnownDeployment } from '../../rollout/known-deployment.ts'
+import { type KnownDeployment, outcomeOf } from '../../rollout/known-deployment.ts'
 import { type DeployTools, deploy, plan } from '../../update/deploy.ts'
 import { dryRunReport } from '../../update/dry-run.ts'
 import { createIdempotencyKeys, fingerprintOf } from '../../update/idempotency.ts'
@@ -73,8 +73,9 @@ export function putService(
   }
 }
 
-function logFields({ id, deployment, outcome }: KnownDeployment): LogFields {
+function logFields(known: KnownDeployment): LogFields {
+  const { id, deployment } = known
   const { service, serviceId, image, resolved, previous } = deployment
-  const verdict = outcome()?.verdict ?? 'accepted'
+  const verdict = outcomeOf(known)?.verdict ?? 'accepted'
   return { service, serviceId, image, resolved, previous, verdict, deploymentId: id }
 }

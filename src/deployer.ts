@@ -12,7 +12,7 @@ import { createOpenedDeployments } from './rollout/opened-deployments.ts'
 import { createServiceReadings } from './rollout/service-readings.ts'
 import { createNodeList } from './swarm/node-list.ts'
 import { createServiceEvents } from './swarm/service-events.ts'
-import type { AppliedUpdate } from './update/apply-update.ts'
+import type { AppliedUpdate } from './update/applied-update.ts'
 import type { DeployTools } from './update/deploy.ts'
 import { createServiceQueues } from './update/service-queue.ts'
 
@@ -61,7 +61,7 @@ function createTools(
   const watch = { swarm, events, readings, evidenceLogs, rolloutTimeoutMs, logger, signal }
   const deployments = createDeployments(watch)
   const openedDeployments = createOpenedDeployments(watch)
-  const announcer = createNotificationPublisher({
+  const publisher = createNotificationPublisher({
     ...{ notifier, notifierEvents, spool },
     ...{ swarm, deployments, logger, signal },
   })
@@ -70,9 +70,9 @@ function createTools(
     order += 1
     return order
   }
-  const queue = createServiceQueues<AppliedUpdate<NamedDeployment>>()
+  const queues = createServiceQueues<AppliedUpdate<NamedDeployment>>()
   return {
     ...{ swarm, resolveImage, registryAuth, foreignRegistry, events, nodes },
-    ...{ deployments, openedDeployments, announcer, queue, nextOrder },
+    ...{ deployments, openedDeployments, publisher, queues, nextOrder },
   }
 }

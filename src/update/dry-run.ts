@@ -1,32 +1,32 @@
-// What a deployment would change, told without changing it.
+// The report of a dry run.
 
 import type { Platform } from '../swarm/engine-types.ts'
 import { digestOf } from '../swarm/image-reference.ts'
 import type { Service } from '../swarm/service.ts'
 import { currentImage, isPaused } from '../swarm/service-spec.ts'
-import type { Plan } from './deploy.ts'
 import type { DeployRequest } from './deploy-request.ts'
 import { pausedNotice, resumeWarnings } from './paused-update.ts'
 import { isApplied, type SpecChange } from './spec-change.ts'
+import type { UpdatePlan } from './update-plan.ts'
 
-/** What would change. */
+/** The changes that a deployment would make. */
 export interface DryRunReport {
   readonly dryRun: true
   readonly service: string
   readonly serviceId: string
   /** The image as the caller sent it. */
   readonly image: string
-  /** The image that the spec names now. */
+  /** The image that the spec has now. */
   readonly from: string
-  /** The image that it would name. */
+  /** The image that the spec would have. */
   readonly to: string
-  /** What the registry has for the image; null where it was not resolved. */
+  /** The image's digest in the registry; null where it was not resolved. */
   readonly digest: string | null
-  /** What the image runs on; empty where that is not known. */
+  /** The platforms of the image; empty where they are unknown. */
   readonly platforms: readonly Platform[]
-  /** Whether the service would be written. */
+  /** Whether the service would be updated. */
   readonly wouldUpdate: boolean
-  /** Why not; absent when it would. */
+  /** Why the service would not be updated; absent when it would. */
   readonly reason?: string
   readonly warnings?: readonly string[]
 }
@@ -34,11 +34,11 @@ export interface DryRunReport {
 /**
  * Describes what a deployment would change.
  *
- * @param wish What the caller wants.
- * @param plan What would be written.
+ * @param request The request.
+ * @param plan The update that it would make.
  * @returns The report.
  */
-export function dryRunReport(wish: DeployRequest, plan: Plan): DryRunReport {
+export function dryRunReport(request: DeployRequest, plan: UpdatePlan): DryRunReport {
   const { service, change } = plan
   const { ID, Spec } = service
   const isUnchanged = isApplied(service, change)
@@ -47,19 +47,19 @@ export function dryRunReport(wish: DeployRequest, plan: Plan): DryRunReport {
     dryRun: true,
     service: Spec.Name,
     serviceId: ID,
-    image: wish.image?.given ?? change.image,
+    image: request.image?.given ?? change.image,
     from: currentImage(Spec) ?? '',
     to: change.image,
     digest: digestOf(change.image),
     platforms: change.platforms ?? [],
     wouldUpdate: !isUnchanged,
-    ...(isUnchanged ? { reason: whyNot(service, change) } : {}),
+    ...(isUnchanged ? { reason: reasonForNoUpdate(service, change) } : {}),
     ...(warnings.length === 0 ? {} : { warnings }),
   }
 }
 
-function whyNot(service: Service, { image }: SpecChange): string {
+function reasonForNoUpdate(service: Service, { image }: SpecChange): string {
   return isPaused(service)
     ? pausedNotice(service)
-    : `The spec of service "${service.Spec.Name}" names ${image} already`
+    : `Service "${service.Spec.Name}" already has ${image}`
 }

@@ -1,5 +1,5 @@
-// From the image that a caller wants to the one that is written: pinned to a digest, with the
-// platforms that it runs on, or refused while the service is still untouched.
+// Resolves the requested image to the one that is written: pinned to a digest, with its platforms. An
+// image that cannot be deployed is rejected before the service is changed.
 
 import { DeployerError } from '../errors.ts'
 import type { Platform } from '../swarm/engine-types.ts'
@@ -14,24 +14,24 @@ import type { ResolvedImage, Swarm } from '../swarm/swarm.ts'
 import { type RegistryAuthStore, readStoredAuth } from './registry-auth-store.ts'
 
 /**
- * Whether images are resolved before they are written. `auto`: yes, but for the image of a service
- * whose credentials only the swarm has. `require`: yes, whatever. `never`: no.
+ * Whether images are resolved before they are written. `auto`: yes, except where only the swarm has the
+ * credentials for the service's image. `require`: always. `never`: not at all.
  */
 export type ResolveImage = 'auto' | 'require' | 'never'
 
-/** The image that is to be written. */
+/** A resolved image. */
 export interface Resolution {
-  /** The image as the spec is to spell it. */
+  /** The image as it is written into the spec. */
   readonly image: string
-  /** Where it runs, as a spec has it; undefined: the spec's own are kept. */
+  /** Its platforms, as a spec has them; undefined: those of the spec are kept. */
   readonly platforms?: readonly Platform[]
-  /** What the nodes are to pull it with. Secret. */
+  /** The credentials that nodes pull it with. Secret. */
   readonly registryAuth?: string
-  /** What the caller should know. */
+  /** Warnings for the caller. */
   readonly warnings: readonly string[]
 }
 
-/** What there is to resolve with. */
+/** The dependencies of {@link resolveImage}. */
 export interface ResolutionTools {
   readonly swarm: Swarm
   readonly resolveImage: ResolveImage
@@ -41,22 +41,22 @@ export interface ResolutionTools {
 /**
  * Resolves an image.
  *
- * @param wanted The image, and the credentials that the caller sent, if any.
+ * @param requested The image, and the credentials that the caller sent, if any.
  * @param current The image that the service has now.
- * @param tools The swarm, and how to go about it.
- * @returns What is to be written.
+ * @param tools The swarm, the stored credentials, and whether to resolve.
+ * @returns The image to write.
  * @throws DeployerError `image-not-found`, `image-not-readable`, `registry-unavailable`,
  *   `internal-error` when {@link RegistryAuthStore} fails, and what every call to the {@link Swarm}
  *   throws.
  */
 export async function resolveImage(
-  wanted: { readonly image: ImageReference; readonly registryAuth?: string | undefined },
+  requested: { readonly image: ImageReference; readonly registryAuth?: string | undefined },
   current: string,
   tools: ResolutionTools,
 ): Promise<Resolution> {
-  const { image } = wanted
+  const { image } = requested
   const registryAuth =
-    wanted.registryAuth ?? (await readStoredAuth(tools.registryAuth, image.domain))
+    requested.registryAuth ?? (await readStoredAuth(tools.registryAuth, image.domain))
   const credentials = registryAuth === undefined ? {} : { registryAuth }
   if (tools.resolveImage === 'never') {
     return { image: image.given, ...credentials, warnings: [] }
@@ -64,13 +64,13 @@ export async function resolveImage(
   const resolved = await tools.swarm
     .resolveImage(canonicalForm(image), credentials)
     .catch((error: unknown) => {
-      const isOnlySwarms =
+      const onlySwarmHasCredentials =
         tools.resolveImage === 'auto' &&
         registryAuth === undefined &&
         error instanceof DeployerError &&
         error.code === 'image-not-readable' &&
         isSameRepository(image, current)
-      if (!isOnlySwarms) {
+      if (!onlySwarmHasCredentials) {
         throw error
       }
     })
@@ -89,7 +89,7 @@ export async function resolveImage(
 
 /**
  * Writes platforms as Docker's CLI up to 28 did: without those that are `unknown` (attestations, not
- * images), without doubles, and with no architecture for `arm`, of which nodes name the variant
+ * images), without duplicates, and without an architecture for `arm`, for which nodes report the variant
  * (moby/swarmkit#2294).
  */
 function swarmPlatforms({ platforms }: ResolvedImage): readonly Platform[] {
@@ -97,7 +97,7 @@ function swarmPlatforms({ platforms }: ResolvedImage): readonly Platform[] {
   for (const { Architecture = '', OS = '' } of platforms) {
     if (Architecture !== 'unknown' && OS !== 'unknown') {
       const architecture = Architecture.toLowerCase() === 'arm' ? '' : Architecture
-      // The engine leaves out what is empty, so the spec does not change by writing it.
+      // The engine omits empty values, so an empty one would differ from the stored spec.
       const platform = { ...(architecture === '' ? {} : { Architecture: architecture }), OS }
       byText.set(`${OS}/${architecture}`, platform)
     }

@@ -1,4 +1,4 @@
-// The deployment that a request creates, or that an earlier request with the same idempotency key did.
+// The deployment that a request creates, or that an earlier request with the same idempotency key created.
 
 import type { Deployment } from '../deployment/deployment.ts'
 import { readRecord, writerOf } from '../deployment/deployment-record.ts'
@@ -10,12 +10,12 @@ import { keyReused } from './idempotency.ts'
 import type { SpecChange } from './spec-change.ts'
 
 /**
- * The deployment that an earlier request with the same idempotency key began.
+ * Finds the deployment that an earlier request with the same idempotency key created.
  *
- * @param wish The wish, with its mark.
+ * @param request The request, with its fingerprint.
  * @param service The service.
- * @returns The deployment, when the service has a record of it.
- * @throws DeployerError `idempotency-key-reused`.
+ * @returns The deployment; undefined when the service has no record of one.
+ * @throws DeployerError `idempotency-key-reused` when the earlier request was another one.
  */
 export function deploymentByIdempotencyKey(
   { idempotencyFingerprint, image }: DeployRequest,
@@ -45,31 +45,32 @@ export function deploymentByIdempotencyKey(
   }
 }
 
-/** What a deployment is made of. */
+/** The parts of a new deployment. */
 export interface DeploymentParts {
-  readonly wish: DeployRequest
+  readonly request: DeployRequest
   readonly change: SpecChange
   /** The time, in milliseconds since 1970. */
   readonly nowMs: number
+  /** Why the service is not written; absent where it is. */
   readonly unwritten?: 'unchanged' | 'superseded'
 }
 
 /**
- * The deployment that a write makes, or would have made.
+ * Creates the deployment of a request.
  *
- * @param service The service as it is before.
- * @param parts What is written, and when.
+ * @param service The service before the write.
+ * @param parts The request, its change, and the time.
  * @returns The deployment.
  */
 export function newDeployment(
   { ID, Version, Spec }: Service,
-  { wish, change, nowMs, unwritten }: DeploymentParts,
+  { request, change, nowMs, unwritten }: DeploymentParts,
 ): Deployment {
   const forceUpdate = forceUpdateOf(Spec.TaskTemplate)
   return {
     service: Spec.Name,
     serviceId: ID,
-    image: wish.image?.given ?? change.image,
+    image: request.image?.given ?? change.image,
     resolved: change.image,
     previous: currentImage(Spec) ?? '',
     forceUpdate: change.force ? nextForceUpdate(forceUpdate) : forceUpdate,

@@ -1,5 +1,5 @@
-// Pure: what a caller has to know of an update that the engine paused. Writing the same image again
-// resumes it, but replaces the previous spec, which is the only one that a rollback can go back to.
+// Pure: messages about an update that the engine paused. Writing the same image again resumes it, but
+// replaces the previous spec, which is the only one that a rollback can return to.
 
 import { isSameImage, parseImageReference } from '../swarm/image-reference.ts'
 import type { Service } from '../swarm/service.ts'
@@ -7,7 +7,7 @@ import { currentImage } from '../swarm/service-spec.ts'
 import type { SpecChange } from './spec-change.ts'
 
 /**
- * Says that nothing is written because the update to the same image is paused, and what can be done.
+ * Describes that nothing is written because the update to the same image is paused, and what to do.
  *
  * @param service The service, whose update is paused.
  * @returns The sentence.
@@ -18,8 +18,8 @@ export function pausedNotice(service: Service): string {
   const rollback = `"docker service rollback ${Spec.Name}"`
   const remedies = [
     'deploy another image',
-    ...(previous === undefined ? [] : [`go back to ${previous} with ${rollback}`]),
-    'send the same image with "resume": true to go on',
+    ...(previous === undefined ? [] : [`return to ${previous} with ${rollback}`]),
+    'send the same image with "resume": true to continue',
   ]
   const cost =
     previous === undefined ? '' : `, after which ${rollback} cannot return to ${previous}`
@@ -27,11 +27,11 @@ export function pausedNotice(service: Service): string {
 }
 
 /**
- * Says what it costs to write the image of a paused update, or rollback, again.
+ * Warns that writing the image of a paused update, or rollback, again replaces the previous spec.
  *
  * @param service The service before the write.
  * @param change What is written.
- * @returns One sentence; none where the write costs nothing of the kind.
+ * @returns One sentence; none where the previous spec stays useful.
  */
 export function resumeWarnings(service: Service, { image }: SpecChange): readonly string[] {
   const { Spec, UpdateStatus } = service
@@ -41,19 +41,19 @@ export function resumeWarnings(service: Service, { image }: SpecChange): readonl
   const isStopped = state === 'paused' || state === 'rollback_paused'
   return isStopped && previous !== undefined && isSame(image, current)
     ? [
-        `After this write "docker service rollback ${Spec.Name}" cannot return to ${previous} any more: writing the same image again replaces the previous spec`,
+        `After this write "docker service rollback ${Spec.Name}" can no longer return to ${previous}: writing the same image again replaces the previous spec`,
       ]
     : []
 }
 
-/** An image that others wrote, and that is only forced here, may be no reference. */
+/** An image that others wrote, and that is only forced here, may not be a valid reference. */
 function isSame(image: string, current: string | undefined): boolean {
   return (
     image === current || (current !== undefined && isSameImage(parseImageReference(image), current))
   )
 }
 
-/** What a rollback would go back to, if that is another image. */
+/** The image that a rollback would return to, if it is another one. */
 function otherPreviousImage({ Spec, PreviousSpec }: Service): string | undefined {
   const previous = PreviousSpec ? currentImage(PreviousSpec) : undefined
   return previous === currentImage(Spec) ? undefined : previous

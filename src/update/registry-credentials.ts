@@ -1,28 +1,28 @@
 // The registry credentials of an update: the engine stores them in the service's spec, and each node
-// shows them to whatever registry the image names.
+// sends them to the registry of the image.
 
 import { isSameRegistry, registryOf } from '../swarm/image-reference.ts'
 
 /**
- * What becomes of the credentials that the engine stores with a service when its image comes from
- * another registry than before and no credentials are known for that one. `clear`: they are removed,
- * so that no node sends them to the new registry. `keep`: they stay, as the Go program leaves them.
+ * How to treat the credentials that the engine stores with a service when the new image is from another
+ * registry and no credentials are known for that one. `clear`: they are removed, so that no node sends
+ * them to the new registry. `keep`: they are kept, as in the Go program.
  */
 export type ForeignRegistry = 'clear' | 'keep'
 
 /** The credentials of one update. */
 export interface UpdateCredentials {
-  /** The value of `X-Registry-Auth`; undefined: the engine keeps what it has stored. Secret. */
+  /** The value of `X-Registry-Auth`; undefined: the engine keeps the stored ones. Secret. */
   readonly registryAuth: string | undefined
-  /** What the caller should know. */
+  /** Warnings for the caller. */
   readonly warnings: readonly string[]
 }
 
-/** An update as far as its credentials depend on it. */
+/** The parts of an update that its credentials depend on. */
 export interface ImageChange {
-  /** The image that the spec names now. */
+  /** The image that the spec has now. */
   readonly from: string
-  /** The image that it is to name. */
+  /** The image that is written. */
   readonly to: string
   /** The credentials for the new image's registry, if any are known. Secret. */
   readonly registryAuth: string | undefined
@@ -30,17 +30,17 @@ export interface ImageChange {
 
 /**
  * An empty JSON object as `X-Registry-Auth` holds one. Without the header an engine keeps the stored
- * credentials (`UpdateService` in moby's daemon/cluster/services.go); with this one it stores none.
+ * credentials (`UpdateService` in moby's daemon/cluster/services.go); with this value it stores none.
  */
 const NO_CREDENTIALS = 'e30='
 
 /**
- * Decides which credentials an update sends. It has to be decided on the very spec that is replaced:
- * another process may have changed the image since the request came in.
+ * Decides which credentials an update sends. The decision needs the spec that is replaced: another
+ * process may have changed the image since the request arrived.
  *
  * @param change The image before and after, and the credentials for the new one.
- * @param foreignRegistry What to do where the registry changes and there are no credentials.
- * @returns The credentials, and a warning where the stored ones are removed or stay with an image of
+ * @param foreignRegistry How to treat stored credentials where the registry changes.
+ * @returns The credentials, and a warning where the stored ones are removed, or kept with an image of
  *   another registry.
  */
 export function updateCredentials(

@@ -1,4 +1,4 @@
-// Finding a service that a caller named, and the reasons not to touch it.
+// Finds the service of a request, and checks that it may be updated.
 
 import { DeployerError } from '../errors.ts'
 import { isExpectedImage } from '../swarm/image-reference.ts'
@@ -10,13 +10,13 @@ import type { DeployRequest } from './deploy-request.ts'
 import { findUpdateObstacle } from './update-permission.ts'
 
 /**
- * Finds the service of a wish.
+ * Finds the service of a request.
  *
- * @param wish The wish.
+ * @param request The request.
  * @param swarm The swarm.
- * @returns The service, which runs an image and allows updates.
+ * @returns The service, which has an image and allows updates.
  * @throws DeployerError `service-not-found`, `updates-not-allowed`, `unsupported-service`, and
- *   whatever the {@link Swarm} throws.
+ *   what the {@link Swarm} throws.
  */
 export async function findUpdatable(
   { service: nameOrId }: DeployRequest,
@@ -28,13 +28,13 @@ export async function findUpdatable(
 }
 
 /**
- * Finds a service by its whole name or ID. The engine also takes a prefix of an ID, which a caller
- * can only mean by mistake.
+ * Finds a service by its full name or ID. The engine also accepts a prefix of an ID, which could match
+ * another service by mistake.
  *
- * @param nameOrId What a caller sent, percent-decoded.
+ * @param nameOrId The name or ID that a caller sent, percent-decoded.
  * @param swarm The swarm.
  * @returns The service.
- * @throws DeployerError `service-not-found`, and whatever the {@link Swarm} throws.
+ * @throws DeployerError `service-not-found`, and what the {@link Swarm} throws.
  */
 export async function findService(nameOrId: string, swarm: Swarm): Promise<Service> {
   if (isServiceName(nameOrId)) {
@@ -50,10 +50,10 @@ export async function findService(nameOrId: string, swarm: Swarm): Promise<Servi
 }
 
 /**
- * The image of a service that may be updated.
+ * Gets the image of a service that may be updated.
  *
  * @param service The service.
- * @returns Its image, as the spec spells it.
+ * @returns Its image, as in the spec.
  * @throws DeployerError `updates-not-allowed`, `unsupported-service`.
  */
 export function updatableImage({ Spec }: Service): string {
@@ -66,18 +66,18 @@ export function updatableImage({ Spec }: Service): string {
 }
 
 /**
- * Holds a service against what the caller expects of it.
+ * Checks that a service has the image that the caller expects.
  *
  * @param service The service.
- * @param wish What the caller wants.
- * @throws DeployerError `image-mismatch`.
+ * @param request The request.
+ * @throws DeployerError `image-mismatch` when it has another one.
  */
 export function checkExpected({ Spec }: Service, { expect }: DeployRequest): void {
   const running = currentImage(Spec) ?? ''
   if (expect !== undefined && !isExpectedImage(expect, running)) {
     throw new DeployerError(
       'image-mismatch',
-      `Cannot update service "${Spec.Name}": it has ${running}, and not ${expect.given} as expected; look at what was deployed meanwhile`,
+      `Cannot update service "${Spec.Name}": it has ${running}, not ${expect.given} as expected; check which deployment changed it`,
       { members: { service: Spec.Name, expected: expect.given, running } },
     )
   }

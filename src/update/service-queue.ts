@@ -1,23 +1,24 @@
-// Whose turn it is to write a service: one write at a time, the latest wish first, and the earlier
-// ones need not be written any more.
+// Serialises the writes of a service, newest request first. Older requests need not be written: they are
+// superseded, or get the result of the newer one when they have the same key.
 
+import { LRUCache } from 'lru-cache'
 import { isRequestError } from '../errors.ts'
 
-/** A wish that wants to be written. */
+/** A request to write a service. */
 export interface WriteRequest<T> {
-  /** Grows from request to request, in the order in which they came in. */
+  /** Increases from request to request, in the order in which they arrive. */
   readonly order: number
-  /** Of two requests with the same key, one write does for both. */
+  /** Two requests with the same key need only one write. */
   readonly key: string
   /**
-   * Writes.
+   * Writes the service.
    *
-   * @param hasWaited Whether somebody else wrote since the request entered.
+   * @param hasWaited Whether another request was written since this one was enqueued.
    */
   write(hasWaited: boolean): Promise<T>
 }
 
-/** What a turn gave: the own write, or that of a later request that came first. */
+/** The result of a request: its own write, or that of a newer request that superseded it. */
 export type WriteResult<T> =
   | { readonly kind: 'written'; readonly value: T }
   | { readonly kind: 'superseded'; readonly by: T }
@@ -25,130 +26,125 @@ export type WriteResult<T> =
 /** The queues of all services of the process. */
 export interface ServiceQueues<T> {
   /**
-   * Waits for the turn of a request.
+   * Enqueues a request.
    *
    * @param serviceId The service's full ID.
    * @param request The request.
-   * @returns What its turn gave.
-   * @throws Whatever `write` threw, here or for a request with the same key. A fault of the engine
-   *   ends all that wait: each would wait for it as long again.
+   * @returns The result, once the request was written or superseded.
+   * @throws Whatever `write` threw, for this request or for one with the same key. An error that is not
+   *   caused by the request rejects all requests of the queue: each would wait as long for the same one.
    */
-  enter(serviceId: string, request: WriteRequest<T>): Promise<WriteResult<T>>
+  enqueue(serviceId: string, request: WriteRequest<T>): Promise<WriteResult<T>>
 }
 
-interface Waiting<T> extends Pick<WriteRequest<T>, 'key' | 'write'> {
+interface QueuedRequest<T> extends Pick<WriteRequest<T>, 'key' | 'write'> {
   order: number
   hasWaited: boolean
-  readonly turn: Promise<WriteResult<T>>
-  readonly resolve: (turn: WriteResult<T>) => void
+  readonly result: Promise<WriteResult<T>>
+  readonly resolve: (result: WriteResult<T>) => void
   readonly reject: (error: unknown) => void
 }
 
-interface ServiceQueue<T> {
-  /** The one that is being written is among them. */
-  readonly waiting: Waiting<T>[]
-  isServed: boolean
-  /** The latest request that was written; an earlier one may still come in. */
-  latest?: { readonly order: number; readonly key: string; readonly value: T }
+/** The newest request of a service that was written; an older one may still arrive. */
+interface LatestWrite<T> extends Pick<WriteRequest<T>, 'order' | 'key'> {
+  readonly value: T
 }
 
-const MAX_LINES = 1000
+interface ServiceQueue<T> {
+  /** The request that is being written is among them. */
+  readonly requests: QueuedRequest<T>[]
+  latest: LatestWrite<T> | undefined
+}
+
+const MAX_LATEST_WRITES = 1000
 
 /**
- * Makes the queues.
+ * Creates the queues.
  *
- * @returns The queues, all empty. What was written last is known for a thousand services.
+ * @returns The queues, all empty. The latest write is remembered for a thousand services.
  */
 export function createServiceQueues<T>(): ServiceQueues<T> {
-  const lines = new Map<string, ServiceQueue<T>>()
+  // The queues that are being drained. The others are empty, and only their latest write is kept.
+  const queues = new Map<string, ServiceQueue<T>>()
+  const latestWrites = new LRUCache<string, LatestWrite<T>>({ max: MAX_LATEST_WRITES })
 
-  async function serve(line: ServiceQueue<T>): Promise<void> {
-    line.isServed = true
-    while (line.waiting.length > 0) {
-      const next = line.waiting.reduce((one, other) => (other.order > one.order ? other : one))
-      const { latest } = line
+  async function drain(serviceId: string, queue: ServiceQueue<T>): Promise<void> {
+    queues.set(serviceId, queue)
+    while (queue.requests.length > 0) {
+      const next = queue.requests.reduce((one, other) => (other.order > one.order ? other : one))
+      const { latest } = queue
       if (latest !== undefined && latest.order > next.order) {
-        leave(line, latest)
+        supersedeOlder(queue, latest)
       } else {
-        await serveOne(line, next)
+        await writeNext(queue, next)
       }
     }
-    line.isServed = false
-  }
-
-  async function serveOne(line: ServiceQueue<T>, next: Waiting<T>): Promise<void> {
-    try {
-      const value = await next.write(next.hasWaited)
-      line.latest = { order: next.order, key: next.key, value }
-      remove(line, next)
-      next.resolve({ kind: 'written', value })
-      leave(line, line.latest)
-    } catch (error) {
-      remove(line, next)
-      next.reject(error)
-      if (!isRequestError(error)) {
-        for (const other of line.waiting.splice(0)) {
-          other.reject(error)
-        }
-      }
-    }
-    for (const other of line.waiting) {
-      other.hasWaited = true
-    }
-  }
-
-  /** Those that came in before what was written need not be written; later ones stay. */
-  function leave(
-    line: ServiceQueue<T>,
-    { order, key, value }: NonNullable<ServiceQueue<T>['latest']>,
-  ): void {
-    for (const other of line.waiting.filter((one) => one.order < order)) {
-      remove(line, other)
-      other.resolve(
-        other.key === key ? { kind: 'written', value } : { kind: 'superseded', by: value },
-      )
+    queues.delete(serviceId)
+    if (queue.latest !== undefined) {
+      latestWrites.set(serviceId, queue.latest)
     }
   }
 
   return {
-    enter(serviceId, request) {
-      const line = lineOf(serviceId)
-      const twin = line.waiting.find(({ key }) => key === request.key)
-      if (twin !== undefined) {
-        twin.order = Math.max(twin.order, request.order)
-        return twin.turn
+    enqueue(serviceId, request) {
+      const draining = queues.get(serviceId)
+      const queue = draining ?? { requests: [], latest: latestWrites.get(serviceId) }
+      const duplicate = queue.requests.find(({ key }) => key === request.key)
+      if (duplicate !== undefined) {
+        duplicate.order = Math.max(duplicate.order, request.order)
+        return duplicate.result
       }
-      const entry = waitingEntry(request)
-      line.waiting.push(entry)
-      if (!line.isServed) {
-        void serve(line)
+      const queued = queuedRequest(request)
+      queue.requests.push(queued)
+      if (draining === undefined) {
+        void drain(serviceId, queue)
       }
-      return entry.turn
+      return queued.result
     },
   }
+}
 
-  function lineOf(serviceId: string): ServiceQueue<T> {
-    const line = lines.get(serviceId) ?? { waiting: [], isServed: false }
-    lines.delete(serviceId)
-    lines.set(serviceId, line)
-    if (lines.size > MAX_LINES) {
-      const idle = [...lines].find(([, { isServed }]) => !isServed)
-      lines.delete(idle?.[0] ?? '')
+async function writeNext<T>(queue: ServiceQueue<T>, next: QueuedRequest<T>): Promise<void> {
+  try {
+    const value = await next.write(next.hasWaited)
+    queue.latest = { order: next.order, key: next.key, value }
+    remove(queue, next)
+    next.resolve({ kind: 'written', value })
+    supersedeOlder(queue, queue.latest)
+  } catch (error) {
+    remove(queue, next)
+    next.reject(error)
+    if (!isRequestError(error)) {
+      for (const other of queue.requests.splice(0)) {
+        other.reject(error)
+      }
     }
-    return line
+  }
+  for (const other of queue.requests) {
+    other.hasWaited = true
   }
 }
 
-function remove<T>(line: ServiceQueue<T>, entry: Waiting<T>): void {
-  line.waiting.splice(line.waiting.indexOf(entry), 1)
+/** Resolves the requests that are older than a write; newer ones stay in the queue. */
+function supersedeOlder<T>(queue: ServiceQueue<T>, { order, key, value }: LatestWrite<T>): void {
+  for (const older of queue.requests.filter((one) => one.order < order)) {
+    remove(queue, older)
+    older.resolve(
+      older.key === key ? { kind: 'written', value } : { kind: 'superseded', by: value },
+    )
+  }
 }
 
-function waitingEntry<T>(request: WriteRequest<T>): Waiting<T> {
-  let settle: Pick<Waiting<T>, 'resolve' | 'reject'> = { resolve() {}, reject() {} }
-  const turn = new Promise<WriteResult<T>>((resolve, reject) => {
+function remove<T>({ requests }: ServiceQueue<T>, request: QueuedRequest<T>): void {
+  requests.splice(requests.indexOf(request), 1)
+}
+
+function queuedRequest<T>(request: WriteRequest<T>): QueuedRequest<T> {
+  let settle: Pick<QueuedRequest<T>, 'resolve' | 'reject'> = { resolve() {}, reject() {} }
+  const result = new Promise<WriteResult<T>>((resolve, reject) => {
     settle = { resolve, reject }
   })
   const { order, key } = request
   const write = (hasWaited: boolean): Promise<T> => request.write(hasWaited)
-  return { order, key, write, hasWaited: false, turn, ...settle }
+  return { order, key, write, hasWaited: false, result, ...settle }
 }

@@ -6,24 +6,24 @@ import { isSameImage, parseImageReference } from '../swarm/image-reference.ts'
 import type { Service, ServiceSpec } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
 
-/** What is to become of a spec. */
+/** A change to a spec. */
 export interface SpecChange {
-  /** The image as the spec is to spell it. */
+  /** The image as it is written into the spec. */
   readonly image: string
-  /** The platforms that the image is for; undefined: as they are. */
+  /** The platforms of the image; undefined: those of the spec are kept. */
   readonly platforms?: readonly Platform[]
-  /** Whether to replace the tasks even where the image stays. */
+  /** Whether to replace the tasks even when the image stays the same. */
   readonly force: boolean
-  /** Whether to go on with a paused update to the same image. */
+  /** Whether to continue a paused update to the same image. */
   readonly resume: boolean
 }
 
 /**
- * The spec that makes a service run an image: the same one, but for the image, its platforms, and
- * `ForceUpdate` where that is asked for.
+ * Applies a change to a spec. Everything but the image, its platforms and, with `force`, `ForceUpdate` is
+ * kept.
  *
- * @param spec The whole spec, as the engine gave it.
- * @param change What is wanted.
+ * @param spec The whole spec, as the engine returned it.
+ * @param change The change.
  * @returns The next spec.
  */
 export function nextSpec(spec: ServiceSpec, { image, platforms, force }: SpecChange): ServiceSpec {
@@ -43,14 +43,14 @@ export function nextSpec(spec: ServiceSpec, { image, platforms, force }: SpecCha
 }
 
 /**
- * Whether a service needs no write to get an image. Writing the same spec again is not harmless: the
- * engine forgets `PreviousSpec` and `UpdateStatus` over it.
+ * Whether a service already has a change, so that no write is needed. Writing the same spec again is not
+ * harmless: the engine replaces `PreviousSpec` and `UpdateStatus`.
  *
  * @param service The service.
- * @param change What is wanted.
- * @returns True when the spec names that very image. A paused update to it is written again only to
- *   resume it; a paused rollback to it is written again always, since the caller asks for the image
- *   that the engine could not go back to.
+ * @param change The change.
+ * @returns True when the spec has the same image. A paused update to it is written again only to resume
+ *   it; a paused rollback to it is always written again, since the caller requests the image that the
+ *   engine could not return to.
  */
 export function isApplied({ Spec, UpdateStatus }: Service, change: SpecChange): boolean {
   const { image, force, resume } = change

@@ -6,19 +6,19 @@ import { ALLOW_UPDATES_LABEL, allowsUpdates, currentImage } from '../swarm/servi
 /** Why a service cannot be updated. */
 export interface UpdateObstacle {
   readonly code: 'updates-not-allowed' | 'unsupported-service'
-  /** What is the case, as the part of a sentence. */
+  /** The reason, as the part of a sentence. */
   readonly reason: string
-  /** What to do. */
+  /** How to allow updates, as the part of a sentence. */
   readonly remedy: string
 }
 
 const MAX_SHOWN = 100
 
 /**
- * Finds out why a service cannot be updated.
+ * Finds the reason why a service cannot be updated.
  *
  * @param spec The service's spec.
- * @returns What stands against updates; undefined when nothing does.
+ * @returns The reason and a remedy; undefined when the service can be updated.
  */
 export function findUpdateObstacle(spec: ServiceSpec): UpdateObstacle | undefined {
   if (!allowsUpdates(spec)) {
@@ -57,7 +57,7 @@ function labelOf(labels: Readonly<Record<string, string>> | null | undefined): s
   return isThere ? labels?.[ALLOW_UPDATES_LABEL] : undefined
 }
 
-/** As JSON in ASCII: white space, look-alikes and invisible characters are to be seen. */
+/** Writes a value as JSON in ASCII, so that white space and invisible characters are visible. */
 function shown(value: string): string {
   const text = JSON.stringify(value.slice(0, MAX_SHOWN)).replace(
     /[^ -~]/g,

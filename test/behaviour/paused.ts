@@ -18,8 +18,8 @@ const V1 = pinned('me/app:v1')
 const V2 = pinned('me/app:v2')
 const RESUME = { body: JSON.stringify({ image: 'me/app:v2', resume: true }) }
 const QUICK = { image: V1, spec: { UpdateConfig: { Monitor: 1_000_000 } } }
-const COST = `After this write "docker service rollback blog" cannot return to ${V1} any more: writing the same image again replaces the previous spec`
-const NOTICE = `Nothing is written: the update of service "blog" to ${V2} is paused; deploy another image, go back to ${V1} with "docker service rollback blog" or send the same image with "resume": true to go on, after which "docker service rollback blog" cannot return to ${V1}`
+const COST = `After this write "docker service rollback blog" can no longer return to ${V1}: writing the same image again replaces the previous spec`
+const NOTICE = `Nothing is written: the update of service "blog" to ${V2} is paused; deploy another image, return to ${V1} with "docker service rollback blog" or send the same image with "resume": true to continue, after which "docker service rollback blog" cannot return to ${V1}`
 
 /** A service whose update from v1 to v2 is paused, and what its caller was told. */
 async function pausedService(

@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test('a service that changes under every attempt is given up after 10 s, with pauses between', async () => {
+test('a service that changes during every attempt is not updated: 503 after 10 s, with pauses between the attempts', async () => {
   const swarm = createFakeSwarm()
   swarm.addService('blog')
   swarm.beforeUpdate = () => swarm.change('blog', (spec) => spec)

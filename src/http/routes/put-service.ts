@@ -3,9 +3,10 @@
 import type { Context } from 'hono'
 import { newMessageId } from '../../notification/deployment-event.ts'
 import { type KnownDeployment, outcomeOf } from '../../rollout/known-deployment.ts'
-import { type DeployTools, deploy, plan } from '../../update/deploy.ts'
+import { type DeployTools, deploy } from '../../update/deploy.ts'
 import { dryRunReport } from '../../update/dry-run.ts'
 import { createIdempotencyKeys, fingerprintOf } from '../../update/idempotency.ts'
+import { planDryRun } from '../../update/update-plan.ts'
 import type { AuthEnv } from '../auth.ts'
 import { readDeployRequestBody } from '../deploy-request-body.ts'
 import type { DeploymentResponder } from '../deployment-responder.ts'
@@ -48,7 +49,7 @@ export function putService(
       const request = { service, registryAuth, origin, ...wanted }
       if (isDryRun) {
         c.var.deployerLogFields.dryRun = true
-        return c.json(dryRunReport(request, await plan(request, tools).catch(rethrow)))
+        return c.json(dryRunReport(request, await planDryRun(request, tools).catch(rethrow)))
       }
       const accept = async (idempotencyFingerprint?: string): Promise<Accepted> => {
         const { deployment, warnings } = await deploy(
@@ -65,7 +66,7 @@ export function putService(
         fingerprint === undefined
           ? accept()
           : keys.once(service, fingerprint, () => accept(fingerprint))
-      const { id, warnings } = await accepted.finally(() => keepAlive(c, tools.announcer.idle()))
+      const { id, warnings } = await accepted.finally(() => keepAlive(c, tools.publisher.idle()))
       const opened = await responder.open(id)
       c.var.deployerLogAccepted(logFields(opened.known))
       return responder.respond(c, opened, { waitMs, warnings, underWay: 'accepted', place })

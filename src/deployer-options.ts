@@ -1,4 +1,4 @@
-// The options of a deployer, and what is wrong with them.
+// The options of a deployer, and their validation.
 
 import { tokenFault } from './http/token.ts'
 import type { Logger } from './logger.ts'
@@ -11,27 +11,27 @@ import type { ResolveImage } from './update/image-resolution.ts'
 import type { RegistryAuthStore } from './update/registry-auth-store.ts'
 import type { ForeignRegistry } from './update/registry-credentials.ts'
 
-/** What `createDeployer` is made of. */
+/** The options of `createDeployer`. */
 export interface DeployerOptions {
-  /** What callers must send in the `Authorization` header, bare or after `Bearer`. */
+  /** The token that callers send in the `Authorization` header, bare or after `Bearer`. */
   readonly token: string
   /** The swarm whose services are updated. */
   readonly swarm: Swarm
   /**
-   * Told of each deployment that is accepted, of its end, and of each request that is turned away.
-   * Default: nobody.
+   * Called for each accepted deployment, for its end, and for each rejected request. Default: there are no
+   * notifications.
    */
   readonly notifier?: Notifier
-  /** What the notifier is told of. Default: everything. */
+  /** The events that the notifier is called for. Default: all. */
   readonly notifierEvents?: readonly DeploymentEventName[]
   /**
-   * Keeps what is still to be told over a restart; nobody else writes to it. Default: a restart
-   * forgets it.
+   * Keeps the notifications that are still due, so that a restart does not lose them. No other program may
+   * write to it. Default: a restart loses them.
    */
   readonly spool?: Spool
   /**
-   * Gets one line per request for a deployment, accepted or refused, and one for each verdict; of
-   * requests with a wrong token at most 20 a second. Default: nothing is logged.
+   * Receives one line for each request for a deployment, accepted or rejected, and one for each verdict;
+   * for requests with a wrong token at most 20 a second. Default: nothing is logged.
    */
   readonly logger?: Logger
   /**
@@ -42,20 +42,20 @@ export interface DeployerOptions {
   /** Whether tags are resolved and pinned to digests. Default: `auto`. */
   readonly resolveImage?: ResolveImage
   /**
-   * What becomes of the credentials stored with a service when its image comes from another registry
-   * than before and there are none for that one. Default: `clear`.
+   * How to treat the credentials stored with a service when the new image is from another registry and
+   * there are no credentials for that one. Default: `clear`.
    */
   readonly foreignRegistry?: ForeignRegistry
   /** How long a rollout may take before it is `timed-out`, in milliseconds. Default: 30 minutes. */
   readonly rolloutTimeoutMs?: number
-  /** Whether a failed rollout shows the last lines of its failed tasks. Default: true. */
+  /** Whether the report of a failed rollout has the last log lines of its failed tasks. Default: true. */
   readonly evidenceLogs?: boolean
   /**
-   * The path that the `Location` of a deployment begins with, such as `/cd`. Default: what stands
-   * before `/service` in the request's own path; a gateway's `mount` cuts that off.
+   * Path prefix of the `Location` of a deployment, such as `/cd`. Default: the prefix of the request's own
+   * path, which a gateway's `mount` and some reverse proxies strip.
    */
   readonly basePath?: string
-  /** Ends all waiting: callers are answered at once, with what is known. Default: never. */
+  /** Ends every wait: waiting callers get the current state immediately. Default: no wait is ended. */
   readonly signal?: AbortSignal
 }
 
@@ -88,14 +88,14 @@ const SWARM_METHODS: readonly (keyof Swarm)[] = [
 const SPOOL_METHODS: readonly (keyof Spool)[] = ['put', 'remove', 'read', 'isSafe']
 const FOREIGN_REGISTRY: readonly (string | undefined)[] = [undefined, 'clear', 'keep']
 const RESOLVE_IMAGE: readonly (string | undefined)[] = [undefined, 'auto', 'require', 'never']
-// What a timer can take.
+// The longest delay of a timer.
 const MAX_TIMEOUT_MS = 2_147_483_647
 
 /**
  * Checks options.
  *
- * @param options What an embedder passed, of whatever types.
- * @throws TypeError or RangeError that names the option, and what it must be.
+ * @param options The options that an embedder passed, of any type.
+ * @throws TypeError or RangeError that names the invalid option and the valid values.
  */
 export function checkOptions(options: DeployerOptions): void {
   checkOptionNames(options, Object.keys(OPTIONS))
@@ -136,10 +136,10 @@ export function checkOptions(options: DeployerOptions): void {
 }
 
 /**
- * Whether a path can stand before Deployer's own.
+ * Whether a path can be a base path.
  *
  * @param path The path.
- * @returns True for the empty one and for the likes of `/cd`: what a URL holds as it is.
+ * @returns True for an empty path, and for one such as `/cd` that needs no encoding in a URL.
  */
 export function isBasePath(path: string): boolean {
   return /^(?:\/[\w.~!$&'()*+,;=:@%-]+)*$/.test(path)

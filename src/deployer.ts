@@ -23,10 +23,10 @@ const SILENT: Logger = { info() {}, warn() {}, error() {} }
  * Creates the HTTP API of Deployer: `PUT /service/:name` with `{"image": "name:tag"}`,
  * `GET /deployments/:id`, `GET /service/:name`, `GET /services` and `GET /healthz`.
  *
- * @param options The token, the swarm, and what else differs from the defaults. It is never changed.
- * @returns A Hono app, whose type has its routes. Its `fetch` is the handler; `gateway.route('/cd', app)` and
- *   `gateway.mount('/cd', app.fetch)` mount it under a path of another Hono app. Every error response
- *   is an RFC 9457 problem document.
+ * @param options The token, the swarm, and further options. The object is not changed.
+ * @returns A Hono app, whose type has its routes. Its `fetch` is the handler; `gateway.route('/cd', app)`
+ *   and `gateway.mount('/cd', app.fetch)` mount it under a path of another Hono app. Every error response
+ *   is an RFC 9457 problem document, or plain text for a caller that prefers it.
  * @throws TypeError or RangeError that names an invalid option.
  * @example
  * ```ts
@@ -46,7 +46,7 @@ export function createDeployer(options: DeployerOptions): DeployerApp {
   return createApp({ token, tools, logger, basePath, signal })
 }
 
-/** Nothing of the tools is shared with another deployer. The swarm is not called yet. */
+/** Two deployers share nothing. The swarm is not called yet. */
 function createTools(
   options: DeployerOptions,
   { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },

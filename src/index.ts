@@ -1,4 +1,4 @@
-// The portable door: the app, its options, the ports and the error.
+// The portable entry point: the app, its options, the ports and the errors.
 
 export { createDeployer } from './deployer.ts'
 export type { DeployerOptions } from './deployer-options.ts'

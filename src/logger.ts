@@ -2,11 +2,11 @@
 
 /** Structured logging, in the shape of pino's methods: fields first, then a constant message. */
 export interface Logger {
-  /** An accepted deployment. */
+  /** An expected event, such as an accepted deployment. */
   info(fields: Readonly<Record<string, unknown>>, message: string): void
-  /** A refusal that is the caller's to mend. */
+  /** A rejected request, or a condition that needs attention. */
   warn(fields: Readonly<Record<string, unknown>>, message: string): void
-  /** A failure of the engine, a message that was not delivered, a fault of Deployer. */
+  /** A failure of the engine, a message that was not delivered, a fault in Deployer. */
   error(fields: Readonly<Record<string, unknown>>, message: string): void
 }
 

@@ -24,7 +24,7 @@ import { putService } from './routes/put-service.ts'
 import type { DeployerApp } from './schema.ts'
 import { textResponse } from './text-response.ts'
 
-/** What the app needs. */
+/** The dependencies of the app. */
 export interface AppOptions {
   readonly token: string
   readonly tools: DeployTools
@@ -44,7 +44,7 @@ const ALLOWED_METHODS = [
 /**
  * Creates the app.
  *
- * @param options What it needs.
+ * @param options Its dependencies.
  * @returns The app. Every error response is an RFC 9457 problem document.
  */
 export function createApp({ token, tools, logger, basePath, signal }: AppOptions): DeployerApp {
@@ -93,9 +93,7 @@ function errorResponse(error: Error, c: Context, logger: Logger): Response {
     return httpProblemResponse(error.status, error.message, error.getResponse().headers)
   }
   logger.error({ err: error, method: c.req.method, path: c.req.path }, 'request failed')
-  return problemResponse(
-    new DeployerError('internal-error', 'Cannot answer: Deployer itself failed; see its log'),
-  )
+  return problemResponse(new DeployerError('internal-error', 'Deployer itself failed: see its log'))
 }
 
 interface HttpException extends Error {

@@ -49,13 +49,13 @@ export interface DeploymentResponder {
    *
    * @param c The request's context.
    * @param opened The deployment.
-   * @param options How long to wait, and what else to report.
+   * @param options How long to wait, and the further parts of the response.
    * @returns The response.
    */
   respond(c: Context, opened: OpenedDeployment, options: ResponseOptions): Promise<Response>
 }
 
-/** What a responder needs. */
+/** The dependencies of a responder. */
 export interface DeploymentResponderOptions {
   readonly deployments: Deployments
   readonly openedDeployments: OpenedDeployments
@@ -67,7 +67,7 @@ export interface DeploymentResponderOptions {
 /**
  * Creates a responder.
  *
- * @param options Where the deployments are, and what ends every wait.
+ * @param options The known deployments, and the signal that ends every wait.
  * @returns The responder. At most 2,000 callers wait at a time.
  */
 export function createDeploymentResponder({
@@ -129,7 +129,7 @@ function isEventStream(response: Response | undefined): boolean {
   return response?.headers.get('Content-Type')?.startsWith('text/event-stream') === true
 }
 
-/** Where the service could never be read, the error is the response. */
+/** When the service could not be read at all, the error is the response. */
 function throwIfNeverRead(known: KnownDeployment): void {
   if ('watch' in known && outcomeOf(known) === undefined) {
     const { error, service } = known.watch.progress().snapshot

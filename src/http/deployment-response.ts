@@ -1,11 +1,11 @@
-// What a caller is told of a deployment, and with which status.
+// The response with a deployment: its report, or a problem document that includes the report.
 
 import type { TaskEvidence, Verdict } from '../deployment/verdict.ts'
 import { DeployerError, type ProblemCode } from '../errors.ts'
 import { type KnownDeployment, outcomeOf } from '../rollout/known-deployment.ts'
 import { problemResponse } from './problem.ts'
 
-/** A deployment as callers see it: in a plain answer, in a problem document, in the last event. */
+/** A deployment as callers see it: in a response, in a problem document, in the last event of a stream. */
 export interface DeploymentReport {
   readonly verdict: Verdict
   readonly deploymentId: string
@@ -18,25 +18,25 @@ export interface DeploymentReport {
   readonly endedAt?: string
   readonly message?: string
   readonly warnings?: readonly string[]
-  /** The failed tasks; only where something failed. */
+  /** The failed tasks; absent where none failed. */
   readonly tasks?: readonly TaskEvidence[]
   /** Why `tasks` has no log lines, where that depends on the image. */
   readonly logsWithheld?: string
 }
 
-/** What an answer needs besides the deployment. */
+/** The parts of a response besides the deployment. */
 export interface DeploymentResponseOptions {
   /** The path of the deployment, for `Location`. */
   readonly location: string
-  /** What to call a rollout that is under way; `rollout-pending`: the caller's time is up. */
+  /** How to report a rollout in progress; `rollout-pending`: the caller has waited long enough. */
   readonly underWay: 'accepted' | 'pending' | 'rollout-pending'
   readonly warnings?: readonly string[]
 }
 
-// How soon to ask again: the wait itself is the pause.
+// The next request waits too, so no longer pause is needed.
 const RETRY_AFTER_SECONDS = 1
 
-function report(
+function createReport(
   known: KnownDeployment,
   { underWay, warnings = [] }: DeploymentResponseOptions,
 ): DeploymentReport {
@@ -56,26 +56,27 @@ function report(
 }
 
 /**
- * Answers with a deployment.
+ * Creates the response with a deployment.
  *
  * @param known The deployment.
- * @param options Where it is, and what the caller waits for.
- * @returns 200 while all is well; otherwise a problem document with all of the report.
+ * @param options Its path, how to report a rollout in progress, and warnings.
+ * @returns 200 with the report, or a problem document that includes the report when the deployment has
+ *   failed or the caller has waited for its end in vain.
  */
 export function deploymentResponse(
   known: KnownDeployment,
   options: DeploymentResponseOptions,
 ): Response {
-  const told = report(known, options)
+  const report = createReport(known, options)
   const headers = { Location: options.location }
   const error =
-    told.verdict === 'pending' && options.underWay === 'rollout-pending'
-      ? pendingError(told)
-      : verdictError(told)
-  // Bun would add a charset, which application/json has none of (RFC 8259 section 11).
+    report.verdict === 'pending' && options.underWay === 'rollout-pending'
+      ? pendingError(report)
+      : verdictError(report)
+  // Bun would add a charset, which application/json does not have (RFC 8259 section 11).
   const jsonHeaders = { ...headers, 'Content-Type': 'application/json' }
   return error === undefined
-    ? Response.json(told, { headers: jsonHeaders })
+    ? Response.json(report, { headers: jsonHeaders })
     : problemResponse(error, headers)
 }
 
@@ -101,33 +102,34 @@ const FAILURES: Readonly<Record<Verdict, Failure | undefined>> = {
     code: 'rollout-failed',
     reason: 'the engine paused it',
     remedy:
-      'see "tasks" for what failed; deploy an image that runs, go back with "docker service rollback", or send the same image with "resume": true to go on',
+      'see "tasks" for what failed; deploy an image that runs, return to the previous one with "docker service rollback", or send the same image with "resume": true to continue',
   },
   failed: { code: 'rollout-failed', reason: 'it failed', remedy: SEE_TASKS },
   'timed-out': {
     code: 'rollout-failed',
     reason: 'it took too long',
-    remedy: 'the swarm still tries: give it what it waits for, or deploy another image',
+    remedy:
+      'the swarm still tries to start the tasks: fix what they wait for, or deploy another image',
   },
   superseded: {
     code: 'superseded',
-    reason: 'a later one took its place',
-    remedy: 'look at that one',
+    reason: 'a later deployment superseded it',
+    remedy: 'check that one instead',
   },
   removed: {
     code: 'service-removed',
     reason: 'the service was removed',
-    remedy: 'create it again first',
+    remedy: 'create the service first',
   },
   unknown: {
     code: 'verdict-unknown',
-    reason: 'nobody can know any more what became of it',
-    remedy: 'look at the service: GET /service/<name>',
+    reason: 'its outcome cannot be determined',
+    remedy: 'check the current state of the service with GET /service/<name>',
   },
 }
 
-function verdictError(told: DeploymentReport): DeployerError | undefined {
-  const { verdict, image, service, message = '' } = told
+function verdictError(report: DeploymentReport): DeployerError | undefined {
+  const { verdict, image, service, message = '' } = report
   const failure = FAILURES[verdict]
   if (failure === undefined) {
     return undefined
@@ -135,13 +137,13 @@ function verdictError(told: DeploymentReport): DeployerError | undefined {
   const { code, reason, remedy } = failure
   const why = message === '' ? '' : ` (${message})`
   const text = `Cannot deploy ${image} to service "${service}": ${reason}${why}; ${remedy}`
-  return new DeployerError(code, text, { members: { ...told } })
+  return new DeployerError(code, text, { members: { ...report } })
 }
 
-function pendingError(told: DeploymentReport): DeployerError {
-  const text = `Cannot tell yet what becomes of ${told.image} on service "${told.service}": ${told.message ?? 'the rollout is under way'}; ask again at the Location`
+function pendingError(report: DeploymentReport): DeployerError {
+  const text = `No verdict yet for ${report.image} on service "${report.service}": ${report.message ?? 'the rollout is in progress'}; send a GET request to the Location`
   return new DeployerError('rollout-pending', text, {
-    members: { ...told },
+    members: { ...report },
     retryAfterSeconds: RETRY_AFTER_SECONDS,
   })
 }

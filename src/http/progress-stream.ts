@@ -1,5 +1,4 @@
-// A rollout as a stream of events (WHATWG server-sent events): `progress` while it goes on, then one
-// `verdict`.
+// A rollout as a stream of server-sent events (WHATWG): `progress` events, then one `verdict`.
 
 import type { Context } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
@@ -14,25 +13,25 @@ import {
 import { type TaskState, taskStates } from '../rollout/task-states.ts'
 import { type DeploymentReport, deploymentResponse } from './deployment-response.ts'
 
-/** How a rollout is streamed. */
+/** The options of a stream. */
 export interface StreamOptions {
   readonly warnings?: readonly string[]
-  /** How long the caller wants to watch, in milliseconds; undefined: to the end. */
+  /** How long the stream may last, in milliseconds; undefined: until the rollout ends. */
   readonly waitMs?: number | undefined
   /** The path of the deployment, for `Location`. */
   readonly location: string
-  /** Is told when the stream has ended, for whatever reason. */
+  /** Called when the stream has ended, for any reason. */
   readonly ended: () => void
-  /** Ends the stream, with what is known so far. */
+  /** Ends the stream with the current state. */
   readonly signal: AbortSignal
 }
 
 /** The data of a `progress` event. */
 export interface ProgressReport
   extends Pick<DeploymentReport, 'verdict' | 'deploymentId' | 'service'> {
-  /** What the rollout waits for. */
+  /** The condition that the rollout waits for. */
   readonly message: string
-  /** How many tasks run (of a job: are complete), and of how many, once that is known. */
+  /** The number of running tasks (of a job: of completed ones), and the desired number, once known. */
   readonly running?: number
   readonly desired?: number
   /** The newest task of each slot, once tasks were read. */
@@ -40,30 +39,30 @@ export interface ProgressReport
 }
 
 const HEARTBEAT_MS = 10_000
-// A client that reads nothing for so long has stopped, though its connection is open.
+// A client that does not read for this long has stopped, even when its connection is open.
 const LONGEST_WRITE_MS = 30_000
 
 /**
- * Streams a rollout. A line of comment at least every 15 s keeps proxies from hanging up.
+ * Streams a rollout. A comment at least every 15 s keeps proxies from closing the connection.
  *
  * @param c The request's context.
  * @param known The deployment.
- * @param options How long, and what else to tell at the end.
- * @returns The response, 200 whatever the verdict; the data of `verdict` is the plain answer's.
+ * @param options How long to stream, and the parts of the last event.
+ * @returns The response, always 200. The data of `verdict` is the body of a response without a stream.
  */
 export function streamDeployment(
   c: Context,
   known: KnownDeployment,
   options: StreamOptions,
 ): Response {
-  // nginx would keep the events back until the end.
+  // nginx would buffer the events until the end.
   c.header('X-Accel-Buffering', 'no')
   c.header('Location', options.location)
   return streamSSE(c, (stream) => follow(stream, known, { ...options, request: c.req.raw.signal }))
 }
 
 interface FollowOptions extends StreamOptions {
-  /** Aborts when the client has gone. */
+  /** Aborts when the client has disconnected. */
   readonly request: AbortSignal
 }
 
@@ -73,30 +72,30 @@ async function follow(
   { warnings = [], waitMs, location, ended, signal, request }: FollowOptions,
 ): Promise<void> {
   const endsAt = performance.now() + (waitMs ?? Number.POSITIVE_INFINITY)
-  const bell = createAutoResetEvent()
-  const gone = new AbortController()
-  const hangUp = (): void => {
-    gone.abort()
-    bell.set()
+  const wake = createAutoResetEvent()
+  const disconnected = new AbortController()
+  const disconnect = (): void => {
+    disconnected.abort()
+    wake.set()
   }
-  stream.onAbort(hangUp)
-  const forgetRequest = onAbort(request, hangUp)
-  const forgetSignal = onAbort(signal, bell.set)
-  const unfollow = 'watch' in known ? known.watch.follow(bell.set) : () => {}
-  // A write waits for a client that reads; one that has gone, or has stopped reading, never will.
+  stream.onAbort(disconnect)
+  const removeRequestListener = onAbort(request, disconnect)
+  const removeSignalListener = onAbort(signal, wake.set)
+  const unfollow = 'watch' in known ? known.watch.follow(wake.set) : () => {}
+  // A write waits until the client reads. A disconnected or stopped client never does.
   const send = async (write: Promise<unknown>): Promise<void> => {
-    let isTaken = false
-    const taken = write.then(() => {
-      isTaken = true
+    let isWritten = false
+    const written = write.then(() => {
+      isWritten = true
     })
-    await waitFor(taken, { timeoutMs: LONGEST_WRITE_MS, signals: [gone.signal] })
-    if (!isTaken) {
-      hangUp()
+    await waitFor(written, { timeoutMs: LONGEST_WRITE_MS, signals: [disconnected.signal] })
+    if (!isWritten) {
+      disconnect()
     }
   }
   const leftMs = (): number => endsAt - performance.now()
   const isOver = (): boolean =>
-    gone.signal.aborted ||
+    disconnected.signal.aborted ||
     request.aborted ||
     signal.aborted ||
     outcomeOf(known) !== undefined ||
@@ -110,10 +109,10 @@ async function follow(
         await send(stream.writeSSE({ event: 'progress', data }))
         ;[sent, sentAt] = [data, performance.now()]
       } else if (performance.now() - sentAt >= HEARTBEAT_MS) {
-        await send(stream.write(': still under way\n\n'))
+        await send(stream.write(': in progress\n\n'))
         sentAt = performance.now()
       }
-      await bell.wait(Math.min(sentAt + HEARTBEAT_MS - performance.now(), leftMs()))
+      await wake.wait(Math.min(sentAt + HEARTBEAT_MS - performance.now(), leftMs()))
     }
     const underWay = waitMs === undefined ? 'pending' : 'rollout-pending'
     const plain = deploymentResponse(known, { location, underWay, warnings })
@@ -121,8 +120,8 @@ async function follow(
   } finally {
     unfollow()
     ended()
-    forgetSignal()
-    forgetRequest()
+    removeSignalListener()
+    removeRequestListener()
   }
 }
 

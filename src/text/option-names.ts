@@ -3,7 +3,7 @@
 /**
  * Checks the names of options.
  *
- * @param options What an embedder passed, of whatever type.
+ * @param options The options that an embedder passed, of any type.
  * @param known The names of all options.
  * @throws TypeError for an unknown name. It names the closest known one.
  */

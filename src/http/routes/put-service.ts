@@ -25,7 +25,7 @@ interface Accepted {
 /**
  * Creates the handler.
  *
- * @param tools What a deployment needs.
+ * @param tools The dependencies of a deployment.
  * @param responder Responds with the deployment.
  * @returns A named Hono handler.
  */
@@ -44,9 +44,9 @@ export function putService(
       const body = await readDeployRequestBody(c)
       const service = serviceNameOf(c)
       c.var.deployerLogFields.image = body.image?.given ?? ''
-      const { metadata, ...wanted } = body
+      const { metadata, ...members } = body
       const origin = { messageId: newMessageId(), caller: c.var.deployerCaller, metadata }
-      const request = { service, registryAuth, origin, ...wanted }
+      const request = { service, registryAuth, origin, ...members }
       if (isDryRun) {
         c.var.deployerLogFields.dryRun = true
         return c.json(dryRunReport(request, await planDryRun(request, tools).catch(rethrow)))
@@ -59,7 +59,7 @@ export function putService(
         return { id: deployment.id, warnings }
       }
       const { image, expect, force, resume } = body
-      // Requests without "resume" have the fingerprint of earlier versions: keys outlive an upgrade.
+      // Without "resume" the fingerprint is that of earlier versions, so that keys survive an upgrade.
       const values = [image?.given, expect?.given, force, ...(resume ? [resume] : [])]
       const fingerprint = key === undefined ? undefined : await fingerprintOf(key, values)
       const accepted =

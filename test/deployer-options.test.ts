@@ -28,7 +28,7 @@ describe('checkOptions', () => {
     ['the longest timeout', { rolloutTimeoutMs: 2_147_483_647 }],
     ['no base path', { basePath: '' }],
     ['a token beyond ASCII', { token: 'schlüssel' }],
-  ])('takes %s', (_, options) => {
+  ])('accepts %s', (_, options) => {
     expect(() => checkOptions({ ...OPTIONS, ...options })).not.toThrow()
   })
 
@@ -63,13 +63,13 @@ describe('checkOptions', () => {
     [{ signal: new AbortController() }, TypeError, '`signal`'],
     [{ rolloutTimeout: 1000 }, TypeError, '`rolloutTimeout`: there is no such option; the closest'],
     [{ notifyer: undefined }, TypeError, 'the closest one is `notifier`'],
-  ])('%j is a fault', (options, error, text) => {
+  ])('%j is invalid', (options, error, text) => {
     const check = (): void => checkOptions({ ...OPTIONS, ...options } as DeployerOptions)
     expect(check).toThrow(error)
     expect(check).toThrow(text)
   })
 
-  test('no fault shows the token', () => {
+  test('no message contains the token', () => {
     const token = 'hunter2\n'
     expect(() => checkOptions({ ...OPTIONS, token })).not.toThrow('hunter2')
   })

@@ -67,7 +67,7 @@ export function requestLog(
  *
  * @param logger Receives the lines.
  * @param serviceName Returns the service name in the path; it is shortened.
- * @returns A function that is told of each such request.
+ * @returns A function to call for each such request.
  */
 export function unauthorizedLog(
   logger: Logger,

@@ -91,7 +91,7 @@ function optional(value: unknown): readonly string[] {
   return value === undefined || value === '' ? [] : [line(value)]
 }
 
-/** One line, whatever others wrote into the text. */
+/** One line, even when the text has line breaks. */
 function line(value: unknown): string {
   return printable(String(value ?? '').replace(/\s*[\r\n]\s*/g, ' '))
 }

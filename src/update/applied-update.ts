@@ -8,7 +8,7 @@ import type { DeployRequest } from './deploy-request.ts'
 import type { ForeignRegistry } from './registry-credentials.ts'
 import type { SpecChange } from './spec-change.ts'
 
-/** An update that is to be applied. */
+/** An update before it is applied. */
 export interface PlannedUpdate {
   readonly request: DeployRequest
   readonly change: SpecChange

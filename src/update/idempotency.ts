@@ -13,7 +13,7 @@ export interface IdempotencyKeys<T> {
    * @param run Runs the request; when it rejects, nothing was deployed, and the key is free again.
    * @returns The result of the first request.
    * @throws DeployerError `idempotency-key-reused` when the key was used for another request, and
-   *   whatever `run` threw.
+   *   what `run` threw.
    */
   once(service: string, fingerprint: string, run: () => Promise<T>): Promise<T>
 }

@@ -31,7 +31,7 @@ export interface ServiceQueues<T> {
    * @param serviceId The service's full ID.
    * @param request The request.
    * @returns The result, once the request was written or superseded.
-   * @throws Whatever `write` threw, for this request or for one with the same key. An error that is not
+   * @throws What `write` threw, for this request or for one with the same key. An error that is not
    *   caused by the request rejects all requests of the queue: each would wait as long for the same one.
    */
   enqueue(serviceId: string, request: WriteRequest<T>): Promise<WriteResult<T>>

@@ -23,21 +23,21 @@ const put = (token: string, image = 'me/app:v2'): RequestInit => ({
 export const embedding: readonly Case[] = [
   ...MOUNTS.flatMap(([how, mount]): readonly Case[] => [
     {
-      name: `${how}: deployments and refusals under the base path, middleware of the gateway around`,
+      name: `${how}: deployments and rejections work under the base path, inside the gateway's middleware`,
       async run() {
         const { app, swarm } = createHarness()
         swarm.addService('blog')
         const gateway = new Hono()
         gateway.use(async (c, next) => {
           await next()
-          c.header('X-Gateway', 'was here')
+          c.header('X-Gateway', 'passed')
         })
         mount(gateway, '/cd', app)
         const done = await gateway.request('/cd/service/blog', put(TOKEN))
-        equal([done.status, done.headers.get('X-Gateway')], [200, 'was here'])
+        equal([done.status, done.headers.get('X-Gateway')], [200, 'passed'])
         const refused = await read(await gateway.request('/cd/service/blog', put('wrong')))
         equal([refused.status, refused.body.code], [401, 'invalid-token'])
-        equal(refused.headers.get('X-Gateway'), 'was here')
+        equal(refused.headers.get('X-Gateway'), 'passed')
         const wrongMethod = await gateway.request('/cd/service/blog', { method: 'POST' })
         equal([wrongMethod.status, wrongMethod.headers.get('Allow')], [405, 'GET, PUT'])
         equal((await gateway.request('/service/blog', put(TOKEN))).status, 404)
@@ -61,7 +61,7 @@ export const embedding: readonly Case[] = [
       },
     },
     {
-      name: `${how}: a fault inside is answered by Deployer, not by the gateway's onError`,
+      name: `${how}: an unexpected error is handled by Deployer, not by the gateway's onError`,
       async run() {
         const { app, swarm } = createHarness()
         swarm.failure = new Error('inside')
@@ -74,7 +74,7 @@ export const embedding: readonly Case[] = [
     },
   ]),
   {
-    name: 'app.route: a parameter of the gateway, of whatever name, is not taken for the service',
+    name: 'app.route: a path parameter of the gateway is not mistaken for the service name',
     async run() {
       const { app, swarm } = createHarness()
       swarm.addService('blog')
@@ -85,7 +85,7 @@ export const embedding: readonly Case[] = [
     },
   },
   {
-    name: 'app.route: a middleware of the gateway may have read the body, which is still bounded',
+    name: 'app.route: a middleware of the gateway may read the body first, and its size limit still holds',
     async run() {
       const { app, swarm } = createHarness()
       swarm.addService('blog')
@@ -141,7 +141,7 @@ export const embedding: readonly Case[] = [
     },
   },
   {
-    name: 'an unknown path below app.route is answered by the gateway, below app.mount by Deployer',
+    name: 'an unknown path is handled by the gateway under app.route, and by Deployer under app.mount',
     async run() {
       const gateway = new Hono()
       gateway.notFound(() => new Response('gateway', { status: 404 }))
@@ -152,7 +152,7 @@ export const embedding: readonly Case[] = [
     },
   },
   {
-    name: 'fetch alone is a whole handler, and works when it is taken off the app',
+    name: 'fetch works when it is detached from the app',
     async run() {
       const swarm = createFakeSwarm()
       swarm.addService('blog')

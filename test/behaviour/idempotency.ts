@@ -1,4 +1,4 @@
-// Behaviour of requests that are sent again, with an Idempotency-Key and without.
+// Behaviour of repeated requests, with and without an Idempotency-Key.
 
 import { DeployerError } from '../../src/errors.ts'
 import { equal } from '../support/assert-json-equal.ts'
@@ -29,7 +29,7 @@ const ENDS: readonly (readonly [string, number, (rollout: FakeRollout) => void])
 
 export const idempotency: readonly Case[] = [
   ...ENDS.map(([verdict, status, steer]) => ({
-    name: `the same key after a deployment that is ${verdict} is told the same, and writes nothing`,
+    name: `the same key after a deployment that is ${verdict} gets the same response, and writes nothing`,
     async run() {
       const { swarm, begin, put, notifier } = createHarness()
       swarm.addService('blog')
@@ -43,7 +43,7 @@ export const idempotency: readonly Case[] = [
     },
   })),
   {
-    name: 'the same key while the first request is not even written joins it',
+    name: 'the same key joins the first request before that is written',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -57,7 +57,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'the same key after a later deployment joins its own, and does not deploy it again',
+    name: 'the same key joins its own deployment after a later one, and does not deploy again',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -92,7 +92,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'the same body written otherwise is the same request',
+    name: 'the same values in a differently formatted body are the same request',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -102,7 +102,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'a key is free again after a refusal, and after a fault',
+    name: 'a key is free again after a rejected request, and after an error of the engine',
     async run() {
       const { swarm, put } = createHarness()
       equal((await put('blog', keyed('one'))).body.code, 'service-not-found')
@@ -117,7 +117,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'the same key on another service is another key',
+    name: 'the same key for another service is another key',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -128,7 +128,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'a new process joins the deployment of a key, as long as the service shows it',
+    name: 'a new process joins the deployment of a key while the service has its record',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -143,7 +143,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'a new process does not take what somebody else wrote for the deployment of a key: 410',
+    name: 'a new process does not mistake a write by others for the deployment of a key: 410',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -159,7 +159,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'a new process knows the key of an earlier deployment too, and how that ended',
+    name: 'a new process finds the key of an earlier deployment, with its verdict',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -172,7 +172,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'the service shows no key, only what cannot be read back',
+    name: 'the service has a hash of the key, not the key itself',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -183,7 +183,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'a key of more than 255 characters is 400, and an empty one is none',
+    name: 'a key of more than 255 characters is 400, and an empty one is ignored',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog', { replicas: 0 })
@@ -194,7 +194,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'without a key, the same image joins the rollout that is under way',
+    name: 'without a key, the same image joins the rollout in progress',
     async run() {
       const { swarm, begin, put } = createHarness()
       swarm.addService('blog')
@@ -212,7 +212,7 @@ export const idempotency: readonly Case[] = [
     },
   },
   {
-    name: 'another process joins a rollout that is under way as well, by the same ID',
+    name: 'another process also joins a rollout in progress, with the same ID',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')

@@ -1,4 +1,4 @@
-// Behaviour of refused requests: each with its code, and the swarm untouched.
+// Behaviour of rejected requests: each has its code, and the swarm is not changed.
 
 import { HTTPException } from 'hono/http-exception'
 import { createDeployer } from '../../src/deployer.ts'
@@ -6,7 +6,7 @@ import { DeployerError, type ProblemCode } from '../../src/errors.ts'
 import { equal } from '../support/assert-json-equal.ts'
 import { type Case, createHarness, type PutOptions, read, TOKEN } from './harness.ts'
 
-interface Refusal extends PutOptions {
+interface Rejection extends PutOptions {
   readonly name: string
   readonly code: ProblemCode
   readonly status: number
@@ -15,10 +15,15 @@ interface Refusal extends PutOptions {
 const LARGEST = 64 * 1024
 const padded = (bytes: number): string => `{"image":"a:2"}`.padEnd(bytes, ' ')
 
-const REFUSALS: readonly Refusal[] = [
+const REJECTIONS: readonly Rejection[] = [
   { name: 'an empty body', body: '', code: 'malformed-request', status: 400 },
   { name: 'a body that is not JSON', body: 'image=a:2', code: 'malformed-request', status: 400 },
-  { name: 'a body that is no object', body: '["image"]', code: 'malformed-request', status: 400 },
+  {
+    name: 'a body that is not an object',
+    body: '["image"]',
+    code: 'malformed-request',
+    status: 400,
+  },
   { name: 'null', body: 'null', code: 'malformed-request', status: 400 },
   { name: 'a missing image', body: '{}', code: 'malformed-request', status: 400 },
   { name: 'an image that is a number', image: 12, code: 'malformed-request', status: 400 },
@@ -154,8 +159,8 @@ const LABELS: readonly (readonly [name: string, labels: Labels, text: string])[]
 ]
 
 export const refusals: readonly Case[] = [
-  ...REFUSALS.map(({ name, code, status, ...request }) => ({
-    name: `${name} is ${status} ${code}, and the swarm is not asked`,
+  ...REJECTIONS.map(({ name, code, status, ...request }) => ({
+    name: `${name} is ${status} ${code}, and the swarm is not called`,
     async run() {
       const { swarm, notifier, logger, put } = createHarness()
       swarm.addService('blog')
@@ -172,7 +177,7 @@ export const refusals: readonly Case[] = [
     },
   })),
   {
-    name: 'the challenge follows RFC 6750: an error only where a token was sent',
+    name: 'the challenge follows RFC 6750: it has an error only when a token was sent',
     async run() {
       const { put } = createHarness()
       const challenge = async (Authorization: string): Promise<string | null> =>
@@ -182,7 +187,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'Bearer with nothing behind it is missing-token, and the text says that the token is empty',
+    name: 'Bearer with nothing after it is missing-token, with a message about the empty token',
     async run() {
       for (const Authorization of ['Bearer', 'Bearer ', 'bearer', 'BEARER  ']) {
         const { swarm, put } = createHarness()
@@ -195,7 +200,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'Bearer before the token works, in any case; and a token that begins with Bearer as it stands',
+    name: 'Bearer before the token is accepted in any case, and so is a token that itself begins with Bearer',
     async run() {
       const sent: readonly [token: string, header: string, status: number][] = [
         [TOKEN, `Bearer ${TOKEN}`, 200],
@@ -225,7 +230,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'a body of 64 KiB is read, also when it comes in pieces of unknown length',
+    name: 'a body of 64 KiB is accepted, also in chunks without a declared length',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -238,7 +243,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'a service without the label, or with another value of it, is 403, and the remedy is told',
+    name: 'a service without the label, or with another value of it, is 403 with a remedy',
     async run() {
       const others = [{}, { 'deployer.allowUpdates': 'TRUE' }, { 'deployer.allowUpdates': '' }]
       for (const labels of others) {
@@ -251,7 +256,7 @@ export const refusals: readonly Case[] = [
     },
   },
   ...LABELS.map(([name, { labels = {}, ofContainer }, text]) => ({
-    name: `the label ${name} is 403, and both the PUT and the GET say what is wrong with it`,
+    name: `the label ${name} is 403, and PUT and GET describe the mistake`,
     async run() {
       const { swarm, put, get } = createHarness()
       const ContainerSpec = { Image: 'a:1', Labels: ofContainer }
@@ -274,7 +279,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'no such service, or a name or ID that is not whole, is 404 service-not-found',
+    name: 'an unknown service, or part of a name or ID, is 404 service-not-found',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog', { id: 'abcdefghijklmnopqrstuvwxy' })
@@ -297,7 +302,7 @@ export const refusals: readonly Case[] = [
     },
   })),
   ...ENGINE_FAULTS.map(([code, status]) => ({
-    name: `${code} of the swarm is ${status}, with Retry-After where waiting helps`,
+    name: `${code} of the swarm is ${status}, with Retry-After`,
     async run() {
       const { swarm, logger, put } = createHarness()
       swarm.failure = new DeployerError(code, 'Cannot do it', {
@@ -314,7 +319,7 @@ export const refusals: readonly Case[] = [
     },
   })),
   {
-    name: 'an unexpected fault is 500 internal-error without detail, and logged once',
+    name: 'an unexpected error is 500 internal-error without details, and is logged once',
     async run() {
       const { swarm, logger, put } = createHarness()
       swarm.failure = new Error('secret detail')
@@ -329,7 +334,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'a swarm that throws what is no Error is answered and logged like any fault',
+    name: 'a swarm that throws a value that is not an Error is handled and logged like any error',
     async run() {
       const { swarm, logger, put } = createHarness()
       swarm.failure = 'just a text'
@@ -338,7 +343,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'a body that breaks off is malformed-request',
+    name: 'an incomplete body is malformed-request',
     async run() {
       const { logger, put } = createHarness()
       let sent = false
@@ -357,7 +362,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'the log line of a refusal names the image, and shortens what a caller made long',
+    name: 'the log line of a rejected request has the image, and long values are shortened',
     async run() {
       const { logger, put } = createHarness()
       await put('blog', { image: 'me/app:v2' })
@@ -412,7 +417,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'a service knows GET and PUT, all else only GET: 405 with Allow, with and without a token',
+    name: 'other methods than GET, and PUT for a service, are 405 with Allow, with and without a token',
     async run() {
       const { app, swarm } = createHarness()
       swarm.addService('blog')
@@ -446,7 +451,7 @@ export const refusals: readonly Case[] = [
     },
   },
   {
-    name: 'wrong options throw at construction',
+    name: 'invalid options throw when the app is created',
     run() {
       const { swarm } = createHarness()
       const wrong: readonly unknown[] = [

@@ -79,11 +79,11 @@ describe('checkNames', () => {
       'the query parameter "wait": the request has it more than once; send it once',
     ],
     ['query', ['dryRun', 'x', 'dryRun'], 'more than once'],
-  ])('refuses in the %s: %j', (place, names, fault) => {
+  ])('rejects in the %s: %j', (place, names, fault) => {
     expect(faultOf(place, names)).toContain(fault)
   })
 
-  test('shows a long name in part', () => {
+  test('shortens a long name in the message', () => {
     expect(faultOf('query', [`${'-'.repeat(5000)}wait`])?.length).toBeLessThan(200)
   })
 })

@@ -69,7 +69,7 @@ describe('readMetadata', () => {
     expect(faultOf(value)).toContain(`Cannot read the request body: ${fault}`)
   })
 
-  test('refuses the name __proto__, and has no member but those that were sent', () => {
+  test('rejects the name __proto__, and returns only own members', () => {
     expect(faultOf(JSON.parse('{"__proto__": "a"}'))).toContain('"__proto__" is invalid')
     expect(faultOf(JSON.parse('{"__proto__": {"commit": "a"}}'))).toContain(
       '"__proto__" is invalid',
@@ -80,7 +80,7 @@ describe('readMetadata', () => {
     expect(Object.getPrototypeOf(readMetadata({ constructor: 'a' }))).toBeNull()
   })
 
-  test('gives back any JSON object of strings, or refuses it', () => {
+  test('returns any JSON object of strings, or rejects it', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         if (faultOf(value) === 'no error') expect(readMetadata(value)).toEqual(value)

@@ -7,7 +7,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test('a stream whose reader stops reading, without hanging up, leaves no watch behind', async () => {
+test('a stream whose reader stops reading, without disconnecting, leaves no watch behind', async () => {
   const first = createHarness()
   const { swarm } = first
   swarm.addService('blog')
@@ -21,13 +21,13 @@ test('a stream whose reader stops reading, without hanging up, leaves no watch b
   expect(response.status).toBe(200)
   const calls = swarm.calls.length
   await vi.advanceTimersByTimeAsync(20_000)
-  // It was followed while it stood still.
+  // The rollout was polled while nothing changed.
   expect(swarm.calls.length).toBeGreaterThan(calls)
   await vi.advanceTimersByTimeAsync(60_000)
-  // `first` still watches its own deployment, and looks again by itself now and then.
+  // `first` still watches its own deployment, and polls it now and then.
   const afterTheEnd = swarm.calls.length
   await vi.advanceTimersByTimeAsync(60_000)
   expect(swarm.calls.length - afterTheEnd).toBeLessThan(20)
-  // Whoever reads on after all is told how it stands.
+  // A client that reads again gets the current state.
   expect(await response.text()).toContain('"rollout-pending"')
 })

@@ -5,7 +5,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test('of a flood of wrong tokens 20 a second are logged, and the number of the others is not lost', async () => {
+test('at most 20 requests with a wrong token are logged a second, with the number of the others', async () => {
   vi.useFakeTimers({ toFake: ['performance'] })
   const { logger, put } = createHarness()
   const flood = async (requests: number): Promise<void> => {
@@ -24,7 +24,7 @@ test('of a flood of wrong tokens 20 a second are logged, and the number of the o
   expect(logger.lines.at(-1)).not.toHaveProperty('leftOut')
 })
 
-test('accepted and other refused deployments are logged however many there are', async () => {
+test('accepted and otherwise rejected deployments are all logged', async () => {
   const { logger, put, swarm } = createHarness()
   swarm.addService('blog')
   for (let n = 0; n < 50; n += 1) {

@@ -60,7 +60,7 @@ test('a problem is its title, its detail and its code', () => {
   )
 })
 
-test('what others wrote cannot add lines, CI commands or terminal sequences', () => {
+test('texts of images and containers cannot add lines, CI commands or terminal sequences', () => {
   const text = responseText({
     ...{ ...DEPLOYMENT, verdict: 'failed', image: 'a\nb', message: 'one\r\n\n  two\u0007' },
     tasks: [

@@ -31,7 +31,7 @@ describe('idempotency keys', () => {
     expect(await once('blog', 'other.r')).toBe(3)
   })
 
-  test('a key of another request is refused, while the first one is in progress and later', async () => {
+  test('a key of another request is rejected, while the first one is in progress and later', async () => {
     const { once } = setUp()
     const first = once('blog', 'k.r')
     await expect(once('blog', 'k.s')).rejects.toMatchObject({ code: 'idempotency-key-reused' })
@@ -89,7 +89,7 @@ describe('idempotency keys', () => {
 })
 
 describe('fingerprintOf', () => {
-  test('differs by key and by request, and shows neither', async () => {
+  test('differs by key and by request, and contains neither', async () => {
     const fingerprints = await Promise.all([
       fingerprintOf('key', ['me/app:v2']),
       fingerprintOf('key', ['me/app:v3']),

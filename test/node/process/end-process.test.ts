@@ -1,4 +1,4 @@
-// The end of a process whose threads are blocked.
+// The end of a process, also while its threads are blocked.
 
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -6,25 +6,30 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { describe, expect, type TestContext, test, vi } from 'vitest'
+import { builtSource } from '../../support/built-program.ts'
 import { spawnOwned } from '../../support/owned-process.ts'
 
 const source = fileURLToPath(new URL('../../../src/node/process/end-process.ts', import.meta.url))
 const HOUR_MS = 3_600_000
 
-let folder: string
-let pipe: string
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'end-process-'))
-  pipe = join(folder, 'pipe')
+function createPipe({ onTestFinished }: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'end-process-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const pipe = join(folder, 'pipe')
   execFileSync('mkfifo', [pipe])
-})
-afterEach(() => {
-  rmSync(folder, { recursive: true })
-})
+  return pipe
+}
 
-/** Starts a process that does `work` and then ends with status 3, and waits until it is to end. */
-async function startEnding(work: string, deadlineMs: number) {
+interface Ending {
+  /** What the process does first. */
+  readonly work: string
+  /** How long the end may take, in milliseconds. */
+  readonly deadlineMs: number
+}
+
+/** Starts a process that works and then ends with status 3, and waits until its end begins. */
+async function startEnding(pipe: string, { work, deadlineMs }: Ending) {
   const program = `
     import { open } from 'node:fs'
     import { open as openFile } from 'node:fs/promises'
@@ -34,8 +39,9 @@ async function startEnding(work: string, deadlineMs: number) {
     process.stdout.write('ending')
     endProcess(3, { deadline: performance.now() + ${deadlineMs} })
   `
-  const flags = ['--import', 'tsx', '--input-type=module', '--eval', program]
-  const child = spawnOwned(process.execPath, flags, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawnOwned(process.execPath, [builtSource(program)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const exit = once(child, 'exit')
   let output = ''
   child.stdout?.on('data', (data) => {
@@ -45,26 +51,28 @@ async function startEnding(work: string, deadlineMs: number) {
   return { exit }
 }
 
-test('without a blocked thread it is at once, with the status', async () => {
-  const { exit } = await startEnding('', HOUR_MS)
-  expect(await exit).toEqual([3, null])
-}, 60_000)
+describe.concurrent('endProcess', () => {
+  test('ends at once with the status if no thread is blocked', async (context) => {
+    const { exit } = await startEnding(createPipe(context), { work: '', deadlineMs: HOUR_MS })
+    expect(await exit).toEqual([3, null])
+  })
 
-// Nobody writes to the pipe: opening it for reading blocks the thread.
-test.each([
-  ['by a callback', 'open(pipe, () => {})'],
-  ['by a promise', 'openFile(pipe).catch(() => {})'],
-])(
-  'a thread that is blocked %s past the deadline does not hold it up',
-  async (_, work) => {
-    const { exit } = await startEnding(work, 100)
-    expect(await exit).toEqual([null, 'SIGKILL'])
-  },
-  60_000,
-)
+  // Opening a pipe without a writer for reading blocks the thread.
+  test.for([
+    ['by a callback', 'open(pipe, () => {})'],
+    ['by a promise', 'openFile(pipe).catch(() => {})'],
+  ])(
+    'ends with SIGKILL at the deadline if a thread is blocked %s',
+    async ([, work = ''], context) => {
+      const { exit } = await startEnding(createPipe(context), { work, deadlineMs: 100 })
+      expect(await exit).toEqual([null, 'SIGKILL'])
+    },
+  )
 
-test('a thread that is blocked for a while is waited for', async () => {
-  const { exit } = await startEnding('openFile(pipe)', HOUR_MS)
-  closeSync(openSync(pipe, 'r+'))
-  expect(await exit).toEqual([3, null])
-}, 60_000)
+  test('waits for a thread that is blocked only for a while', async (context) => {
+    const pipe = createPipe(context)
+    const { exit } = await startEnding(pipe, { work: 'openFile(pipe)', deadlineMs: HOUR_MS })
+    closeSync(openSync(pipe, 'r+'))
+    expect(await exit).toEqual([3, null])
+  })
+})

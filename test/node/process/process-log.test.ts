@@ -1,4 +1,4 @@
-// The log while standard output cannot be written: nothing stops, and the number of missing lines is told.
+// The log while standard output cannot be written: Deployer goes on, and logs the number of missing lines.
 
 import { execFileSync } from 'node:child_process'
 import {
@@ -14,11 +14,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, type TestContext, test, vi } from 'vitest'
 import { freePorts } from '../../lab/ports.ts'
+import { builtSource } from '../../support/built-program.ts'
 import { type CurlAnswer, curl } from '../../support/curl.ts'
 import { type DeployerProcess, startDeployer } from '../../support/deployer-process.ts'
 import { httpLoopback, type Loopback } from '../../support/loopback.ts'
@@ -28,18 +30,41 @@ const { O_APPEND, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
 const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`
 const PATIENCE = { timeout: 40_000, interval: 50 }
 
-let folder: string
-let disk: string
-let engine: Loopback
-let descriptors: number[] = []
-let deployer: DeployerProcess | undefined
+interface Fixture {
+  readonly folder: string
+  /** The directory of a small disk of its own. */
+  readonly disk: string
+  /** Opens a file until the end of the test. */
+  open(path: string, flags: number): number
+}
 
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'process-log-'))
-  disk = join(folder, 'disk')
+/** Removes the directory and unmounts the disk after the test. */
+function setUp({ onTestFinished }: TestContext): Fixture {
+  const folder = mkdtempSync(join(tmpdir(), 'process-log-'))
+  const disk = join(folder, 'disk')
+  const descriptors: number[] = []
   mkdirSync(disk)
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk])
-  engine = await httpLoopback(({ method, url = '' }, response) => {
+  onTestFinished(() => {
+    for (const descriptor of descriptors) {
+      closeSync(descriptor)
+    }
+    execFileSync('umount', ['--lazy', disk])
+    rmSync(folder, { recursive: true })
+  })
+  return {
+    folder,
+    disk,
+    open(path, flags) {
+      const descriptor = openSync(path, flags, 0o600)
+      descriptors.push(descriptor)
+      return descriptor
+    },
+  }
+}
+
+async function startEngine({ onTestFinished }: TestContext): Promise<Loopback> {
+  const engine = await httpLoopback(({ method, url = '' }, response) => {
     if (url.startsWith('/events')) {
       response.flushHeaders()
     } else if (url.startsWith('/distribution')) {
@@ -53,20 +78,9 @@ beforeEach(async () => {
       response.end(JSON.stringify({ ID: 'a'.repeat(25), Version: { Index: 7 }, Spec }))
     }
   })
-})
-
-afterEach(async () => {
-  deployer?.kill('SIGKILL')
-  await deployer?.ended()
-  deployer = undefined
-  await engine.close()
-  for (const descriptor of descriptors) {
-    closeSync(descriptor)
-  }
-  descriptors = []
-  execFileSync('umount', [disk])
-  rmSync(folder, { recursive: true })
-})
+  onTestFinished(() => engine.close())
+  return engine
+}
 
 /** An output of a process, and its reader. */
 interface Output {
@@ -77,13 +91,7 @@ interface Output {
   text(): string
 }
 
-function open(path: string, flags: number): number {
-  const descriptor = openSync(path, flags, 0o600)
-  descriptors.push(descriptor)
-  return descriptor
-}
-
-/** Writes until it is refused, and returns how many bytes were written. */
+/** Writes until writing fails, and returns the number of written bytes. */
 function fill(descriptor: number): number {
   let bytes = 0
   try {
@@ -91,12 +99,12 @@ function fill(descriptor: number): number {
       for (;;) bytes += writeSync(descriptor, block)
     }
   } catch {
-    // It is full, or nearly.
+    // It is full, or almost full.
   }
   return bytes
 }
 
-function fileOnFullDisk(): Output {
+function fileOnFullDisk({ disk, open }: Fixture): Output {
   const file = join(disk, 'log')
   const descriptor = open(file, O_WRONLY | O_APPEND | O_CREAT)
   const filler = join(disk, 'filler')
@@ -111,13 +119,13 @@ function fileOnFullDisk(): Output {
   }
 }
 
-function unreadPipe(): Output {
+function unreadPipe({ folder, open }: Fixture): Output {
   const path = join(folder, 'pipe')
   execFileSync('mkfifo', [path])
   const reader = open(path, O_RDONLY | O_NONBLOCK)
   const filler = open(path, O_WRONLY | O_NONBLOCK)
   let fillerBytes = fill(filler)
-  // The descriptor blocks, as those do that shells and Docker make.
+  // The descriptor is a blocking one, like those of shells and Docker.
   const descriptor = open(path, O_WRONLY)
   let received = ''
   let isCleared = false
@@ -146,7 +154,7 @@ function unreadPipe(): Output {
   }
 }
 
-function pipeWithoutReader(): Output {
+function pipeWithoutReader({ folder, open }: Fixture): Output {
   const path = join(folder, 'pipe')
   execFileSync('mkfifo', [path])
   const reader = openSync(path, O_RDONLY | O_NONBLOCK)
@@ -174,17 +182,17 @@ function pipeWithoutReader(): Output {
   }
 }
 
-function fullDevice(): Output {
+function fullDevice({ open }: Fixture): Output {
   const descriptor = open('/dev/full', O_RDWR)
   return { descriptor, clear: () => {}, text: () => '' }
 }
 
-const OUTPUTS: readonly (readonly [string, () => Output, boolean])[] = [
-  ['a file on a full disk', fileOnFullDisk, true],
-  ['a pipe that nobody reads', unreadPipe, true],
-  ['a pipe whose reader is gone', pipeWithoutReader, true],
-  ['/dev/full', fullDevice, false],
+const CLEARABLE_OUTPUTS: readonly (readonly [string, (fixture: Fixture) => Output])[] = [
+  ['a file on a full disk', fileOnFullDisk],
+  ['a pipe that is not read', unreadPipe],
+  ['a pipe without a reader', pipeWithoutReader],
 ]
+const OUTPUTS = [...CLEARABLE_OUTPUTS, ['/dev/full', fullDevice] as const]
 
 /** The messages of complete lines. */
 function messages(text: string): readonly unknown[] {
@@ -194,42 +202,58 @@ function messages(text: string): readonly unknown[] {
     .map((line) => JSON.parse(line).msg)
 }
 
-describe('standard output that cannot be written', () => {
-  async function startOn(output: Output): Promise<(image: string) => Promise<CurlAnswer>> {
+describe.concurrent('standard output that cannot be written', () => {
+  interface Running {
+    readonly deployer: DeployerProcess
+    deploy(image: string): Promise<CurlAnswer>
+    endBySigterm(): Promise<number | null>
+  }
+
+  async function startOn(output: Output, context: TestContext): Promise<Running> {
+    const engine = await startEngine(context)
     const [port = 0] = await freePorts(1)
     const BIND = `127.0.0.1:${port}`
     const DOCKER_HOST = `tcp://127.0.0.1:${engine.port}`
-    deployer = startDeployer({ env: { TOKEN: 'x', BIND, DOCKER_HOST }, stdout: output.descriptor })
-    await vi.waitFor(() => curl(`http://${BIND}/`), PATIENCE)
-    return (image) => {
-      const put = ['-X', 'PUT', '-H', 'Authorization: x', '-d', JSON.stringify({ image })]
-      return curl(...put, `http://${BIND}/service/blog`)
+    const env = { TOKEN: 'x', BIND, DOCKER_HOST }
+    const deployer = startDeployer({ env, stdout: output.descriptor })
+    context.onTestFinished(async () => {
+      deployer.kill('SIGKILL')
+      await deployer.ended()
+    })
+    await vi.waitFor(() => isListening(port), PATIENCE)
+    return {
+      deployer,
+      deploy(image) {
+        const put = ['-X', 'PUT', '-H', 'Authorization: x', '-d', JSON.stringify({ image })]
+        return curl(...put, `http://${BIND}/service/blog`)
+      },
+      async endBySigterm() {
+        deployer.kill('SIGTERM')
+        return (await deployer.ended()).status
+      },
     }
   }
 
-  async function endBySigterm(): Promise<number | null | undefined> {
-    deployer?.kill('SIGTERM')
-    return (await deployer?.ended())?.status
-  }
-
-  test.each(OUTPUTS)(
-    '%s: deployments go on, and SIGTERM ends the process',
-    async (_, make) => {
-      const deploy = await startOn(make())
+  test.for(OUTPUTS)(
+    '%s: deployments succeed, and SIGTERM ends the process',
+    async ([, createOutput], context) => {
+      const { deploy, endBySigterm, deployer } = await startOn(
+        createOutput(setUp(context)),
+        context,
+      )
       for (const tag of ['v2', 'v3', 'v4']) {
         expect((await deploy(`me/blog:${tag}`)).status).toBe(200)
       }
       expect(await endBySigterm()).toBe(0)
-      expect(deployer?.output.stderr).toBe('')
+      expect(deployer.output.stderr).toBe('')
     },
-    60_000,
   )
 
-  test.each(OUTPUTS.filter(([, , canClear]) => canClear))(
-    '%s: the lines are written once that is possible, each of them whole',
-    async (_, make) => {
-      const output = make()
-      const deploy = await startOn(output)
+  test.for(CLEARABLE_OUTPUTS)(
+    '%s: the lines are written, each of them whole, once writing is possible',
+    async ([, createOutput], context) => {
+      const output = createOutput(setUp(context))
+      const { deploy, endBySigterm } = await startOn(output, context)
       expect((await deploy('me/blog:v2')).status).toBe(200)
       expect(output.text()).toBe('')
       output.clear()
@@ -240,13 +264,12 @@ describe('standard output that cannot be written', () => {
       expect(await endBySigterm()).toBe(0)
       expect(messages(output.text()).slice(-2)).toEqual(['shutting down', 'stopped'])
     },
-    60_000,
   )
 })
 
-describe('more lines than the log keeps', () => {
+describe.concurrent('more lines than the log keeps', () => {
   const source = fileURLToPath(new URL('../../../src/node/process/process-log.ts', import.meta.url))
-  // 60,000 lines are more than 4 MiB. Afterwards a line follows now and then.
+  // 60,000 lines are more than 4 MiB. Further lines follow at intervals.
   const program = `
     import { writeSync } from 'node:fs'
     import { createProcessLog } from ${JSON.stringify(source)}
@@ -257,14 +280,14 @@ describe('more lines than the log keeps', () => {
     writeSync(2, 'ready')
   `
 
-  test.each(OUTPUTS.filter(([, , canClear]) => canClear))(
-    '%s: one line has the number of those that were dropped, where they are missing',
-    async (_, make) => {
-      const output = make()
-      const flags = ['--import', 'tsx', '--input-type=module', '--eval', program]
-      const child = spawnOwned(process.execPath, flags, {
+  test.for(CLEARABLE_OUTPUTS)(
+    '%s: one line has the number of the dropped lines, in their place',
+    async ([, createOutput], context) => {
+      const output = createOutput(setUp(context))
+      const child = spawnOwned(process.execPath, [builtSource(program)], {
         stdio: ['ignore', output.descriptor, 'pipe'],
       })
+      context.onTestFinished(() => void child.kill('SIGKILL'))
       let errors = ''
       child.stderr?.on('data', (data) => {
         errors += data
@@ -293,6 +316,16 @@ describe('more lines than the log keeps', () => {
       expect(droppedCounts[0]).toBeGreaterThan(1000)
       expect(next).toBeGreaterThan(60_000)
     },
-    60_000,
   )
 })
+
+function isListening(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve()
+    })
+  })
+}

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { builtProgram } from './built-program.ts'
 
 const PROGRAM = fileURLToPath(new URL('./spool-program.ts', import.meta.url))
 const running = new Set<ChildProcess>()
@@ -29,7 +30,7 @@ export interface SpoolProcess {
 export function startSpoolProcess(directory: string, options: object = {}): SpoolProcess {
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', PROGRAM, directory, JSON.stringify(options)],
+    [builtProgram(PROGRAM), directory, JSON.stringify(options)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   )
   running.add(child)

@@ -1,4 +1,5 @@
-// The beanstalkd destination against scripted sockets: what a real beanstalkd rarely does.
+// The beanstalkd destination against scripted sockets: responses that a real beanstalkd rarely sends.
+// Timers are fake, so that no test depends on the speed of the machine.
 
 import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -21,11 +22,11 @@ const ANSWERS = `${USING}INSERTED 1\r\n`
 
 /** Answers a command. */
 type Script = (line: string, socket: Socket) => string | 'close' | undefined
-/** Plays one connection. */
-type Play = (socket: Socket) => void
+/** Serves one connection. */
+type Serve = (socket: Socket) => void
 
-/** A script for what comes in; the data of a job is no command. */
-function scripted(script: Script): Play {
+/** Serves a connection by a script for commands; the data of a job is not a command. */
+function scripted(script: Script): Serve {
   return (socket) => {
     socket.on('data', (data) => {
       received += data
@@ -53,22 +54,26 @@ const healthy = answerPut('INSERTED 1\r\n')
 
 let beanstalkd: Loopback
 let received = ''
-/** Plays the next connections, one each; healthy ones follow. */
-let plays: Play[]
+/** How the next connections are served; those after them are healthy. */
+let nextConnections: Serve[]
 let connections: number
 
 beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   received = ''
-  plays = []
+  nextConnections = []
   connections = 0
   beanstalkd = await tcpLoopback((socket) => {
     connections += 1
-    const play = plays.shift() ?? scripted(healthy)
-    play(socket)
+    const serve = nextConnections.shift() ?? scripted(healthy)
+    serve(socket)
   })
 })
 
-afterEach(() => beanstalkd.close())
+afterEach(async () => {
+  vi.useRealTimers()
+  await beanstalkd.close()
+})
 
 function destination(options: Partial<BeanstalkdDestinationOptions> = {}): Destination {
   const addr = `127.0.0.1:${beanstalkd.port}`
@@ -79,48 +84,47 @@ function deliver(to: Destination, signal = new AbortController().signal): Promis
   return to.deliver(EVENT, signal)
 }
 
-function faultOf(delivery: Promise<void>): Promise<unknown> {
+function errorOf(delivery: Promise<void>): Promise<unknown> {
   return delivery.then(
     () => 'delivered',
     (error) => error,
   )
 }
 
-/** Nothing is left over. Vitest has a timer of its own now and then, and `vi.waitFor` always. */
-async function isAllGone(withinMs = 500): Promise<void> {
-  const timers = (): number =>
-    process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
-  const endsAt = performance.now() + withinMs
-  while (beanstalkd.openConnections() + timers() > 0 && performance.now() < endsAt) {
+/** Waits for a condition. The clock of the timers stands still. */
+async function until(isTrue: () => boolean): Promise<void> {
+  const endsAt = performance.now() + 30_000
+  while (!isTrue() && performance.now() < endsAt) {
     await new Promise((resolve) => setImmediate(resolve))
   }
-  expect({ connections: beanstalkd.openConnections(), timers: timers() }).toEqual({
-    connections: 0,
-    timers: 0,
-  })
+  expect(isTrue()).toBe(true)
 }
 
-/** The next message arrives, and after that nothing is left over. */
-async function isWellAgain(chat: Destination): Promise<void> {
+/** Waits until no connection is open and no timer is set. */
+async function nothingRemains(): Promise<void> {
+  await until(() => beanstalkd.openConnections() + vi.getTimerCount() === 0)
+}
+
+/** The next message is delivered, and afterwards nothing remains. */
+async function recovers(chat: Destination): Promise<void> {
   received = ''
   await deliver(chat)
   expect(received).toBe(EXCHANGE)
   chat.close?.()
-  await isAllGone()
+  await nothingRemains()
 }
 
-async function pass(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms))
-}
-
-test('uses the tube, puts the bytes of the message with priority, delay and TTR, and hangs up', async () => {
+test('uses the tube, puts the message with priority, delay and TTR, and disconnects after 1 s', async () => {
   await deliver(destination())
   expect(received).toBe(EXCHANGE)
+  vi.advanceTimersByTime(999)
+  await new Promise((resolve) => setImmediate(resolve))
   expect(beanstalkd.openConnections()).toBe(1)
-  await isAllGone(3000)
+  vi.advanceTimersByTime(1)
+  await nothingRemains()
 })
 
-test('the message is made of the event, and the numbers are those of the options', async () => {
+test('the message is rendered from the event, and the numbers are those of the options', async () => {
   const { deliver } = destination({
     renderer: { render: ({ ServiceName, Event }) => `${ServiceName} ${Event}` },
     ...{ priority: 0, delay: 5, ttr: 4_294_967_295 },
@@ -129,7 +133,7 @@ test('the message is made of the event, and the numbers are those of the options
   expect(received).toBe(`${USE}put 0 5 4294967295 16\r\nblog rolled-back\r\n`)
 })
 
-test('a message of nothing is no job and opens no connection, white space is a job', async () => {
+test('an empty message is not sent and opens no connection; white space is sent', async () => {
   const texts = ['', ' \n']
   const chat = destination({ renderer: { render: () => texts.shift() ?? 'x' } })
   await deliver(chat)
@@ -138,7 +142,7 @@ test('a message of nothing is no job and opens no connection, white space is a j
   expect(received).toBe(`${USE}put 10 0 60 2\r\n \n\r\n`)
 })
 
-test('is called after address and tube, and told of what was accepted, unless told otherwise', () => {
+test('name and events have defaults', () => {
   expect(destination()).toMatchObject({
     name: `beanstalkd:127.0.0.1:${beanstalkd.port}/chat`,
     events: ['accepted'],
@@ -149,7 +153,7 @@ test('is called after address and tube, and told of what was accepted, unless to
   })
 })
 
-test('messages share a connection while there is work, and the tube is used once', async () => {
+test('messages share a connection while there is work, and "use" is sent once', async () => {
   const chat = destination()
   await Promise.all([deliver(chat), deliver(chat)])
   await deliver(chat)
@@ -158,18 +162,18 @@ test('messages share a connection while there is work, and the tube is used once
   expect(connections).toBe(1)
 })
 
-test('messages under way at once have the answers in their order', async () => {
+test('concurrent messages get the answers in their order', async () => {
   let puts = 0
   const refusals = ['INSERTED 7\r\n', 'DRAINING\r\n', 'INSERTED 8\r\n']
-  plays = [scripted((line) => (line.startsWith('use') ? USING : refusals[puts++]))]
+  nextConnections = [scripted((line) => (line.startsWith('use') ? USING : refusals[puts++]))]
   const chat = destination()
   const outcomes = await Promise.allSettled([deliver(chat), deliver(chat), deliver(chat)])
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
 })
 
-test('after a refusal the next message has a fresh connection, and what was under way is not lost', async () => {
+test('after a refusal the next message gets a new connection, and concurrent messages are not lost', async () => {
   let puts = 0
-  plays = [
+  nextConnections = [
     scripted((line) => {
       puts += line.startsWith('put') ? 1 : 0
       return line.startsWith('use') ? USING : puts === 1 ? 'JOB_TOO_BIG\r\n' : 'INSERTED 1\r\n'
@@ -178,13 +182,13 @@ test('after a refusal the next message has a fresh connection, and what was unde
   const chat = destination()
   const outcomes = await Promise.allSettled([deliver(chat), deliver(chat), deliver(chat)])
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled'])
-  await isWellAgain(chat)
+  await recovers(chat)
   expect(connections).toBe(2)
 })
 
-test('an answer that beanstalkd does not give spoils the answers after it', async () => {
+test('after an unknown answer, the answers that follow it are not used', async () => {
   let puts = 0
-  plays = [
+  nextConnections = [
     scripted((line) => {
       puts += line.startsWith('put') ? 1 : 0
       return line.startsWith('use') ? USING : puts === 2 ? 'hello\r\nINSERTED 1\r\n' : undefined
@@ -193,23 +197,29 @@ test('an answer that beanstalkd does not give spoils the answers after it', asyn
   const chat = destination()
   const outcomes = await Promise.allSettled([deliver(chat), deliver(chat)])
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
-  await isWellAgain(chat)
+  await recovers(chat)
 })
 
 test.each([
   ['before the put', [answerUse(ANSWERS)]],
   ['while there is no work', [answerPut('INSERTED 1\r\nINSERTED 2\r\n'), answerPut(undefined)]],
-])('an answer that came %s is not taken for that of the next message', async (_, scripts) => {
-  plays = scripts.map(scripted)
+])('an answer that came %s is not used for the next message', async (_, scripts) => {
+  nextConnections = scripts.map(scripted)
   const chat = destination()
   if (scripts.length > 1) {
     await deliver(chat)
   }
-  expect(await faultOf(deliver(chat))).toBeInstanceOf(DeliveryError)
-  await isWellAgain(chat)
+  let isSettled = false
+  const delivery = errorOf(deliver(chat)).finally(() => {
+    isSettled = true
+  })
+  await until(() => isSettled || received.split('put ').length > scripts.length)
+  vi.advanceTimersByTime(200)
+  expect(await delivery).toBeInstanceOf(DeliveryError)
+  await recovers(chat)
 })
 
-describe('a message is reported as not delivered, with tube and reason, and nothing leaks, when', () => {
+describe('the error has tube and reason, and no connection or timer remains, when', () => {
   const SILENCE = /no answer within 200 ms$/
   const CLOSED = /closed$|ECONNRESET|EPIPE/
   const cases: readonly (readonly [string, Script, RegExp])[] = [
@@ -241,61 +251,68 @@ describe('a message is reported as not delivered, with tube and reason, and noth
     ['the connection closes after put', answerPut('close'), CLOSED],
   ]
 
-  test.each(cases)('%s', async (_, script, reason) => {
-    plays = [scripted(script)]
+  test.each(cases)('%s', async (name, script, reason) => {
+    nextConnections = [scripted(script)]
     const chat = destination()
-    const fault = await faultOf(deliver(chat))
+    const delivery = errorOf(deliver(chat))
+    if (reason === SILENCE) {
+      await until(() => received.includes(`${name.slice(0, 3)} `))
+      vi.advanceTimersByTime(199)
+      await new Promise((resolve) => setImmediate(resolve))
+      vi.advanceTimersByTime(1)
+    }
+    const error = await delivery
     const place = `Cannot put the message on tube "chat" of beanstalkd at 127.0.0.1:${beanstalkd.port}: `
-    expect(fault).toBeInstanceOf(DeliveryError)
-    expect(fault).toMatchObject({ isFinal: false, message: expect.stringContaining(place) })
-    expect(fault).toMatchObject({ message: expect.stringMatching(reason) })
-    await isAllGone()
-    await isWellAgain(chat)
+    expect(error).toBeInstanceOf(DeliveryError)
+    expect(error).toMatchObject({ isFinal: false, message: expect.stringContaining(place) })
+    expect(error).toMatchObject({ message: expect.stringMatching(reason) })
+    await nothingRemains()
+    await recovers(chat)
   })
 
-  test('nobody listens', async () => {
+  test('the port is not open', async () => {
     const chat = destination()
     await beanstalkd.close()
     await expect(deliver(chat)).rejects.toThrow('ECONNREFUSED')
-    await isAllGone()
+    await nothingRemains()
   })
 
-  test('nothing is heard from who should connect', async () => {
-    // 192.0.2.0/24 is nobody's (RFC 5737): whatever the network says, there is no connection.
+  test('the host does not respond', async () => {
+    // 192.0.2.0/24 is reserved for documentation (RFC 5737), so no host responds.
     const chat = destination({ addr: '192.0.2.1:11300', timeoutMs: 100 })
-    const began = performance.now()
-    expect(await faultOf(deliver(chat))).toBeInstanceOf(DeliveryError)
-    expect(performance.now() - began).toBeLessThan(1000)
-    await isAllGone()
+    const delivery = errorOf(deliver(chat))
+    vi.advanceTimersByTime(100)
+    expect(await delivery).toBeInstanceOf(DeliveryError)
+    await nothingRemains()
   })
 })
 
-test('a job that is too big is a final fault', async () => {
-  plays = [scripted(answerPut('JOB_TOO_BIG\r\n'))]
+test('a job that is too big is a final error', async () => {
+  nextConnections = [scripted(answerPut('JOB_TOO_BIG\r\n'))]
   const chat = destination()
-  expect(await faultOf(deliver(chat))).toMatchObject({
+  expect(await errorOf(deliver(chat))).toMatchObject({
     name: 'DeliveryError',
     isFinal: true,
     message: expect.stringMatching(/: the answer was "JOB_TOO_BIG"$/),
   })
-  await isWellAgain(chat)
+  await recovers(chat)
 })
 
-test('a template that fails is a final fault, and nothing is sent', async () => {
+test('a template that throws is a final error, and nothing is sent', async () => {
   const render = (): string => {
     throw new Error('SECRET')
   }
-  const fault = await faultOf(deliver(destination({ renderer: { render } })))
-  expect(fault).toMatchObject({
+  const error = await errorOf(deliver(destination({ renderer: { render } })))
+  expect(error).toMatchObject({
     isFinal: true,
     message: expect.stringMatching(/: its template fails$/),
   })
   expect(connections).toBe(0)
 })
 
-test('a message that ran out of time while connecting takes no later one along', async () => {
+test('a message that times out while connecting does not affect a later one', async () => {
   const greetings: (() => void)[] = []
-  plays = [
+  nextConnections = [
     scripted((line, socket) => {
       if (line.startsWith('use')) {
         greetings.push(() => socket.write(USING))
@@ -305,67 +322,85 @@ test('a message that ran out of time while connecting takes no later one along',
     }),
   ]
   const chat = destination({ timeoutMs: 400 })
-  const early = faultOf(deliver(chat))
-  await pass(200)
+  const early = errorOf(deliver(chat))
+  await until(() => greetings.length === 1)
+  vi.advanceTimersByTime(200)
   const late = deliver(chat)
+  vi.advanceTimersByTime(200)
   expect(String(await early)).toContain('no answer within 400 ms')
   for (const greet of greetings) {
     greet()
   }
   await late
   expect(received.match(/^put /gm)).toHaveLength(1)
-  await isAllGone()
+  await nothingRemains()
 })
 
 describe('answers that come byte by byte', () => {
-  const drip =
-    (everyMs: number): Play =>
-    (socket) => {
+  /** Sends one byte of each answer whenever `next` is called. */
+  function drip(): { readonly serve: Serve; next(): boolean } {
+    const bytes: (() => void)[] = []
+    const serve: Serve = (socket) => {
       socket.setNoDelay()
       scripted((line) => {
-        const bytes = [...(healthy(line, socket) ?? '')]
-        const timer = setInterval(() => {
-          socket.write(bytes.shift() ?? '')
-          if (bytes.length === 0) {
-            clearInterval(timer)
-          }
-        }, everyMs)
-        socket.on('close', () => clearInterval(timer))
+        for (const byte of healthy(line, socket) ?? '') {
+          bytes.push(() => socket.write(byte))
+        }
         return undefined
       })(socket)
     }
-
-  test('are answers, as long as there is time', async () => {
-    plays = [drip(5)]
-    const chat = destination({ timeoutMs: 3000 })
-    await deliver(chat)
-    await isWellAgainOnTheSame(chat)
-  })
-
-  test('are none once the time is over, though each byte comes soon', async () => {
-    plays = [drip(60)]
-    const chat = destination({ timeoutMs: 300 })
-    const began = performance.now()
-    await expect(deliver(chat)).rejects.toThrow('no answer within 300 ms')
-    expect(performance.now() - began).toBeLessThan(1200)
-    await isAllGone()
-    await isWellAgain(chat)
-  })
-
-  async function isWellAgainOnTheSame(chat: Destination): Promise<void> {
-    await deliver(chat)
-    expect(connections).toBe(1)
-    chat.close?.()
-    await isAllGone()
+    const next = (): boolean => {
+      bytes[0]?.()
+      return bytes.shift() !== undefined
+    }
+    return { serve, next }
   }
+
+  test('are used if they are complete in time', async () => {
+    const { serve, next } = drip()
+    nextConnections = [serve]
+    const chat = destination()
+    let isDelivered = false
+    const delivery = deliver(chat).then(() => {
+      isDelivered = true
+    })
+    await until(() => {
+      next()
+      return isDelivered
+    })
+    await delivery
+    const again = deliver(chat)
+    await until(() => {
+      next()
+      return vi.getTimerCount() === 1 && received.split('put ').length === 3
+    })
+    chat.close?.()
+    await again.catch(() => {})
+    expect(connections).toBe(1)
+    await nothingRemains()
+  })
+
+  test('are an error once the time is over, even if each byte comes soon', async () => {
+    const { serve, next } = drip()
+    nextConnections = [serve]
+    const chat = destination({ timeoutMs: 300 })
+    const delivery = errorOf(deliver(chat))
+    for (let bytes = 0; bytes < 5; bytes += 1) {
+      await until(next)
+      vi.advanceTimersByTime(60)
+    }
+    expect(String(await delivery)).toContain('no answer within 300 ms')
+    await nothingRemains()
+    await recovers(chat)
+  })
 })
 
-describe('a close in the exchange', () => {
+describe('a connection that closes', () => {
   const ways = ['end', 'destroy', 'resetAndDestroy'] as const
 
-  test.each(ways)('at every byte that the client sends (%s) is a fault', async (way) => {
+  test.each(ways)('after any byte that the client sends (%s) is an error', async (way) => {
     for (let bytes = 0; bytes <= EXCHANGE_BYTES; bytes += 1) {
-      plays = [
+      nextConnections = [
         (socket) => {
           let got = 0
           const take = (length: number): void => {
@@ -383,18 +418,18 @@ describe('a close in the exchange', () => {
         },
       ]
       const chat = destination({ timeoutMs: 2000 })
-      const fault = await faultOf(deliver(chat))
-      expect(fault, `after ${bytes} bytes`).toBeInstanceOf(DeliveryError)
-      expect(String(fault), `after ${bytes} bytes`).not.toContain('no answer')
-      await isWellAgain(chat)
+      const error = await errorOf(deliver(chat))
+      expect(error, `after ${bytes} bytes`).toBeInstanceOf(DeliveryError)
+      expect(String(error), `after ${bytes} bytes`).not.toContain('no answer')
+      await recovers(chat)
     }
   })
 
   test.each(['end', 'destroySoon'] as const)(
-    'at every byte that beanstalkd answers (%s) is a fault, unless the whole answer came',
+    'after any byte that beanstalkd sends (%s) is an error, except after the whole answer',
     async (way) => {
       for (let bytes = 0; bytes <= ANSWERS.length; bytes += 1) {
-        plays = [
+        nextConnections = [
           (socket) => {
             let got = 0
             let sent = 0
@@ -410,47 +445,47 @@ describe('a close in the exchange', () => {
           },
         ]
         const chat = destination({ timeoutMs: 2000 })
-        const outcome = await faultOf(deliver(chat))
+        const outcome = await errorOf(deliver(chat))
         if (bytes === ANSWERS.length) {
           expect(outcome).toBe('delivered')
-          await isAllGone()
+          await nothingRemains()
         } else {
           expect(outcome, `after ${bytes} bytes`).toBeInstanceOf(DeliveryError)
           expect(String(outcome), `after ${bytes} bytes`).not.toContain('no answer')
         }
-        await isWellAgain(chat)
+        await recovers(chat)
       }
     },
   )
 })
 
-describe('a signal', () => {
-  test('that has aborted lets nothing begin', async () => {
-    const fault = await faultOf(deliver(destination(), AbortSignal.abort()))
-    expect(fault).toBeInstanceOf(DeliveryError)
-    expect(fault).toMatchObject({ isFinal: false, message: expect.stringMatching(/called off$/) })
+describe('an abort signal', () => {
+  test('that is already aborted prevents the delivery', async () => {
+    const error = await errorOf(deliver(destination(), AbortSignal.abort()))
+    expect(error).toBeInstanceOf(DeliveryError)
+    expect(error).toMatchObject({ isFinal: false, message: expect.stringMatching(/called off$/) })
     expect(connections).toBe(0)
   })
 
   test.each([
     ['use', answerUse(undefined)],
     ['put', answerPut(undefined)],
-  ])('that aborts while %s is not answered ends the try at once', async (command, script) => {
-    plays = [scripted(script)]
+  ])('that aborts while %s is not answered ends the attempt at once', async (command, script) => {
+    nextConnections = [scripted(script)]
     const chat = destination({ timeoutMs: 10_000 })
     const controller = new AbortController()
-    const delivery = faultOf(deliver(chat, controller.signal))
-    await vi.waitFor(() => expect(received).toContain(command), { interval: 5 })
+    const delivery = errorOf(deliver(chat, controller.signal))
+    await until(() => received.includes(command))
     controller.abort()
     expect(await delivery).toMatchObject({ message: expect.stringMatching(/called off$/) })
-    await isAllGone()
+    await nothingRemains()
     expect(received.includes('put')).toBe(command === 'put')
-    await isWellAgain(chat)
+    await recovers(chat)
   })
 
-  test('that aborts lets what else is under way run to its own end', async () => {
+  test('that aborts does not end concurrent deliveries', async () => {
     const pending: (() => void)[] = []
-    plays = [
+    nextConnections = [
       scripted((line, socket) => {
         if (line.startsWith('use')) {
           return USING
@@ -461,20 +496,20 @@ describe('a signal', () => {
     ]
     const chat = destination({ timeoutMs: 2000 })
     const controller = new AbortController()
-    const calledOff = faultOf(deliver(chat, controller.signal))
+    const calledOff = errorOf(deliver(chat, controller.signal))
     const other = deliver(chat)
-    await vi.waitFor(() => expect(pending).toHaveLength(2), { interval: 5 })
+    await until(() => pending.length === 2)
     controller.abort()
     expect(await calledOff).toBeInstanceOf(DeliveryError)
     for (const answer of pending) {
       answer()
     }
     await other
-    await isWellAgain(chat)
+    await recovers(chat)
     expect(connections).toBe(2)
   })
 
-  test('of many messages has one listener, and none afterwards', async () => {
+  test('of many messages has one listener, and none after the last of them', async () => {
     const { signal } = new AbortController()
     const added = vi.spyOn(signal, 'addEventListener')
     const removed = vi.spyOn(signal, 'removeEventListener')
@@ -486,31 +521,32 @@ describe('a signal', () => {
 })
 
 describe('close', () => {
-  test('ends a connection that is kept', async () => {
+  test('ends a kept connection', async () => {
     const chat = destination()
     await deliver(chat)
     chat.close?.()
-    await isAllGone()
+    await nothingRemains()
   })
 
-  test('ends what is under way, spoilt connections too', async () => {
-    plays = [scripted(answerPut(undefined)), scripted(answerPut(undefined))]
+  test('ends deliveries in progress, also on connections after an error', async () => {
+    nextConnections = [scripted(answerPut(undefined)), scripted(answerPut(undefined))]
     const chat = destination({ timeoutMs: 10_000 })
     const controller = new AbortController()
-    const first = faultOf(deliver(chat, controller.signal))
-    const deliveries = [faultOf(deliver(chat))]
+    const first = errorOf(deliver(chat, controller.signal))
+    const deliveries = [errorOf(deliver(chat))]
     controller.abort()
     await first
-    deliveries.push(faultOf(deliver(chat)))
-    await vi.waitFor(() => expect(beanstalkd.openConnections()).toBe(2))
+    deliveries.push(errorOf(deliver(chat)))
+    await until(() => received.split('put ').length === 3)
+    expect(beanstalkd.openConnections()).toBe(2)
     chat.close?.()
     for (const delivery of deliveries) {
       expect(await delivery).toMatchObject({ message: expect.stringMatching(/called off$/) })
     }
-    await isWellAgain(chat)
+    await recovers(chat)
   })
 
-  test('of one that never connected does nothing', () => {
+  test('without a connection does nothing', () => {
     expect(() => destination().close?.()).not.toThrow()
   })
 })
@@ -529,7 +565,7 @@ test.each([
   expect(() => destination(wrong)).toThrow(kind)
 })
 
-test('an event that there is not throws at construction', () => {
+test('an unknown event throws at construction', () => {
   const events = ['accepted', 'verdicts'] as unknown as readonly 'accepted'[]
   expect(() => destination({ events })).toThrow(/"verdicts": it must be one of accepted, /)
 })

@@ -28,6 +28,7 @@ import {
   isSpoolKey,
 } from '../../../src/node/spool/directory-spool.ts'
 import type { Spool } from '../../../src/notification/spool.ts'
+import { builtSource } from '../../support/built-program.ts'
 import { spawnOwned } from '../../support/owned-process.ts'
 import { createRecordingLogger, type RecordingLogger } from '../../support/recording-fakes.ts'
 
@@ -330,7 +331,7 @@ describe('a process that is killed while it writes', () => {
     import { createDirectorySpool } from ${JSON.stringify(source)}
     const quiet = () => {}
     const logger = { info: quiet, warn: quiet, error: (fields) => process.stderr.write(JSON.stringify(fields)) }
-    const spool = createDirectorySpool(process.argv[1], { logger })
+    const spool = createDirectorySpool(process.argv[2], { logger })
     async function loop(name) {
       for (let n = 0; ; n += 1) {
         const size = (n * 7919) % 20000
@@ -344,11 +345,9 @@ describe('a process that is killed while it writes', () => {
   test.each([1, 2, 3, 4, 5])(
     'leaves every record whole that it was told is kept (%i)',
     async (round) => {
-      const child = spawnOwned(
-        process.execPath,
-        ['--import', 'tsx', '--input-type=module', '--eval', program, folder],
-        { stdio: ['ignore', 'pipe', 'pipe'] },
-      )
+      const child = spawnOwned(process.execPath, [builtSource(program), folder], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
       let told = ''
       let errors = ''
       child.stdout?.on('data', (data) => {

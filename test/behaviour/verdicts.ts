@@ -149,7 +149,7 @@ export const verdicts: readonly Case[] = [
       swarm.nodes = []
       rollout.start()
       swarm.clock = () => Date.now() + 61_000
-      rollout.say('updating', 'still at it')
+      rollout.setUpdateState('updating', 'still at it')
       const { status, body } = await answer
       equal([status, body.code, body.verdict], [424, 'rollout-failed', 'timed-out'])
       equal(String(body.message).startsWith('Still not done after 60 s'), true)

@@ -35,11 +35,11 @@ export interface FakeRollout {
   /** A user runs `docker service rollback`: `rollback_started`; other steps may follow. */
   rollBackByHand(): void
   /** Sets the state of a started update, and changes nothing else. */
-  say(state: string, message?: string): void
+  setUpdateState(state: string, message?: string): void
 }
 
 /** The state of the fake swarm that a rollout reads and changes. */
-export interface FakeStage {
+export interface FakeSwarmState {
   readonly services: FakeServices
   readonly tasks: FakeTasks
   now(): number
@@ -48,20 +48,20 @@ export interface FakeStage {
    * The ID of the newest task before the latest update, by the ID of the service; absent if not
    * started.
    */
-  readonly begun: Map<string, string>
+  readonly startedUpdates: Map<string, string>
 }
 
-export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
-  const { services, tasks, begun } = stage
+export function createFakeRollout(id: string, swarmState: FakeSwarmState): FakeRollout {
+  const { services, tasks, startedUpdates } = swarmState
   const service = (): FakeService => services.find(id)
-  const places = (): readonly Place[] => placesOf(service().Spec, stage.nodes())
-  const time = (): string => new Date(stage.now()).toISOString()
+  const places = (): readonly Place[] => placesOf(service().Spec, swarmState.nodes())
+  const time = (): string => new Date(swarmState.now()).toISOString()
 
   const newestTask = (): string => tasks.of(service()).at(-1)?.ID ?? ''
 
   function begin(): void {
-    if (!begun.has(id)) {
-      begun.set(id, newestTask())
+    if (!startedUpdates.has(id)) {
+      startedUpdates.set(id, newestTask())
       if (!isJob(service().Spec) && places().length > 0) {
         put({ State: 'updating', StartedAt: time(), Message: 'update in progress' })
       }
@@ -75,7 +75,7 @@ export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
   /**
    * A status that another write (of a label) has cleared stays empty, though the update continues.
    */
-  function say(State: string, Message = `update ${State}`): void {
+  function setUpdateState(State: string, Message = `update ${State}`): void {
     begin()
     const { UpdateStatus } = service()
     if (UpdateStatus) {
@@ -104,7 +104,7 @@ export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
   function stopMessage(action: string): string {
     begin()
     const findFailure = (): FakeTask | undefined =>
-      tasks.failures(service(), begun.get(id) ?? '').at(-1)
+      tasks.failures(service(), startedUpdates.get(id) ?? '').at(-1)
     const [place] = places()
     if (findFailure() === undefined && place !== undefined) {
       fail({ place })
@@ -130,7 +130,7 @@ export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
 
   function completeRollBack(): void {
     run()
-    say('rollback_completed', 'rollback completed')
+    setUpdateState('rollback_completed', 'rollback completed')
   }
 
   return {
@@ -140,28 +140,28 @@ export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
     fail,
     beginRollBack,
     completeRollBack,
-    say,
+    setUpdateState,
 
     complete() {
       run()
       if (tasks.of(service()).every(({ Status }) => Status.State !== 'pending')) {
-        say('completed', 'update completed')
+        setUpdateState('completed', 'update completed')
       }
     },
 
     failAndComplete(options) {
       fail(options)
-      say('completed', 'update completed')
+      setUpdateState('completed', 'update completed')
     },
 
     pause(message) {
       const text = stopMessage('update paused')
-      say('paused', message ?? text)
+      setUpdateState('paused', message ?? text)
     },
 
     pauseRollBack(message) {
       const text = stopMessage('update paused')
-      say('rollback_paused', message ?? text)
+      setUpdateState('rollback_paused', message ?? text)
     },
 
     rollBack(message) {
@@ -176,7 +176,7 @@ export function createFakeRollout(id: string, stage: FakeStage): FakeRollout {
       if (!PreviousSpec) {
         throw new Error(`Service "${Spec.Name}" has no previous spec to roll back to`)
       }
-      begun.set(id, newestTask())
+      startedUpdates.set(id, newestTask())
       services.put({
         ...rest,
         Spec: PreviousSpec,

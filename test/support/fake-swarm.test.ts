@@ -220,18 +220,18 @@ describe('the registry', () => {
 })
 
 describe('events', () => {
-  let seen: ('opened' | ServiceEvent)[]
+  let received: ('opened' | ServiceEvent)[]
   const listener = {
-    opened: () => void seen.push('opened'),
-    changed: (event: ServiceEvent) => void seen.push(event),
+    opened: () => void received.push('opened'),
+    changed: (event: ServiceEvent) => void received.push(event),
   }
 
   beforeEach(() => {
-    seen = []
+    received = []
   })
 
   function states(): readonly unknown[] {
-    return seen.map((event) =>
+    return received.map((event) =>
       event === 'opened' ? event : (event.updateState ?? event.image ?? event.action),
     )
   }
@@ -252,7 +252,7 @@ describe('events', () => {
       'rollback_completed',
       'remove',
     ])
-    expect(seen[3]).toMatchObject({ image: 'me/app:v1', timeMs: now })
+    expect(received[3]).toMatchObject({ image: 'me/app:v1', timeMs: now })
     await expect(swarm.inspectService('blog')).rejects.toMatchObject({ code: 'service-not-found' })
     swarm.breakStreams()
     await watch
@@ -271,7 +271,7 @@ describe('events', () => {
     await watch
     swarm.remove('blog')
     await Promise.resolve()
-    expect([swarm.streams, seen.length]).toEqual([0, 4])
+    expect([swarm.streams, received.length]).toEqual([0, 4])
   })
 
   test('a broken stream loses events that were not reported yet', async () => {

@@ -12,7 +12,7 @@ import type {
 import { createFakeEvents } from './fake-event-stream.ts'
 import { fakeNode, isJob, placesOf } from './fake-placement.ts'
 import { createFakeRegistry, type FakeImage, type ShownCredentials } from './fake-registry.ts'
-import { createFakeRollout, type FakeRollout, type FakeStage } from './fake-rollout.ts'
+import { createFakeRollout, type FakeRollout, type FakeSwarmState } from './fake-rollout.ts'
 import { createFakeServices, type FakeService, type FakeServiceOptions } from './fake-services.ts'
 import { createFakeTasks } from './fake-tasks.ts'
 import { createFakeUpdater, type FakeRolloutScript } from './fake-update.ts'
@@ -74,8 +74,8 @@ export function createFakeSwarm(): FakeSwarm {
   const events = createFakeEvents()
   const services = createFakeServices(now, events.emit)
   const tasks = createFakeTasks(now, nodes)
-  const stage: FakeStage = { services, tasks, now, nodes, begun: new Map() }
-  const write = createFakeUpdater(stage)
+  const swarmState: FakeSwarmState = { services, tasks, now, nodes, startedUpdates: new Map() }
+  const write = createFakeUpdater(swarmState)
 
   function record(call: string): void {
     calls.push(call)
@@ -116,7 +116,7 @@ export function createFakeSwarm(): FakeSwarm {
       }
       agoMs = 0
       if (service.UpdateStatus) {
-        stage.begun.set(service.ID, '')
+        swarmState.startedUpdates.set(service.ID, '')
       }
       return service
     },
@@ -125,7 +125,7 @@ export function createFakeSwarm(): FakeSwarm {
     service: (name) => services.find(name),
     spec: (name) => services.find(name).Spec,
     tasks: (name) => tasks.of(services.find(name)),
-    rollout: (name) => createFakeRollout(services.find(name).ID, stage),
+    rollout: (name) => createFakeRollout(services.find(name).ID, swarmState),
     change(name, change) {
       const service = services.find(name)
       write(service, change(service.Spec), fake.onUpdate)

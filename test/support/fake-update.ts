@@ -3,7 +3,7 @@
 
 import type { ServiceSpec } from '../../src/swarm/service.ts'
 import { isJob } from './fake-placement.ts'
-import { createFakeRollout, type FakeRollout, type FakeStage } from './fake-rollout.ts'
+import { createFakeRollout, type FakeRollout, type FakeSwarmState } from './fake-rollout.ts'
 import type { FakeService } from './fake-services.ts'
 import { isOtherTemplate } from './fake-task-status.ts'
 
@@ -28,8 +28,8 @@ const ROLLOUT_SCRIPTS: Readonly<Record<string, (rollout: FakeRollout) => void>> 
   'roll-back': (rollout) => rollout.rollBack(),
 }
 
-export function createFakeUpdater(stage: FakeStage): FakeUpdater {
-  const { services, tasks, begun } = stage
+export function createFakeUpdater(swarmState: FakeSwarmState): FakeUpdater {
+  const { services, tasks, startedUpdates } = swarmState
   const newest = new Map<string, FakeService>()
 
   return (current, spec, script) => {
@@ -38,12 +38,12 @@ export function createFakeUpdater(stage: FakeStage): FakeUpdater {
     tasks.scale(written)
     // Any write runs a job again.
     if (isJob(spec) || isOtherTemplate(current.Spec.TaskTemplate, spec.TaskTemplate)) {
-      begun.delete(ID)
+      startedUpdates.delete(ID)
       newest.set(ID, written)
       queueMicrotask(() => {
         if (services.has(ID) && newest.get(ID) === written) {
           const play = typeof script === 'function' ? script : ROLLOUT_SCRIPTS[script]
-          play?.(createFakeRollout(ID, stage))
+          play?.(createFakeRollout(ID, swarmState))
         }
       })
     }

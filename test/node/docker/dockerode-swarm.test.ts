@@ -294,9 +294,9 @@ test('ssh has the arguments of the Docker CLI, and is ended after the timeout', 
 test('without a free file descriptor, ssh fails and the process goes on', () => {
   const script = new URL('../../support/ssh-without-descriptors.ts', import.meta.url).pathname
   const command = `ulimit -n 120 && exec ${process.execPath} --import tsx ${script}`
-  const fault = JSON.parse(execFileSync('sh', ['-c', command], { encoding: 'utf8', stdio: 'pipe' }))
-  expect(fault.code).toBe('engine-unreachable')
-  expect(fault.message).toMatch(/cannot run ssh \(.*EMFILE/)
+  const error = JSON.parse(execFileSync('sh', ['-c', command], { encoding: 'utf8', stdio: 'pipe' }))
+  expect(error.code).toBe('engine-unreachable')
+  expect(error.message).toMatch(/cannot run ssh \(.*EMFILE/)
 })
 
 test('the error for a host name with several addresses contains the reason', async () => {

@@ -2,9 +2,11 @@
 
 // Only this file: all of dockerode also loads gRPC and protobuf for image builds, 14 MiB of memory.
 import DockerodeService from 'dockerode/lib/service.js'
+import { LRUCache } from 'lru-cache'
 import { DeployerError } from '../../errors.ts'
 import type { Service } from '../../swarm/service.ts'
 import type { Swarm } from '../../swarm/swarm.ts'
+import { checkOptionNames } from '../../text/option-names.ts'
 import { shown } from '../settings/settings-issue.ts'
 import type { DockerTls } from './connection-options.ts'
 import { createImageResolver } from './distribution.ts'
@@ -44,6 +46,13 @@ export interface DockerodeSwarm extends Swarm {
   check(): Promise<string>
 }
 
+const OPTIONS: Readonly<Record<keyof DockerodeSwarmOptions, true>> = {
+  dockerHost: true,
+  tls: true,
+  timeoutMs: true,
+}
+// The longest timer of JavaScript.
+const MAX_TIMEOUT_MS = 2_147_483_647
 const MAX_CACHED_IDS = 1000
 const OUTCOME_UNKNOWN =
   'the update may have been applied nevertheless; inspect the service before you try again'
@@ -54,18 +63,25 @@ const OUTCOME_UNKNOWN =
  * @param options Address of the engine. Default: the local socket.
  * @returns The swarm. It connects with the first call, and keeps connections open between calls.
  *   Idle connections do not keep the process alive.
- * @throws TypeError if `dockerHost` has a format that Docker does not know.
+ * @throws TypeError if `dockerHost` has a format that Docker does not know, or if an option is
+ *   unknown; RangeError if `timeoutMs` is not from 1 to 2147483647.
  * @example
  * ```ts
  * const swarm = createDockerodeSwarm({ dockerHost: 'unix:///var/run/docker.sock' })
  * ```
  */
 export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): DockerodeSwarm {
+  checkOptionNames(options, Object.keys(OPTIONS))
   const { dockerHost = 'unix:///var/run/docker.sock', tls, timeoutMs = 30_000 } = options
   const host = parseDockerHost(dockerHost, tls !== undefined)
   if (host === undefined) {
     throw new TypeError(
       `Cannot use dockerHost ${shown(dockerHost)}: it must have the form ${DOCKER_HOST_FORMS}`,
+    )
+  }
+  if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
+    throw new RangeError(
+      `Cannot use timeoutMs ${timeoutMs}: it must be milliseconds from 1 to ${MAX_TIMEOUT_MS}`,
     )
   }
   const clock = createEngineClock()
@@ -74,14 +90,7 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
   const dockerService = (nameOrId: string) => new DockerodeService(modem, nameOrId)
 
   // An engine needs only three quarters of the time to find a service by ID instead of by name.
-  const idsByName = new Map<string, string>()
-
-  function cacheId(name: string, id: string): void {
-    if (idsByName.size >= MAX_CACHED_IDS) {
-      idsByName.clear()
-    }
-    idsByName.set(name, id)
-  }
+  const idsByName = new LRUCache<string, string>({ max: MAX_CACHED_IDS })
 
   function inspect(nameOrId: string, action: string): Promise<Service> {
     const expected = { name: 'a service', matches: isService }
@@ -114,7 +123,7 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
       const cached = await inspectByCachedId(nameOrId, action)
       const service = cached ?? (await inspect(nameOrId, action))
       if (service.Spec.Name === nameOrId) {
-        cacheId(nameOrId, service.ID)
+        idsByName.set(nameOrId, service.ID)
       }
       return service
     },

@@ -265,6 +265,18 @@ test('a finished call leaves no timer', async () => {
   expect(timers()).toBeLessThan(before + 10)
 })
 
+test('an unknown option throws when the swarm is created', () => {
+  const options: object = { dockerhost: 'unix:///run/docker.sock' }
+  expect(() => createDockerodeSwarm(options)).toThrow(/`dockerhost`.*`dockerHost`/)
+})
+
+test.each([0, -1, Number.NaN, 2 ** 31])(
+  'timeoutMs %d throws when the swarm is created',
+  (timeoutMs) => {
+    expect(() => createDockerodeSwarm({ timeoutMs })).toThrow(RangeError)
+  },
+)
+
 test('a dockerHost of unknown form throws when the swarm is created', () => {
   expect(() => createDockerodeSwarm({ dockerHost: 'http://x' })).toThrow(TypeError)
 })

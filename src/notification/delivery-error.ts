@@ -1,19 +1,19 @@
-// Why a message was not delivered, and what is to be done about it.
+// The error of a failed delivery attempt.
 
-/** Beside the reason. */
+/** The options of a {@link DeliveryError}. */
 export interface DeliveryErrorOptions extends ErrorOptions {
-  /** Whether the same message can never be taken: it is not tried again. Default: false. */
+  /** Whether the destination will never accept this message, so that it is not retried. Default: false. */
   readonly isFinal?: boolean
-  /** How long the other side asks to be left alone, in milliseconds. */
+  /** How long the destination asks for no further attempts, in milliseconds. */
   readonly retryAfterMs?: number | undefined
 }
 
-/** A try to deliver a message that failed. Its message tells why, and nothing secret. */
+/** A delivery attempt that failed. Its message is the reason, without secrets. */
 export class DeliveryError extends Error {
   override readonly name = 'DeliveryError'
-  /** Whether the same message can never be taken. */
+  /** Whether the destination will never accept this message. */
   readonly isFinal: boolean
-  /** How long the other side asks to be left alone, in milliseconds. */
+  /** How long the destination asks for no further attempts, in milliseconds. */
   readonly retryAfterMs: number | undefined
 
   constructor(

@@ -1,4 +1,4 @@
-// What happens to a deployment and people want to hear of, as data.
+// The events of deployments that are sent as notifications.
 
 import type { Deployment } from '../deployment/deployment.ts'
 import {
@@ -9,77 +9,73 @@ import {
 } from '../deployment/verdict.ts'
 import { digestOf } from '../swarm/image-reference.ts'
 
-/** What can be told of a deployment. */
+/** The name of an event. */
 export type DeploymentEventName =
-  /** The engine took the update, or the service had that image already. */
+  /** The engine took the update, or the service runs that image already. */
   | 'accepted'
-  /** How it ended. */
+  /** The verdict: how the deployment ended. */
   | EndVerdict
-  /** A caller with a valid token was turned away: label, policy, image not found. */
+  /** A request with a valid token was rejected: by a label, a policy, or a missing image. */
   | 'refused'
 
-/** Every name that an event can have. */
+/** The names of all events. */
 export const deploymentEventNames: readonly DeploymentEventName[] = [
   'accepted',
   ...endVerdicts,
   'refused',
 ]
 
-/** Something that happened and that people want to hear of. */
+/** An event of a deployment, or of a rejected request. */
 export interface DeploymentEvent {
-  /**
-   * The same however often the event is told, and no other event's: letters, digits, `_` and `-`.
-   */
+  /** Unique, and the same for every delivery of the event: letters, digits, `_` and `-`. */
   readonly id: string
   readonly event: DeploymentEventName
-  /** The service's name; of one that was refused, what the caller named. */
+  /** The name of the service; for a rejected request, as the caller wrote it. */
   readonly service: string
-  /** The service's full ID; empty where it was not found, or not looked for. */
+  /** The full ID of the service; empty for a rejected request. */
   readonly serviceId: string
-  /** The image exactly as the caller sent it; empty where the caller sent none. */
+  /** The image exactly as the caller sent it; empty if the caller sent none. */
   readonly image: string
-  /** The digest that the image was pinned to, `sha256:…`; empty where there is none. */
+  /** The digest that the image was pinned to, `sha256:…`; empty if there is none. */
   readonly digest: string
-  /** The image that the spec named before; empty of one that was refused. */
+  /** The image in the spec before the update; empty for a rejected request. */
   readonly previous: string
-  /** The deployment's ID; empty of one that was refused. */
+  /** The ID of the deployment; empty for a rejected request. */
   readonly deploymentId: string
-  /** Who asked for it: the name of what they showed. */
+  /** The name of the credential that the caller presented. */
   readonly caller: string
-  /** Why it did not end well, in one line, without any log lines of the tasks; empty where it did. */
+  /** Why it did not succeed, in one line without log lines of the tasks; empty if it did. */
   readonly error: string
-  /** When it was written, or refused; RFC 3339. */
+  /** When the update was sent, or the request rejected; RFC 3339. */
   readonly startedAt: string
-  /** When its end was known; RFC 3339, empty where it has not ended. */
+  /** When the verdict was known; RFC 3339, empty before that. */
   readonly endedAt: string
-  /** What the caller sent along. */
+  /** The metadata of the request. */
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** Who asked for a deployment, and what they sent along. */
+/** The request that a deployment comes from. */
 export interface Origin {
-  /**
-   * Begins the IDs of all its events; 32 hexadecimal digits, drawn anew for each request.
-   */
+  /** Part of the IDs of all its events; 32 hexadecimal digits, random for each request. */
   readonly messageId: string
-  /** The name of what the caller showed. */
+  /** The name of the credential that the caller presented. */
   readonly caller: string
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** A deployment, its ID, and who asked for it. */
+/** A deployment, its ID, and the request that it comes from. */
 export interface DeploymentOrigin {
   readonly deployment: Deployment
   readonly deploymentId: string
   readonly origin: Origin
 }
 
-/** A request that was turned away. */
+/** A request that was rejected. */
 export interface RejectedRequest {
   readonly service: string
   readonly image: string
   readonly reason: string
-  /** By the engine's clock, in milliseconds since 1970. */
+  /** The time of the engine, in milliseconds since 1970. */
   readonly nowMs: number
   readonly origin: Origin
 }
@@ -87,7 +83,7 @@ export interface RejectedRequest {
 const MAX_ERROR_LENGTH = 1024
 
 /**
- * Draws what the IDs of a request's events begin with.
+ * Creates the random part of the IDs of a request's events.
  *
  * @returns 32 hexadecimal digits.
  */
@@ -96,7 +92,7 @@ export function newMessageId(): string {
 }
 
 /**
- * The event of a deployment that was accepted.
+ * Creates the event of a deployment that was accepted.
  *
  * @param accepted The deployment.
  * @returns The event.
@@ -106,10 +102,10 @@ export function acceptedEvent(accepted: DeploymentOrigin): DeploymentEvent {
 }
 
 /**
- * The event of a deployment that has ended.
+ * Creates the event of a deployment that has ended.
  *
  * @param ended The deployment.
- * @param outcome Its end.
+ * @param outcome How it ended.
  * @returns The event.
  */
 export function endedEvent(ended: DeploymentOrigin, outcome: Outcome): DeploymentEvent {
@@ -118,7 +114,7 @@ export function endedEvent(ended: DeploymentOrigin, outcome: Outcome): Deploymen
 }
 
 /**
- * The event of a request that was turned away.
+ * Creates the event of a request that was rejected.
  *
  * @param refusal The request.
  * @returns The event.
@@ -143,11 +139,12 @@ export function refusedEvent({
 }
 
 /**
- * Why a deployment did not end well, in one line: what the engine said, and of each failed task its
- * place, state, error and exit code. A task's log lines may hold anything, and are left out.
+ * Explains in one line why a deployment did not succeed: the message of the engine, and the slot, node,
+ * state, error and exit code of each failed task. Log lines of tasks may contain secrets and are left
+ * out.
  *
- * @param outcome The end.
- * @returns At most 1024 characters; empty when it ended well.
+ * @param outcome How it ended.
+ * @returns At most 1024 characters; empty when it succeeded.
  */
 export function errorLine({ verdict, message = '', tasks = [] }: Outcome): string {
   if (verdict === 'converged' || verdict === 'unchanged') {
@@ -173,7 +170,7 @@ function deploymentEvent(
   }
 }
 
-/** Standard Webhooks signs `id.timestamp.body`, so an ID has no dot. */
+/** Without a dot, because Standard Webhooks signs `id.timestamp.body`. */
 function eventId({ messageId }: Origin, event: DeploymentEventName): string {
   return `msg_${messageId}_${event}`
 }
@@ -195,10 +192,10 @@ function oneLine(text: string): string {
 }
 
 /**
- * Whether a value that was kept as JSON is an event.
+ * Checks whether a value that was read from JSON is an event.
  *
  * @param value Any JSON value.
- * @returns True when it has all members of one.
+ * @returns True when it has all members of an event.
  */
 export function isDeploymentEvent(value: unknown): value is DeploymentEvent {
   const { event, metadata, ...texts } = (value ?? {}) as Partial<DeploymentEvent>
@@ -233,10 +230,10 @@ function isTexts(value: unknown): value is Readonly<Record<string, string>> {
 }
 
 /**
- * Whether a value that was kept as JSON tells who asked for a deployment.
+ * Checks whether a value that was read from JSON is an {@link Origin}.
  *
  * @param value Any JSON value.
- * @returns True when it has all members of an {@link Origin}.
+ * @returns True when it has all its members.
  */
 export function isOrigin(value: unknown): value is Origin {
   const { messageId, caller, metadata } = (value ?? {}) as Partial<Origin>

@@ -2,22 +2,22 @@
 
 import type { DeploymentEvent, DeploymentEventName } from './deployment-event.ts'
 
-/** Where messages go. */
+/** A receiver of messages. */
 export interface Destination {
-  /** Names it in logs and counts; no other destination's, and nothing secret. */
+  /** Unique; it appears in logs and counts, so it must not be secret. */
   readonly name: string
-  /** What it is told of. */
+  /** The names of the events that it receives. */
   readonly events: readonly DeploymentEventName[]
   /**
-   * Tries once to deliver an event.
+   * Makes one attempt to deliver an event.
    *
    * @param event The event.
-   * @param signal Ends the try.
-   * @returns Nothing, once the other side has taken it.
-   * @throws DeliveryError that tells whether and when to try again; whatever else is thrown is tried
-   *   again.
+   * @param signal Aborts the attempt.
+   * @returns Nothing, once the receiver has accepted the event.
+   * @throws DeliveryError that states whether and when to retry. After any other error the event is
+   *   retried.
    */
   deliver(event: DeploymentEvent, signal: AbortSignal): Promise<void>
-  /** Ends connections that are kept. */
+  /** Closes open connections. */
   close?(): void
 }

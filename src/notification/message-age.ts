@@ -1,52 +1,52 @@
-// When a message has waited so long that it is given up. A wall clock that jumps makes no message
-// too old: within a process a monotonic clock counts, and a message that an earlier process left is tried
-// for an hour, whatever its age seems to be.
+// Decides whether a message is too old to be retried. A jump of the wall clock does not make a message
+// too old: within a process the monotonic clock counts, and a message of an earlier process is retried
+// for at least an hour.
 
-/** A moment by both clocks. */
+/** A point in time by both clocks. */
 export interface Moment {
-  /** Milliseconds by a clock that nobody sets, such as `performance.now()`. */
+  /** Milliseconds by a monotonic clock, such as `performance.now()`. */
   readonly monotonicMs: number
-  /** Milliseconds since 1970 by the wall clock, which may be wrong and may jump. */
+  /** Milliseconds since 1970 by the wall clock, which may be wrong or jump. */
   readonly wallMs: number
 }
 
 /** How long a message has waited. */
 export interface MessageAge {
-  /** When this process began to try it. */
+  /** When it was added to the queue of this process. */
   readonly added: Moment
-  /** When an earlier process queued it, by the wall clock; undefined: this process did. */
+  /** When an earlier process queued it, by the wall clock; undefined: this process queued it. */
   readonly queuedAtMs: number | undefined
   readonly now: Moment
 }
 
-const MIN_TRIED_MS = 60 * 60 * 1000
+const MIN_RETRY_MS = 60 * 60 * 1000
 
 /**
- * Whether a message is given up for its age. One that this process queued is when it has waited for
- * `maxAgeMs`. One that an earlier process left also is when it is older than `maxAgeMs` by the wall
- * clock, both as that was at the start and as it is now, and this process has tried it for an hour.
+ * Checks whether a message is too old to be retried. A message of this process is after it has waited
+ * for `maxAgeMs`. A message of an earlier process is also after an hour in this one, if it is older than
+ * `maxAgeMs` both by the wall clock at the start and by the current wall clock.
  *
  * @param age How long it has waited.
- * @param maxAgeMs The longest time, in milliseconds.
+ * @param maxAgeMs The maximum age, in milliseconds.
  * @returns True when it is too old.
  */
 export function isTooOld({ added, queuedAtMs, now }: MessageAge, maxAgeMs: number): boolean {
-  const triedMs = now.monotonicMs - added.monotonicMs
-  if (triedMs > maxAgeMs) {
+  const waitedMs = now.monotonicMs - added.monotonicMs
+  if (waitedMs > maxAgeMs) {
     return true
   }
-  if (queuedAtMs === undefined || triedMs <= MIN_TRIED_MS) {
+  if (queuedAtMs === undefined || waitedMs <= MIN_RETRY_MS) {
     return false
   }
-  // The smaller one: a jump since the start, or one that was corrected since, does not count.
-  const latestMs = Math.min(added.wallMs + triedMs, now.wallMs)
+  // The smaller one, so that neither a jump since the start nor a corrected one counts.
+  const latestMs = Math.min(added.wallMs + waitedMs, now.wallMs)
   return latestMs - queuedAtMs > maxAgeMs
 }
 
 /**
  * Reads both clocks.
  *
- * @returns The present moment.
+ * @returns The current time.
  */
 export function currentMoment(): Moment {
   return { monotonicMs: performance.now(), wallMs: Date.now() }

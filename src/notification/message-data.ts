@@ -1,10 +1,10 @@
-// Pure: event gives template data.
+// Pure: converts an event into the data of a message template.
 
 import { goDuration } from '../text/duration.ts'
 import type { DeploymentEvent } from './deployment-event.ts'
 import type { MessageData } from './renderer.ts'
 
-/** The variables that a message template has, and what they are. */
+/** The variables of a message template, and their types. */
 export const messageFields: {
   readonly [Name in keyof MessageData]: MessageData[Name] extends string ? 'string' : 'map'
 } = {
@@ -25,9 +25,9 @@ export const messageFields: {
 }
 
 /**
- * Puts an event under the names that message templates use.
+ * Converts an event into the data of a message template.
  *
- * @param event What happened.
+ * @param event The event.
  * @returns The values of the template's variables.
  */
 export function messageData(event: DeploymentEvent): MessageData {
@@ -49,7 +49,7 @@ export function messageData(event: DeploymentEvent): MessageData {
   }
 }
 
-/** Empty, too, when an event that was kept as JSON has times that are none. */
+/** Also empty when the times of an event from the spool are invalid. */
 function durationOf({ startedAt, endedAt }: DeploymentEvent): string {
   const milliseconds = Date.parse(endedAt) - Date.parse(startedAt)
   return Number.isNaN(milliseconds) ? '' : goDuration(milliseconds)

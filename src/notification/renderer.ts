@@ -2,28 +2,28 @@
 
 import type { DeploymentEventName } from './deployment-event.ts'
 
-/** What a message template can name, under the names that templates use. */
+/** The data of a message template, under the names of its variables. */
 export interface MessageData {
   /** The image exactly as the caller sent it. */
   readonly Artifact: string
-  /** Who asked for it. */
+  /** The name of the credential that the caller presented. */
   readonly Caller: string
   readonly DeploymentID: string
   /** `sha256:…`, or empty. */
   readonly Digest: string
-  /** How long it took, as Go prints a time.Duration: `1m12.4s`; empty until the end. */
+  /** The duration as Go prints a time.Duration: `1m12.4s`; empty before the verdict. */
   readonly Duration: string
-  /** RFC 3339; empty until the end. */
+  /** RFC 3339; empty before the verdict. */
   readonly EndedAt: string
-  /** Why it did not end well, in one line; empty where it did. */
+  /** Why it did not succeed, in one line; empty if it did. */
   readonly Error: string
-  /** `accepted`, `converged`, `rolled-back` and so on. */
+  /** For example `accepted`, `converged` or `rolled-back`. */
   readonly Event: DeploymentEventName
-  /** The same however often the message comes. */
+  /** The same for every delivery of the message. */
   readonly MessageID: string
-  /** What the caller sent along: `{{.Meta.commit}}`. */
+  /** The metadata of the request: `{{.Meta.commit}}`. */
   readonly Meta: Readonly<Record<string, string>>
-  /** The image that the service had before. */
+  /** The image of the service before the update. */
   readonly Previous: string
   readonly ServiceID: string
   /** The service's name. */
@@ -35,6 +35,8 @@ export interface MessageData {
 /** A compiled message template. */
 export interface Renderer {
   /**
+   * Renders a message.
+   *
    * @param data The values of the template's variables.
    * @returns The message.
    */

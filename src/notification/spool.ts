@@ -1,54 +1,57 @@
-// The spool port: records that outlive the process.
+// The spool port: records that survive the end of the process.
 
-/** A record that a {@link Spool} kept. */
+/** A record of a {@link Spool}. */
 export interface SpooledRecord {
   readonly key: string
-  /** What was put, as JSON has it. */
+  /** The stored value, as read from JSON. */
   readonly value: unknown
 }
 
-/** Keeps records until they are removed, so that they outlive the process. */
+/** Stores records until they are removed, also across restarts. */
 export interface Spool {
   /**
-   * Keeps a record, instead of the one that the key had. Puts and removes of a key take effect in
-   * the order of the calls.
+   * Stores a record in place of an earlier one with the same key. Calls for the same key take effect in
+   * their order.
    *
    * @param key 1 to 120 letters, digits, `_` and `-`.
-   * @param value What JSON can hold.
-   * @returns Nothing, once the record would outlive a crash, or cannot: it never rejects, for what
-   *   does not last must not fail a deployment.
+   * @param value A value that can be written as JSON.
+   * @returns Nothing, once the record survives a crash, or cannot be stored. It never rejects: a failure
+   *   of the spool must not fail a deployment.
    */
   put(key: string, value: unknown): Promise<void>
   /**
-   * Removes a record; one that is not there is none. A removal may be lost in a crash. It never
-   * rejects.
+   * Removes a record if it exists. A removal may be lost in a crash.
+   *
+   * @param key The key of the record.
+   * @returns Nothing, once it is removed. It never rejects.
    */
   remove(key: string): Promise<void>
   /**
-   * Reads what an earlier process left; it never rejects.
+   * Reads the records of an earlier process.
    *
-   * @returns The records in the order of their keys, without those that cannot be read.
+   * @returns The records in the order of their keys, without those that cannot be read. It never
+   *   rejects.
    */
   read(): Promise<readonly SpooledRecord[]>
   /**
-   * Whether a record would outlive the process now.
+   * Checks whether a record would survive the end of the process now.
    *
-   * @param key The key of one that was put and not removed.
+   * @param key The key of a record that was stored and not removed.
    */
   isSafe(key: string): boolean
   /**
    * Calls a function with records that other processes leave after {@link Spool.read} was called.
-   * Default: there are none.
+   * Default: there are no such records.
    *
-   * @param listener The function. A second one takes its place.
+   * @param listener The function. A later one replaces it.
    */
   onLeft?(listener: (records: readonly SpooledRecord[]) => void): void
   /**
-   * Tells whether this process is still the one to act on a record. Another one is once it took the
-   * record over, because this process was stopped for so long that it seemed to be gone. It never
-   * rejects. Default: always.
+   * Checks whether this process still owns a record. Another process takes records over when this one
+   * did not run for so long that it seemed to have ended. It never rejects. Default: this process owns
+   * all records.
    *
-   * @param key The key of one that was put or read, and not removed.
+   * @param key The key of a record that was stored or read, and not removed.
    */
   owns?(key: string): Promise<boolean>
 }

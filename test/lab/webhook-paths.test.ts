@@ -74,6 +74,6 @@ test.each(VALUES)('%j is sent to the hooks, or not at all', async (room) => {
   if ('url' in made) {
     expect(await get(`${made.url.pathname}${made.url.search}`)).toBe('hooks')
   } else {
-    expect(made.fault).toMatch(/^a segment of its path/)
+    expect(made.error).toMatch(/^a segment of its path/)
   }
 })

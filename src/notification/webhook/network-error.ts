@@ -1,22 +1,22 @@
-// Pure: why a request got no answer, in words.
+// Pure: the reason why a request got no response.
 
 import { errorMessage } from '../../text/error-message.ts'
 import { oneLine } from '../../text/excerpt.ts'
 
 /**
- * Finds what is behind a fault of `fetch`: `fetch failed` says nothing, the reason is its cause.
+ * Finds the innermost cause of an error of `fetch`, whose own message is only `fetch failed`.
  *
- * @param error What `fetch` threw.
- * @returns The cause; the error itself when it has none.
+ * @param error The error that `fetch` threw.
+ * @returns The cause, or the error itself when it has none.
  */
 export function innermost(error: unknown): unknown {
   return error instanceof TypeError && error.cause !== undefined ? innermost(error.cause) : error
 }
 
 /**
- * Tells why a request got no answer.
+ * Describes why a request got no response.
  *
- * @param error What is behind the fault.
+ * @param error The innermost cause.
  * @returns Its message and code, in one short line.
  */
 export function networkErrorMessage(error: unknown): string {

@@ -1,11 +1,11 @@
-// Pure: the body of a webhook that has no template.
+// Pure: the body of a webhook without a template.
 
 import type { DeploymentEvent } from '../deployment-event.ts'
 
 /**
- * The body of a webhook that has no template.
+ * Creates the body of a webhook without a template.
  *
- * @param event What happened.
+ * @param event The event.
  * @returns JSON, with `type`, `timestamp` and `data` as Standard Webhooks recommends.
  */
 export function defaultBody(event: DeploymentEvent): string {

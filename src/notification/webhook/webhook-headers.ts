@@ -6,7 +6,7 @@ import { createWebhookSigner } from './webhook-signature.ts'
 export interface WebhookHeadersOptions {
   /** Headers in addition to those of Standard Webhooks. */
   readonly headers?: Readonly<Record<string, string>>
-  /** 24 to 64 bytes in base64, after `whsec_` or bare. Default: nothing is signed. */
+  /** 24 to 64 bytes in base64, with or without the prefix `whsec_`. Default: not signed. */
   readonly secret?: string
 }
 
@@ -55,7 +55,7 @@ function readHeaders(given: Readonly<Record<string, string>>): Headers {
   })
   for (const [name, value] of Object.entries(given)) {
     if (RESERVED_HEADERS.includes(name.toLowerCase())) {
-      throw new TypeError(`Cannot use \`headers\`: ${JSON.stringify(name)} is not yours to set`)
+      throw new TypeError(`Cannot use \`headers\`: ${JSON.stringify(name)} is set by Deployer`)
     }
     try {
       headers.set(name, value)

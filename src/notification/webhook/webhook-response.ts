@@ -1,55 +1,55 @@
-// What the answer to a webhook means: the message is taken, is never to be tried again, or later.
+// Interprets the response to a webhook: the message is accepted, rejected, or retried later.
 
 import { oneLine } from '../../text/excerpt.ts'
 import type { DeliveryErrorOptions } from '../delivery-error.ts'
 
-/** Why a message was not taken, and what is to be done about it. */
+/** Why a message was not accepted, and whether it is retried. */
 export interface WebhookFailure extends Pick<DeliveryErrorOptions, 'isFinal' | 'retryAfterMs'> {
-  /** Says nothing that was a secret of the request. */
+  /** Contains no secrets of the request. */
   readonly reason: string
 }
 
-/** What was asked. */
-export interface Asked {
+/** The parts of a request that its response may repeat. */
+export interface SentRequest {
   readonly url: URL
-  /** Those that were set beside the usual ones. */
+  /** The headers of the webhook's options. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** What signed it. */
+  /** The signing secret. */
   readonly secret?: string | undefined
 }
 
 const PUBLIC_HEADERS: readonly string[] = ['accept', 'content-type', 'user-agent']
-/** What no later try would change: the message itself is not to the other side's liking. */
+/** The receiver rejects the message itself: a retry gets the same response. */
 const FINAL_STATUSES: readonly number[] = [400, 410, 413, 414, 422, 431]
 const RETRY_AFTER_STATUSES: readonly number[] = [429, 503]
 const MAX_RETRY_AFTER_MS = 3_600_000
-const MAX_ANSWER_BYTES = 1024
-const MAX_ANSWER_MS = 1000
-/** Shorter texts are no secrets, and would riddle an answer with holes. */
+const MAX_BODY_BYTES = 1024
+const MAX_BODY_MS = 1000
+/** Shorter texts are no secrets, and removing them would make the response unreadable. */
 const MIN_SECRET = 6
 
 /**
- * Tells what an answer means.
+ * Interprets a response.
  *
- * @param answer The answer. Its body is read no further than its first kilobyte and second.
- * @param asked What was asked: an answer that repeats its secrets is told without them.
- * @returns Why the message was not taken; undefined when it was.
+ * @param response The response. At most one kilobyte of its body is read, for at most one second.
+ * @param request The request, whose secrets are removed from the reason.
+ * @returns Why the message was not accepted; undefined when it was.
  */
 export async function webhookFailure(
-  answer: Response,
-  asked: Asked,
+  response: Response,
+  request: SentRequest,
 ): Promise<WebhookFailure | undefined> {
-  const { status, headers } = answer
-  // Nobody waits for what it says, but a connection whose answer was read can be used again.
-  const start = readStart(answer.body)
+  const { status, headers } = response
+  // A success does not wait for the body, but a connection whose response was read can be reused.
+  const start = readStart(response.body)
   if (status >= 200 && status < 300) {
     return undefined
   }
-  const isRedirect = (status >= 300 && status < 400) || answer.type === 'opaqueredirect'
+  const isRedirect = (status >= 300 && status < 400) || response.type === 'opaqueredirect'
   return {
     reason: isRedirect
-      ? redirectReason(answer, asked.url)
-      : answerReason(status, { text: await start, secrets: secretsOf(asked) }),
+      ? redirectReason(response, request.url)
+      : statusReason(status, { text: await start, secrets: secretsOf(request) }),
     isFinal: FINAL_STATUSES.includes(status),
     retryAfterMs: RETRY_AFTER_STATUSES.includes(status) ? retryAfterOf(headers) : undefined,
   }
@@ -62,7 +62,7 @@ function redirectReason({ status, headers }: Response, from: URL): string {
   return `it redirects${where} (${status}): set url to where it ends`
 }
 
-/** RFC 9110, section 10.2.3: seconds, or a date, which is compared with the server's own clock. */
+/** RFC 9110, section 10.2.3: seconds, or a date, which is compared with the clock of the server. */
 function retryAfterOf(headers: Headers): number | undefined {
   const text = headers.get('Retry-After')?.trim() ?? ''
   const isSeconds = /^\d+$/.test(text)
@@ -76,7 +76,7 @@ function serverNow(headers: Headers): number {
   return Number.isNaN(date) ? Date.now() : date
 }
 
-function answerReason(
+function statusReason(
   status: number,
   { text, secrets }: { readonly text: string; readonly secrets: readonly string[] },
 ): string {
@@ -84,18 +84,18 @@ function answerReason(
   return `it answered ${status}${excerpt === '' ? '' : `: ${excerpt}`}`
 }
 
-/** What a body says, as far as it says it soon; the rest is not received. It never rejects. */
+/** Reads the start of a body, with limits for size and time, and cancels the rest. It never rejects. */
 async function readStart(body: ReadableStream<Uint8Array> | null): Promise<string> {
   if (body === null) {
     return ''
   }
   const reader = body.getReader()
   const stop = (): void => void reader.cancel().catch(() => {})
-  const timer = setTimeout(stop, MAX_ANSWER_MS)
+  const timer = setTimeout(stop, MAX_BODY_MS)
   const decoder = new TextDecoder()
   let text = ''
   try {
-    for (let left = MAX_ANSWER_BYTES; left > 0; ) {
+    for (let left = MAX_BODY_BYTES; left > 0; ) {
       const { done, value } = await reader.read()
       if (done) {
         break
@@ -104,7 +104,7 @@ async function readStart(body: ReadableStream<Uint8Array> | null): Promise<strin
       left -= value.length
     }
   } catch {
-    // What came before it broke off is told.
+    // The connection broke: the text so far is used.
   } finally {
     clearTimeout(timer)
     stop()
@@ -112,8 +112,8 @@ async function readStart(body: ReadableStream<Uint8Array> | null): Promise<strin
   return text
 }
 
-/** Some servers say in their answer what they were asked for. */
-function secretsOf({ headers = {}, secret, url }: Asked): readonly string[] {
+/** Some servers repeat parts of the request in their response. */
+function secretsOf({ headers = {}, secret, url }: SentRequest): readonly string[] {
   const { pathname, search } = url
   const values = Object.entries(headers)
     .filter(([header]) => !PUBLIC_HEADERS.includes(header.toLowerCase()))

@@ -42,7 +42,7 @@ function readSecret(secret: string): Uint8Array<ArrayBuffer> {
   const bytes = Uint8Array.from(BASE64.test(text) ? atob(text) : '', (byte) => byte.charCodeAt(0))
   if (bytes.length < MIN_BYTES || bytes.length > MAX_BYTES) {
     throw new TypeError(
-      `Cannot use \`secret\`: it must be ${MIN_BYTES} to ${MAX_BYTES} random bytes in base64, after whsec_ or bare`,
+      `Cannot use \`secret\`: it must be ${MIN_BYTES} to ${MAX_BYTES} random bytes in base64, with or without the prefix whsec_`,
     )
   }
   return bytes

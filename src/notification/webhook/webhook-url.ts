@@ -1,16 +1,17 @@
-// Pure: where a webhook goes. Values come into its URL percent-encoded, and none can lead elsewhere.
+// Pure: the URL of a webhook. Values are inserted percent-encoded, and cannot change host or directory.
 
 import type { MessageData, Renderer } from '../renderer.ts'
 
-/** The URL that a template gives for an event, or why that is not to be used. */
-export type WebhookUrl = { readonly url: URL } | { readonly fault: string }
+/** The URL that a template gives for an event, or why it must not be used. */
+export type WebhookUrl = { readonly url: URL } | { readonly error: string }
 
-interface Usual {
+/** What the URL of a template has in common for all events. */
+interface UrlShape {
   readonly origin: string | undefined
   readonly endsInSlash: boolean
 }
 
-/** Every variable has a value, whatever the name. */
+/** Every variable has a value. */
 const PROBE: MessageData = {
   ...{ Artifact: 'x', Caller: 'x', DeploymentID: 'x', Digest: 'x', Duration: 'x', EndedAt: 'x' },
   ...{ Error: 'x', Event: 'accepted', MessageID: 'x', Previous: 'x', ServiceID: 'x' },
@@ -26,11 +27,10 @@ const PROBE: MessageData = {
 }
 
 /**
- * Tells what is wrong with a URL, or with a template of one.
+ * Checks a URL, or the template of one.
  *
- * @param template The URL, perhaps with `{{…}}`.
- * @returns What is wrong with it, such as `it must begin with http:// or https://`; undefined when
- *   nothing is.
+ * @param template The URL, with or without `{{…}}`.
+ * @returns The error, such as `it must begin with http:// or https://`; undefined when it is valid.
  */
 export function urlTemplateError(template: string): string | undefined {
   const [fixed = '', ...rest] = template.split('{{')
@@ -53,75 +53,78 @@ export function urlTemplateError(template: string): string | undefined {
 }
 
 /**
- * Tells what is wrong with the URL of a webhook's options.
+ * Checks the URL in the options of a webhook.
  *
- * @param url The URL, or its template, compiled.
- * @returns What is wrong with it; undefined when nothing is.
+ * @param url The URL, or its compiled template.
+ * @returns The error; undefined when it is valid.
  */
-export function webhookUrlFault(url: string | Renderer): string | undefined {
-  return typeof url === 'string' ? fixedUrlFault(url) : compiledUrlFault(url)
+export function webhookUrlError(url: string | Renderer): string | undefined {
+  return typeof url === 'string' ? fixedUrlError(url) : compiledUrlError(url)
 }
 
-function fixedUrlFault(url: string): string | undefined {
+function fixedUrlError(url: string): string | undefined {
   return url.includes('{{') ? 'a template must be compiled first' : urlTemplateError(url)
 }
 
-function compiledUrlFault(url: Renderer): string | undefined {
+function compiledUrlError(url: Renderer): string | undefined {
   return typeof url?.render === 'function'
-    ? renderedFault(url.render(PROBE))
+    ? renderedUrlError(url.render(PROBE))
     : 'it must be a URL, or a template that was compiled'
 }
 
 /**
- * Makes the URL for an event. Every value is percent-encoded, and none can lead to another host or
- * to another directory, even where a server decodes it, once or more often.
+ * Creates the URL for an event. Every value is percent-encoded, and cannot change the host or the
+ * directory, even if a server decodes the URL several times.
  *
  * @param url The URL, or its template.
  * @param data The values of the template's variables.
- * @returns The URL, or what is wrong with it.
+ * @returns The URL, or why it must not be used.
  */
 export function webhookUrl(url: string | Renderer, data: MessageData): WebhookUrl {
   if (typeof url === 'string') {
     return { url: new URL(url) }
   }
-  const usual = url.render(PROBE)
+  const probe = url.render(PROBE)
   const text = url.render(encodeData(data))
-  const fault =
-    renderedFault(usual) ??
-    renderedFault(text, { origin: originOf(usual), endsInSlash: segmentsOf(usual).at(-1) === '' })
-  return fault === undefined ? { url: new URL(text) } : { fault }
+  const error =
+    renderedUrlError(probe) ??
+    renderedUrlError(text, {
+      origin: originOf(probe),
+      endsInSlash: segmentsOf(probe).at(-1) === '',
+    })
+  return error === undefined ? { url: new URL(text) } : { error }
 }
 
-/** `usual` tells where the template leads, and to what kind of path, when every value is there. */
-function renderedFault(text: string, usual?: Usual): string | undefined {
-  const fault = urlTemplateError(text)
-  if (fault !== undefined) {
-    return fault
+/** `shape` is that of the URL when every variable has a value. */
+function renderedUrlError(text: string, shape?: UrlShape): string | undefined {
+  const error = urlTemplateError(text)
+  if (error !== undefined) {
+    return error
   }
-  if (usual !== undefined && originOf(text) !== usual.origin) {
+  if (shape !== undefined && originOf(text) !== shape.origin) {
     return 'a value leads to another host'
   }
   const segments = segmentsOf(text)
-  const mayEndInSlash = usual?.endsInSlash ?? true
+  const mayEndInSlash = shape?.endsInSlash ?? true
   const named = mayEndInSlash && segments.at(-1) === '' ? segments.slice(0, -1) : segments
-  return named.some(leadsElsewhere)
+  return named.some(changesDirectory)
     ? 'a segment of its path is empty, "." or "..", perhaps once it is decoded'
     : undefined
 }
 
 /**
- * Servers and proxies decode a path before they match it, some of them twice: nginx takes `..%2Fadmin`
- * for `../admin`. A `\` is a `/` to some, and what follows a `;` is dropped by others. A value may hold
- * a `/` (an image does) as long as it is more than that.
+ * Servers and proxies decode a path before they match it, some of them twice: nginx reads `..%2Fadmin`
+ * as `../admin`. Some treat `\` as `/`, others drop the text after `;`. A value may contain a `/`, as an
+ * image does, if it contains other text too.
  */
-function leadsElsewhere(segment: string): boolean {
+function changesDirectory(segment: string): boolean {
   const names = decodeFully(segment)
     .split(/[/\\]/)
     .map((name) => name.replace(/;.*$/s, '').replace(/[\s\p{Cc}]+/gu, ''))
   return names.every((name) => name === '') || names.some((name) => name === '.' || name === '..')
 }
 
-/** Decodes ASCII characters until none is left to decode, in one pass. */
+/** Decodes ASCII characters until none is encoded any more, in one pass. */
 function decodeFully(text: string): string {
   const decoded: string[] = []
   for (const character of text) {
@@ -138,7 +141,7 @@ function codeAtEnd(characters: readonly string[]): number | undefined {
   return digits === undefined ? undefined : Number.parseInt(digits, 16)
 }
 
-/** The path as it is written: a URL object has resolved `..` already. */
+/** From the text, because a URL object has resolved `..` already. */
 function segmentsOf(text: string): readonly string[] {
   const path = /^https?:\/\/[^/?#]*\/?([^?#]*)/i.exec(text)?.[1] ?? ''
   return path.split('/')
@@ -152,13 +155,13 @@ function encodeData({ Event, Meta, ...texts }: MessageData): MessageData {
   return { ...encodeValues(texts), Event, Meta: encodeValues(Meta) }
 }
 
-/** Names of metadata are callers' too, but those that a template can name stay what they are. */
+/** The names of metadata come from callers too; those that a template can name need no encoding. */
 function encodeValues<T extends Readonly<Record<string, string>>>(texts: T): T {
   const encoded = Object.entries(texts).map(([name, text]) => [encode(name), encode(text)])
   return Object.fromEntries(encoded) as T
 }
 
-/** Half a surrogate pair cannot be encoded. */
+/** A lone surrogate cannot be encoded. */
 function encode(text: string): string {
   return encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\uFFFD'))
 }

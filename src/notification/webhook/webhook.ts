@@ -1,4 +1,4 @@
-// A destination that is told by an HTTP request, signed as Standard Webhooks has it.
+// A destination that receives HTTP requests, signed as Standard Webhooks defines it.
 
 import { onAbort } from '../../async/abort.ts'
 import { DeliveryError } from '../delivery-error.ts'
@@ -14,43 +14,43 @@ import { innermost, networkErrorMessage } from './network-error.ts'
 import { defaultBody } from './webhook-body.ts'
 import { createWebhookHeaders, type WebhookHeaders } from './webhook-headers.ts'
 import { webhookFailure } from './webhook-response.ts'
-import { webhookUrl, webhookUrlFault } from './webhook-url.ts'
+import { webhookUrl, webhookUrlError } from './webhook-url.ts'
 
-/** Where a webhook goes, and with what. */
+/** The options of a webhook. */
 export interface WebhookOptions {
-  /** Names it in logs and counts; nothing secret. */
+  /** Unique; it appears in logs and counts, so it must not be secret. */
   readonly name: string
   /**
-   * Where to, over `http:` or `https:`; or a template that {@link urlTemplateError} finds nothing
-   * wrong with, compiled. Values come into it percent-encoded, so that it needs no `urlquery` and
-   * compares what is percent-encoded.
+   * An `http:` or `https:` URL, or a compiled template that {@link urlTemplateError} accepts. Values are
+   * inserted percent-encoded: the template needs no `urlquery`, and its comparisons see encoded values.
    */
   readonly url: string | Renderer
   /** Default: `POST`. */
   readonly method?: 'POST' | 'PUT' | 'PATCH'
   /**
-   * Headers beside those of Standard Webhooks. Default: `Content-Type: application/json` and
+   * Headers in addition to those of Standard Webhooks. Default: `Content-Type: application/json` and
    * `User-Agent: swarm-deployer`.
    */
   readonly headers?: Readonly<Record<string, string>>
   /**
-   * Makes the body. A body of nothing but white space is not sent, and counts as delivered: a
-   * template may thus be silent of some events. Default: {@link defaultBody}.
+   * Renders the body. An empty body, or one of white space, is not sent and counts as delivered, so that
+   * a template can skip events. Default: {@link defaultBody}.
    */
   readonly renderer?: Renderer
   /**
-   * Signs each try: 24 to 64 bytes in base64, after `whsec_` or bare. Default: nothing is signed.
+   * The signing secret: 24 to 64 bytes in base64, with or without the prefix `whsec_`. Default: requests
+   * are not signed.
    */
   readonly secret?: string
-  /** What it is told of. Default: `accepted`. */
+  /** The names of the events that it receives. Default: `accepted`. */
   readonly events?: readonly DeploymentEventName[]
-  /** The longest that a try may take, in milliseconds. Default: 10 s. */
+  /** The maximum duration of an attempt, in milliseconds. Default: 10 s. */
   readonly timeoutMs?: number
   /** Sends requests. Default: the global `fetch`. */
   readonly fetch?: typeof fetch
 }
 
-/** A webhook, as it is for every event. */
+/** The options of a webhook with their defaults. */
 interface Hook extends WebhookOptions {
   readonly method: 'POST' | 'PUT' | 'PATCH'
   readonly timeoutMs: number
@@ -68,14 +68,14 @@ const METHODS: readonly unknown[] = ['POST', 'PUT', 'PATCH']
 const MAX_TIMEOUT_MS = 2_147_483_647
 
 /**
- * Makes a destination that sends each event to a URL. Redirects are not followed. An answer of 2xx
- * is a delivery; 400, 410, 413, 414, 422 and 431 are final; whatever else happens is tried again,
+ * Creates a destination that sends each event to a URL. Redirects are not followed. A status of 2xx is
+ * a delivery; 400, 410, 413, 414, 422 and 431 are final; after any other result the event is sent again,
  * with the same `webhook-id`.
  *
- * @param options Where to, and what is sent.
- * @returns The destination. Its faults name neither path nor query of the URL, for those of chat
+ * @param options The URL, and what is sent.
+ * @returns The destination. Its errors contain neither path nor query of the URL, because those of chat
  *   services are secrets.
- * @throws TypeError or RangeError when an option is wrong.
+ * @throws TypeError or RangeError when an option is invalid.
  * @example
  * ```ts
  * const destination = createWebhook({
@@ -96,9 +96,9 @@ export function createWebhook(options: WebhookOptions): Destination {
       `Cannot use \`timeoutMs\`: it must be a whole number from 1 to ${MAX_TIMEOUT_MS}`,
     )
   }
-  const fault = webhookUrlFault(options.url)
-  if (fault !== undefined) {
-    throw new TypeError(`Cannot use \`url\`: ${fault}`)
+  const urlError = webhookUrlError(options.url)
+  if (urlError !== undefined) {
+    throw new TypeError(`Cannot use \`url\`: ${urlError}`)
   }
   const hook: Hook = { ...options, method, timeoutMs, headersOf: createWebhookHeaders(options) }
 
@@ -116,7 +116,7 @@ export function createWebhook(options: WebhookOptions): Destination {
 
 function checkNames(name: string, events: readonly DeploymentEventName[]): void {
   if (typeof name !== 'string' || name === '') {
-    throw new TypeError('Cannot use `name`: a webhook needs one, for the log')
+    throw new TypeError('Cannot use `name`: it must not be empty')
   }
   const unknown = events.find((event) => !deploymentEventNames.includes(event))
   if (unknown !== undefined) {
@@ -126,7 +126,7 @@ function checkNames(name: string, events: readonly DeploymentEventName[]): void 
   }
 }
 
-/** What is sent for an event; undefined when it is nothing. */
+/** The request for an event; undefined when nothing is sent. */
 function compose(
   { name, url, renderer }: Hook,
   event: DeploymentEvent,
@@ -135,18 +135,18 @@ function compose(
   if (body.trim() === '') {
     return undefined
   }
-  const made = rendered(name, () => webhookUrl(url, messageData(event)))
-  if ('fault' in made) {
-    throw failed(name, `its url, made for this event, is wrong: ${made.fault}`, { isFinal: true })
+  const result = rendered(name, () => webhookUrl(url, messageData(event)))
+  if ('error' in result) {
+    throw failed(name, `the url is invalid for this event: ${result.error}`, { isFinal: true })
   }
-  return { url: made.url, body }
+  return { url: result.url, body }
 }
 
 function rendered<T>(name: string, render: () => T): T {
   try {
     return render()
   } catch (cause) {
-    throw failed(name, 'its template fails', { isFinal: true, cause })
+    throw failed(name, 'its template failed', { isFinal: true, cause })
   }
 }
 
@@ -154,28 +154,28 @@ async function send(hook: Hook, message: Outgoing): Promise<void> {
   const { name, timeoutMs } = hook
   const { signal } = message
   const controller = new AbortController()
-  let why = ''
-  const end = (reason: string): void => {
-    why ||= reason
+  let abortReason = ''
+  const abort = (reason: string): void => {
+    abortReason ||= reason
     controller.abort()
   }
-  const timer = setTimeout(() => end(`there was no answer within ${timeoutMs} ms`), timeoutMs)
-  const callOff = onAbort(signal, () => end('it was called off'))
+  const timer = setTimeout(() => abort(`there was no response within ${timeoutMs} ms`), timeoutMs)
+  const cancel = onAbort(signal, () => abort('it was aborted'))
   if (signal.aborted) {
-    end('it was called off')
+    abort('it was aborted')
   }
   try {
-    const answer = await request(hook, { ...message, signal: controller.signal })
-    await judge(hook, answer, message.url)
+    const response = await request(hook, { ...message, signal: controller.signal })
+    await checkResponse(hook, response, message.url)
   } catch (error) {
     if (error instanceof DeliveryError) {
       throw error
     }
     const cause = innermost(error)
-    throw failed(name, why || networkErrorMessage(cause), { cause })
+    throw failed(name, abortReason || networkErrorMessage(cause), { cause })
   } finally {
     clearTimeout(timer)
-    callOff()
+    cancel()
   }
 }
 
@@ -185,11 +185,15 @@ async function request(hook: Hook, { url, body, event, signal }: Outgoing): Prom
   return httpFetch(url, { method: hook.method, headers, body, signal, redirect: 'manual' })
 }
 
-/** Returns when the other side has taken the message. */
-async function judge({ name, headers, secret }: Hook, answer: Response, url: URL): Promise<void> {
-  const refusal = await webhookFailure(answer, { headers, secret, url })
-  if (refusal !== undefined) {
-    const { reason, ...options } = refusal
+/** Resolves when the receiver has accepted the message. */
+async function checkResponse(
+  { name, headers, secret }: Hook,
+  response: Response,
+  url: URL,
+): Promise<void> {
+  const failure = await webhookFailure(response, { headers, secret, url })
+  if (failure !== undefined) {
+    const { reason, ...options } = failure
     throw failed(name, reason, options)
   }
 }

@@ -541,7 +541,8 @@ describe('errors', () => {
   const key = base64('x'.repeat(32))
   const EVENTS_FORM = `it must be an array of at least one of ${EVENTS}, each once`
   const NAME_FORM = 'it must be 1 to 100 printable characters, without white space at an end'
-  const SECRET_FORM = 'it must be 24 to 64 random bytes in base64, after whsec_ or bare'
+  const SECRET_FORM =
+    'it must be 24 to 64 random bytes in base64, with or without the prefix whsec_'
   const HEADER_FORM =
     'a header cannot contain a line break or another control character, or begin or end with white space'
 
@@ -616,7 +617,7 @@ describe('errors', () => {
     ...['Webhook-Id', 'webhook-timestamp', 'Webhook-Signature', 'HOST', 'Content-Length'].map(
       (name): [unknown, string] => [
         { ...HOOK, headers: { [name]: 'x' } },
-        `.headers has "${name}", which cannot be used: "${name}" is not yours to set`,
+        `.headers has "${name}", which cannot be used: "${name}" is set by Deployer`,
       ],
     ),
     ...[

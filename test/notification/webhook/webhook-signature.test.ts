@@ -58,7 +58,7 @@ describe('the signature of a webhook', () => {
   ])('a secret that %s is refused with a message that does not contain it', (_, secret) => {
     expect(() => createWebhookSigner(secret)).toThrow(
       new TypeError(
-        'Cannot use `secret`: it must be 24 to 64 random bytes in base64, after whsec_ or bare',
+        'Cannot use `secret`: it must be 24 to 64 random bytes in base64, with or without the prefix whsec_',
       ),
     )
   })

@@ -8,7 +8,7 @@ describe('the template of a URL', () => {
   const dataWith = (metadata: Record<string, string>) => messageData(exampleEvent({ metadata }))
   const made = (template: string, metadata: Record<string, string>): string => {
     const result = webhookUrl(createEtaRenderer(template), dataWith(metadata))
-    return 'url' in result ? result.url.href : result.fault
+    return 'url' in result ? result.url.href : result.error
   }
 
   test.each([
@@ -77,7 +77,7 @@ describe('the template of a URL', () => {
   test('cannot lead to another host', () => {
     const host = createEtaRenderer('https://{{.Meta.host}}/x')
     expect(webhookUrl(host, dataWith({ host: 'evil.example' }))).toEqual({
-      fault: 'a value leads to another host',
+      error: 'a value leads to another host',
     })
   })
 
@@ -113,7 +113,7 @@ describe('the template of a URL', () => {
       'https://h.example/{{.Event}}\u0007',
       'it must not have white space, control characters or backslashes',
     ],
-  ])('%j is found right or wrong', (template, fault) => {
-    expect(urlTemplateError(template)).toBe(fault)
+  ])('%j is checked', (template, error) => {
+    expect(urlTemplateError(template)).toBe(error)
   })
 })

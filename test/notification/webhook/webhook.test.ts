@@ -27,6 +27,8 @@ const EVENT: DeploymentEvent = {
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const PATH = '/hooks/T0001/s3cr3t-token'
 const never = new AbortController().signal
+/** Only a failing test waits for so long. */
+const SOON = { timeout: 10_000 }
 
 interface Received {
   readonly method: string | undefined
@@ -38,12 +40,12 @@ interface Received {
 
 const servers: Loopback[] = []
 let received: Received[] = []
-/** How many connections were closed in the middle of an answer. (undici opens an idle one instead.) */
-let left = 0
+/** The number of connections that the client closed before the response ended. */
+let aborted = 0
 
 beforeEach(() => {
   received = []
-  left = 0
+  aborted = 0
 })
 
 afterEach(async () => {
@@ -51,8 +53,8 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()))
 })
 
-/** A server that records what it is asked, and answers as the test says. Gives its origin. */
-async function serve(answer: (response: ServerResponse) => void): Promise<string> {
+/** Starts a server that records requests, and sends the response of the test. Returns its origin. */
+async function serve(respond: (response: ServerResponse) => void): Promise<string> {
   const server = await httpLoopback(async (request: IncomingMessage, response) => {
     let body = ''
     for await (const chunk of request.setEncoding('utf8')) {
@@ -61,17 +63,17 @@ async function serve(answer: (response: ServerResponse) => void): Promise<string
     const { method, url, headers } = request
     received.push({ method, url, headers, body, port: request.socket.remotePort })
     response.on('close', () => {
-      left += response.writableFinished ? 0 : 1
+      aborted += response.writableFinished ? 0 : 1
     })
-    answer(response)
+    respond(response)
   })
   servers.push(server)
   return `http://127.0.0.1:${server.port}`
 }
 
-/** A server that answers any bytes with these. */
-async function serveRaw(answer: (socket: Socket) => void): Promise<string> {
-  const server = await tcpLoopback((socket) => socket.once('data', () => answer(socket)))
+/** Starts a server that answers with raw bytes. Returns its origin. */
+async function serveRaw(respond: (socket: Socket) => void): Promise<string> {
+  const server = await tcpLoopback((socket) => socket.once('data', () => respond(socket)))
   servers.push(server)
   return `http://127.0.0.1:${server.port}`
 }
@@ -94,7 +96,7 @@ function deliver(
   return webhook.deliver(event, signal)
 }
 
-async function faultOf(delivery: Promise<void>): Promise<DeliveryError> {
+async function errorOf(delivery: Promise<void>): Promise<DeliveryError> {
   const error: unknown = await delivery.then(
     () => 'delivered',
     (reason) => reason,
@@ -109,8 +111,8 @@ async function faultOf(delivery: Promise<void>): Promise<DeliveryError> {
   return error
 }
 
-describe('what is sent', () => {
-  test('is the documented JSON when there is no template', async () => {
+describe('the request of a webhook', () => {
+  test('has the documented JSON as its body without a template', async () => {
     await deliver(await serve(status(200)))
     expect(received).toHaveLength(1)
     expect(received[0]).toMatchObject({ method: 'POST', url: PATH })
@@ -136,7 +138,7 @@ describe('what is sent', () => {
     })
   })
 
-  test('has the time of the start where there is no end', () => {
+  test('has the time of the start before the end', () => {
     const accepted: DeploymentEvent = { ...EVENT, event: 'accepted', endedAt: '' }
     expect(JSON.parse(defaultBody(accepted))).toMatchObject({
       type: 'deployment.accepted',
@@ -144,7 +146,7 @@ describe('what is sent', () => {
     })
   })
 
-  test('is what the template makes, with the method and headers that were asked for', async () => {
+  test('has the body of the template, and the method and headers of the options', async () => {
     await deliver(await serve(status(204)), {
       method: 'PUT',
       headers: { 'content-type': 'text/plain; charset=utf-8', Authorization: 'Bearer abc' },
@@ -158,7 +160,7 @@ describe('what is sent', () => {
     })
   })
 
-  test('is JSON from swarm-deployer unless told otherwise', async () => {
+  test('has a default content type and user agent', async () => {
     const origin = await serve(status(200))
     await deliver(origin)
     await deliver(origin, { headers: { 'User-Agent': 'me' } })
@@ -170,28 +172,28 @@ describe('what is sent', () => {
     )
   })
 
-  test('is nothing when the template makes nothing but white space', async () => {
+  test('is not sent when the template renders only white space', async () => {
     const origin = await serve(status(500))
     const renderer = createEtaRenderer('{{if eq .Event "rolled-back"}}back{{end}} \n')
     await deliver(origin, { renderer })
     expect(received).toEqual([])
-    await faultOf(deliver(origin, { renderer, event: { ...EVENT, event: 'rolled-back' } }))
+    await errorOf(deliver(origin, { renderer, event: { ...EVENT, event: 'rolled-back' } }))
     expect(received).toHaveLength(1)
   })
 
-  test('is never tried again when its template fails', async () => {
+  test('is not retried when its template fails', async () => {
     const renderer = {
       render: () => {
         throw new Error('hooks')
       },
     }
-    const fault = await faultOf(deliver('http://127.0.0.1:1', { renderer }))
-    expect(fault).toMatchObject({ isFinal: true })
+    const error = await errorOf(deliver('http://127.0.0.1:1', { renderer }))
+    expect(error).toMatchObject({ isFinal: true })
   })
 })
 
 describe('the headers of Standard Webhooks', () => {
-  test('are signed so that the receiver can verify them, with that secret alone', async () => {
+  test('have a signature that the receiver verifies with the same secret only', async () => {
     await deliver(await serve(status(200)), { secret: SECRET })
     const { headers = {}, body = '' } = received[0] ?? {}
     const sent = headers as Record<string, string>
@@ -202,7 +204,7 @@ describe('the headers of Standard Webhooks', () => {
     expect(() => new Webhook(SECRET).verify(`${body} `, sent)).toThrow('No matching signature')
   })
 
-  test('sign a body that is not ASCII, and no JSON', async () => {
+  test('sign a body that is neither ASCII nor JSON', async () => {
     await deliver(await serve(status(200)), {
       secret: SECRET,
       renderer: { render: () => 'ü → \ud83d\ude80' },
@@ -212,7 +214,7 @@ describe('the headers of Standard Webhooks', () => {
     new Webhook(SECRET).verify(body, headers as Record<string, string>, options)
   })
 
-  test('are made anew for each try, but for the ID', async () => {
+  test('are new for each attempt, except for the ID', async () => {
     const webhook = createWebhook({
       name: 'chat',
       url: await serve(status(200)),
@@ -239,24 +241,24 @@ describe('the headers of Standard Webhooks', () => {
   })
 })
 
-describe('an answer', () => {
+describe('a response', () => {
   test.each([200, 201, 202, 204, 299])('of %i is a delivery', async (code) => {
     await deliver(await serve(status(code)))
     expect(received).toHaveLength(1)
   })
 
   test.each([400, 410, 413, 414, 422, 431])('of %i is final', async (code) => {
-    const fault = await faultOf(deliver(await serve(status(code, {}, 'no such channel'))))
-    expect(fault.isFinal).toBe(true)
-    expect(fault.message).toContain(`it answered ${code}: no such channel`)
+    const error = await errorOf(deliver(await serve(status(code, {}, 'no such channel'))))
+    expect(error.isFinal).toBe(true)
+    expect(error.message).toContain(`it answered ${code}: no such channel`)
   })
 
   test.each([401, 403, 404, 405, 408, 409, 429, 500, 502, 503])(
-    'of %i is tried again',
+    'of %i is retried',
     async (code) => {
-      const fault = await faultOf(deliver(await serve(status(code))))
-      expect(fault).toMatchObject({ isFinal: false, retryAfterMs: undefined })
-      expect(fault.message).toMatch(new RegExp(`it answered ${code}$`))
+      const error = await errorOf(deliver(await serve(status(code))))
+      expect(error).toMatchObject({ isFinal: false, retryAfterMs: undefined })
+      expect(error.message).toMatch(new RegExp(`it answered ${code}$`))
     },
   )
 
@@ -272,19 +274,19 @@ describe('an answer', () => {
     ['1.5', undefined],
     ['soon', undefined],
     ['2026', 2_026_000],
-  ])('of 429 or 503 with Retry-After: %s is heeded', async (value, retryAfterMs) => {
+  ])('of 429 or 503 with Retry-After: %s sets the pause', async (value, retryAfterMs) => {
     vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-01-02T03:04:05Z') })
     const headers = { 'Retry-After': value, Date: 'Fri, 02 Jan 2026 03:04:05 GMT' }
     for (const code of [429, 503]) {
       const origin = await serve(status(code, headers))
-      expect((await faultOf(deliver(origin))).retryAfterMs).toBe(retryAfterMs)
+      expect((await errorOf(deliver(origin))).retryAfterMs).toBe(retryAfterMs)
     }
     const origin = await serve(status(500, { 'Retry-After': value }))
-    expect((await faultOf(deliver(origin))).retryAfterMs).toBeUndefined()
+    expect((await errorOf(deliver(origin))).retryAfterMs).toBeUndefined()
   })
 
   test.each(['2020-01-01T00:00:00Z', '2030-01-01T00:00:00Z'])(
-    'with a date in Retry-After is measured by the Date of the answer, when our clock says %s',
+    'with a date in Retry-After is compared with its Date header, when the local time is %s',
     async (now) => {
       vi.useFakeTimers({ toFake: ['Date'], now: new Date(now) })
       const origin = await serve(
@@ -293,7 +295,7 @@ describe('an answer', () => {
           'Retry-After': 'Fri, 02 Jan 2026 03:04:35 GMT',
         }),
       )
-      expect((await faultOf(deliver(origin))).retryAfterMs).toBe(30_000)
+      expect((await errorOf(deliver(origin))).retryAfterMs).toBe(30_000)
     },
   )
 
@@ -303,33 +305,33 @@ describe('an answer', () => {
       strayRequests += 1
     })
     const origin = await serve(status(code, { Location: `${target}/hooks/s3cr3t?hooks=1` }))
-    const fault = await faultOf(deliver(origin, { headers: { Authorization: 'Bearer abc' } }))
-    expect(fault.isFinal).toBe(false)
-    expect(fault.message).toContain(`it redirects to ${target} (${code}): set url to where it ends`)
+    const error = await errorOf(deliver(origin, { headers: { Authorization: 'Bearer abc' } }))
+    expect(error.isFinal).toBe(false)
+    expect(error.message).toContain(`it redirects to ${target} (${code}): set url to where it ends`)
     expect(strayRequests).toBe(0)
   })
 
-  test('that redirects nowhere is told of all the same', async () => {
-    const fault = await faultOf(deliver(await serve(status(302))))
-    expect(fault.message).toContain('it redirects (302)')
-    const broken = await faultOf(deliver(await serve(status(302, { Location: 'http://[' }))))
+  test('that redirects without a location is reported', async () => {
+    const error = await errorOf(deliver(await serve(status(302))))
+    expect(error.message).toContain('it redirects (302)')
+    const broken = await errorOf(deliver(await serve(status(302, { Location: 'http://[' }))))
     expect(broken.message).toContain('it redirects (302)')
   })
 
-  test('is told in one line of at most 200 characters', async () => {
+  test('is quoted in one line of at most 200 characters', async () => {
     const text = `<p>\r\n\u001b[31mNo\u0000 \u202ework</p>${'y'.repeat(400)}`
-    const { message } = await faultOf(deliver(await serve(status(500, {}, text))))
-    const told = message.replace(/^.*it answered 500: /, '')
-    expect(told).toMatch(/^<p> \[31mNo work<\/p>y+$/)
-    expect(told).toHaveLength(200)
+    const { message } = await errorOf(deliver(await serve(status(500, {}, text))))
+    const quote = message.replace(/^.*it answered 500: /, '')
+    expect(quote).toMatch(/^<p> \[31mNo work<\/p>y+$/)
+    expect(quote).toHaveLength(200)
   })
 
-  test('that repeats the URL or the secrets is told without them', async () => {
+  test('that repeats the URL or the secrets is quoted without them', async () => {
     const headers = { Authorization: 'Bearer s3cr3t-header' }
     const echo = `Cannot POST ${PATH}?key=s3cr3t-key (s3cr3t-header) sorry`
     const origin = await serve(status(404, {}, echo))
     const url = `${origin}${PATH}?key=s3cr3t-key`
-    const { message } = await faultOf(deliver(origin, { headers, url }))
+    const { message } = await errorOf(deliver(origin, { headers, url }))
     expect(message).toBe('Cannot deliver to "chat": it answered 404: Cannot POST … (…) sorry')
   })
 })
@@ -337,39 +339,35 @@ describe('an answer', () => {
 describe('a server that misbehaves', () => {
   const QUICK = { timeoutMs: 300 }
 
-  test('by never answering is given up after the timeout', async () => {
-    const startedAt = performance.now()
+  test('and sends no response is given up after the timeout', async () => {
     const origin = await serve(() => {})
-    const fault = await faultOf(deliver(origin, QUICK))
-    expect(fault.message).toContain('there was no answer within 300 ms')
-    expect(fault.isFinal).toBe(false)
-    expect(performance.now() - startedAt).toBeLessThan(2000)
-    await vi.waitFor(() => expect(left).toBe(1), { timeout: 3000 })
+    const error = await errorOf(deliver(origin, QUICK))
+    expect(error.message).toContain('there was no response within 300 ms')
+    expect(error.isFinal).toBe(false)
+    await vi.waitFor(() => expect(aborted).toBe(1), SOON)
   })
 
-  test('by never ending its body has taken the message, and is left', async () => {
-    const startedAt = performance.now()
+  test('and never ends the body of a 200 has accepted the message; the connection is closed later', async () => {
     const origin = await serve((response) => {
       response.writeHead(200).write('ok')
     })
     await deliver(origin)
-    expect(performance.now() - startedAt).toBeLessThan(1000)
-    await vi.waitFor(() => expect(left).toBe(1), { timeout: 3000 })
+    // The delivery did not wait for the body.
+    expect(aborted).toBe(0)
+    await vi.waitFor(() => expect(aborted).toBe(1), SOON)
   })
 
-  test('by never ending the body of a refusal is quoted as far as it got', async () => {
-    const startedAt = performance.now()
+  test('and never ends the body of a 400 is quoted up to there', async () => {
     const origin = await serve((response) => {
       response.writeHead(400).write('wrong')
     })
-    const fault = await faultOf(deliver(origin))
-    expect(fault.message).toContain('it answered 400: wrong')
-    expect(fault.isFinal).toBe(true)
-    expect(performance.now() - startedAt).toBeLessThan(3000)
-    await vi.waitFor(() => expect(left).toBe(1), { timeout: 3000 })
+    const error = await errorOf(deliver(origin))
+    expect(error.message).toContain('it answered 400: wrong')
+    expect(error.isFinal).toBe(true)
+    await vi.waitFor(() => expect(aborted).toBe(1), SOON)
   })
 
-  test.each([200, 500])('by answering %i with a flood is not listened to', async (code) => {
+  test.each([200, 500])('and answers %i with an endless body is cut off', async (code) => {
     let written = 0
     const origin = await serve((response) => {
       const flood = (): void => {
@@ -380,17 +378,15 @@ describe('a server that misbehaves', () => {
       response.on('drain', flood).writeHead(code)
       flood()
     })
-    const startedAt = performance.now()
     const outcome = await deliver(origin).catch((error: DeliveryError) => error.message.length)
     expect(outcome === undefined ? 200 : 500).toBe(code)
     expect(outcome ?? 0).toBeLessThan(300)
-    expect(performance.now() - startedAt).toBeLessThan(1000)
-    await vi.waitFor(() => expect(left).toBe(1), { timeout: 3000 })
+    await vi.waitFor(() => expect(aborted).toBe(1), SOON)
     // Both sides' socket buffers hold some megabytes.
     expect(written).toBeLessThan(20_000_000)
   })
 
-  test.each([200, 500])('by answering %i with 10 MB costs no memory', async (code) => {
+  test.each([200, 500])('and answers %i with 10 MB costs no memory', async (code) => {
     const body = 'x'.repeat(10_000_000)
     const origin = await serve(status(code, {}, body))
     const before = process.memoryUsage()
@@ -403,64 +399,64 @@ describe('a server that misbehaves', () => {
   })
 
   test.each([
-    ['closing before the answer', (socket: Socket) => socket.end()],
-    ['resetting the connection', (socket: Socket) => socket.resetAndDestroy()],
-    ['sending half an answer', (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Le')],
-    ['sending garbage', (socket: Socket) => socket.end('220 mail.example.com ESMTP s3cr3t\r\n')],
-    ['sending no status', (socket: Socket) => socket.end('HTTP/1.1 OK\r\n\r\n')],
-  ])('by %s is tried again', async (_, answer) => {
-    const fault = await faultOf(deliver(await serveRaw(answer)))
-    expect(fault.isFinal).toBe(false)
-    expect(fault.message).not.toContain('fetch failed')
+    ['closes before the response', (socket: Socket) => socket.end()],
+    ['resets the connection', (socket: Socket) => socket.resetAndDestroy()],
+    ['sends half a response', (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Le')],
+    ['sends garbage', (socket: Socket) => socket.end('220 mail.example.com ESMTP s3cr3t\r\n')],
+    ['sends no status', (socket: Socket) => socket.end('HTTP/1.1 OK\r\n\r\n')],
+  ])('and %s is retried', async (_, respond) => {
+    const error = await errorOf(deliver(await serveRaw(respond)))
+    expect(error.isFinal).toBe(false)
+    expect(error.message).not.toContain('fetch failed')
   })
 
-  test('by breaking off the body of a refusal is quoted as far as it got', async () => {
+  test('and breaks off the body of a 503 is quoted up to there', async () => {
     const origin = await serveRaw((socket) => {
       socket.end('HTTP/1.1 503 No\r\nRetry-After: 3\r\nContent-Length: 100\r\n\r\nbusy')
     })
-    const fault = await faultOf(deliver(origin))
-    expect(fault.message).toContain('it answered 503: busy')
-    expect(fault.retryAfterMs).toBe(3000)
+    const error = await errorOf(deliver(origin))
+    expect(error.message).toContain('it answered 503: busy')
+    expect(error.retryAfterMs).toBe(3000)
   })
 
-  test('by not being there is told in its own words', async () => {
+  test('and is unreachable is reported with the network error', async () => {
     const origin = await serve(() => {})
     await servers.pop()?.close()
-    const fault = await faultOf(deliver(origin))
-    expect(fault.message).toContain('ECONNREFUSED')
-    expect(fault.isFinal).toBe(false)
-    expect(fault.cause).toBeInstanceOf(Error)
-    const named = await faultOf(deliver(origin.replace('127.0.0.1', 'localhost')))
+    const error = await errorOf(deliver(origin))
+    expect(error.message).toContain('ECONNREFUSED')
+    expect(error.isFinal).toBe(false)
+    expect(error.cause).toBeInstanceOf(Error)
+    const named = await errorOf(deliver(origin.replace('127.0.0.1', 'localhost')))
     expect(named.message).toContain('ECONNREFUSED')
-    const unknown = await faultOf(deliver('http://no-such-host.invalid'))
+    const unknown = await errorOf(deliver('http://no-such-host.invalid'))
     expect(unknown.message).toMatch(/ENOTFOUND|EAI_AGAIN/)
   })
 })
 
-describe('a try that is called off', () => {
+describe('an attempt that is aborted', () => {
   test('ends at once', async () => {
     const origin = await serve(() => {})
     const controller = new AbortController()
     const delivery = deliver(origin, { signal: controller.signal })
     await vi.waitFor(() => expect(received).toHaveLength(1))
     controller.abort()
-    const fault = await faultOf(delivery)
-    expect(fault.message).toContain('it was called off')
-    expect(fault.isFinal).toBe(false)
-    await vi.waitFor(() => expect(left).toBe(1), { timeout: 3000 })
+    const error = await errorOf(delivery)
+    expect(error.message).toContain('it was aborted')
+    expect(error.isFinal).toBe(false)
+    await vi.waitFor(() => expect(aborted).toBe(1), SOON)
   })
 
-  test('does not begin when it is called off before', async () => {
+  test('does not start when it is aborted before', async () => {
     const origin = await serve(status(200))
-    expect((await faultOf(deliver(origin, { signal: AbortSignal.abort() }))).message).toContain(
-      'it was called off',
+    expect((await errorOf(deliver(origin, { signal: AbortSignal.abort() }))).message).toContain(
+      'it was aborted',
     )
     expect(received).toEqual([])
   })
 })
 
 describe('the template of a URL', () => {
-  test('puts values in percent-encoded', async () => {
+  test('inserts values percent-encoded', async () => {
     const origin = await serve(status(200))
     await deliver(origin, {
       url: createEtaRenderer(`${origin}/hooks/{{.Meta.room}}?image={{.Artifact}}&m={{.Meta.none}}`),
@@ -469,25 +465,25 @@ describe('the template of a URL', () => {
     expect(received[0]?.url).toBe('/hooks/a%20b%2F%C3%BC?image=me%2Fblog%3Av2&m=')
   })
 
-  test('whose URL is not to be used sends nothing, and is final', async () => {
+  test('whose result is invalid sends nothing, and is final', async () => {
     const origin = await serve(status(200))
     const url = createEtaRenderer(`${origin}/hooks/{{.Meta.room}}`)
     const event = { ...EVENT, metadata: { room: '..' } }
-    const fault = await faultOf(deliver(origin, { url, event }))
-    expect(fault.isFinal).toBe(true)
-    expect(fault.message).toContain(
+    const error = await errorOf(deliver(origin, { url, event }))
+    expect(error.isFinal).toBe(true)
+    expect(error.message).toContain(
       'a segment of its path is empty, "." or "..", perhaps once it is decoded',
     )
     expect(received).toEqual([])
   })
 
-  test('cannot lead to another host, whoever made it', () => {
+  test('cannot change the host, also when it is not compiled by Deployer', () => {
     const url = { render: ({ Meta }: { Meta: Readonly<Record<string, string>> }) => `${Meta.url}` }
     expect(() => createWebhook({ name: 'chat', url })).toThrow(/must begin with http/)
   })
 })
 
-describe('wrong options', () => {
+describe('invalid options', () => {
   const base: WebhookOptions = { name: 'chat', url: 'https://h.example/s3cr3t' }
   const bytes = (length: number): string => Buffer.alloc(length, 1).toString('base64')
 
@@ -503,19 +499,27 @@ describe('wrong options', () => {
     ],
     ['no URL', { url: undefined }, /`url`/],
     ['another method', { method: 'GET' }, /`method`: it must be POST, PUT or PATCH/],
-    ['a header name that is none', { headers: { 'a b': 's3cr3t' } }, /`headers`.*"a b"/],
+    ['an invalid header name', { headers: { 'a b': 's3cr3t' } }, /`headers`.*"a b"/],
     ['a header value of two lines', { headers: { 'X-A': 's3cr3t\nb' } }, /`headers`.*"X-A"/],
-    ['a header value that is no Latin', { headers: { 'X-A': 's3cr3t→' } }, /`headers`.*"X-A"/],
-    ['a reserved header', { headers: { 'Webhook-Id': 's3cr3t' } }, /"Webhook-Id" is not yours/],
-    ['the length', { headers: { 'content-length': '1' } }, /"content-length" is not yours/],
+    ['a header value that is not Latin 1', { headers: { 'X-A': 's3cr3t→' } }, /`headers`.*"X-A"/],
+    [
+      'a reserved header',
+      { headers: { 'Webhook-Id': 's3cr3t' } },
+      /"Webhook-Id" is set by Deployer/,
+    ],
+    [
+      'the content length',
+      { headers: { 'content-length': '1' } },
+      /"content-length" is set by Deployer/,
+    ],
     ['a secret that is no base64', { secret: 's3cr3t!' }, /`secret`: it must be 24 to 64/],
     ['an empty secret', { secret: '' }, /`secret`/],
     ['a secret of 23 bytes', { secret: bytes(23) }, /`secret`/],
     ['a secret of 65 bytes', { secret: `whsec_${bytes(65)}` }, /`secret`/],
-    ['no time', { timeoutMs: 0 }, /`timeoutMs`/],
+    ['no timeout', { timeoutMs: 0 }, /`timeoutMs`/],
     ['half a millisecond', { timeoutMs: 0.5 }, /`timeoutMs`/],
     ['more than a timer takes', { timeoutMs: 2 ** 31 }, /`timeoutMs`/],
-  ])('such as %s are refused with a remedy', (_, wrong, message) => {
+  ])('such as %s are rejected with a message that names the option', (_, wrong, message) => {
     let error: unknown
     try {
       createWebhook({ ...base, ...wrong } as WebhookOptions)
@@ -527,26 +531,26 @@ describe('wrong options', () => {
     expect(String(error)).not.toContain('s3cr3t')
   })
 
-  test('are none of these', () => {
+  test('do not include valid ones', () => {
     for (const secret of [bytes(24), `whsec_${bytes(64)}`]) {
       expect(createWebhook({ ...base, secret }).events).toEqual(['accepted'])
     }
-    const asked = createWebhook({ ...base, events: ['refused'], method: 'PATCH' })
-    expect([asked.name, asked.events]).toEqual(['chat', ['refused']])
+    const webhook = createWebhook({ ...base, events: ['refused'], method: 'PATCH' })
+    expect([webhook.name, webhook.events]).toEqual(['chat', ['refused']])
   })
 })
 
-test('a webhook sends with the fetch that it was given', async () => {
-  const asked: unknown[] = []
+test('a webhook sends with the fetch of its options', async () => {
+  const requests: unknown[] = []
   const fake: typeof fetch = async (input, init) => {
-    asked.push([String(input), init?.redirect])
+    requests.push([String(input), init?.redirect])
     return new Response('ok')
   }
   await deliver('https://h.example', { fetch: fake })
-  expect(asked).toEqual([[`https://h.example${PATH}`, 'manual']])
+  expect(requests).toEqual([[`https://h.example${PATH}`, 'manual']])
 })
 
-test('a webhook uses a connection again whose short answer was read', async () => {
+test('a webhook reuses a connection after a short response', async () => {
   const origin = await serve(status(200, {}, 'ok'))
   const failing = await serve(status(500, {}, 'no'))
   for (let n = 0; n < 20; n += 1) {

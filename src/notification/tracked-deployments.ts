@@ -67,7 +67,7 @@ export function createTrackedDeployments({
     if (wantsEnd && !journal.isSafe(entry)) {
       const { deployment, deploymentId } = entry
       const { service, image } = deployment
-      logger.warn({ service, image, deploymentId }, 'verdict will not be told')
+      logger.warn({ service, image, deploymentId }, 'verdict will not be sent')
     }
   }
 

@@ -1,12 +1,12 @@
 // An update of a service, and what applying it needs and returns.
 
-import type { NotificationPublisher } from '../notification/notification-publisher.ts'
 import type { Deployments } from '../rollout/deployments.ts'
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import type { DeployRequest } from './deploy-request.ts'
 import type { ForeignRegistry } from './registry-credentials.ts'
 import type { SpecChange } from './spec-change.ts'
+import type { UpdatePublisher } from './update-publisher.ts'
 
 /** An update before it is applied. */
 export interface PlannedUpdate {
@@ -28,5 +28,5 @@ export interface ApplyUpdateTools {
   /** How to treat stored credentials where the registry changes. */
   readonly foreignRegistry: ForeignRegistry
   readonly deployments: Deployments
-  readonly publisher: NotificationPublisher
+  readonly publisher: UpdatePublisher
 }

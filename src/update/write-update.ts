@@ -2,7 +2,6 @@
 
 import { type RecordEntry, withRecord, writerOf } from '../deployment/deployment-record.ts'
 import { deploymentOf } from '../deployment/service-deployment.ts'
-import type { PendingWrite } from '../notification/pending-write.ts'
 import { withForeignImage } from '../rollout/log-access.ts'
 import type { Service, ServiceSpec } from '../swarm/service.ts'
 import type { Swarm, UpdateOutcome } from '../swarm/swarm.ts'
@@ -11,6 +10,7 @@ import { newDeployment } from './new-deployment.ts'
 import { resumeWarnings } from './paused-update.ts'
 import { updateCredentials } from './registry-credentials.ts'
 import { nextSpec } from './spec-change.ts'
+import type { PendingUpdate } from './update-publisher.ts'
 
 /**
  * Writes an update to a service.
@@ -52,7 +52,7 @@ export async function writeUpdate(
 interface Update {
   readonly next: ServiceSpec
   readonly registryAuth: string | undefined
-  readonly pending: PendingWrite
+  readonly pending: PendingUpdate
 }
 
 /**

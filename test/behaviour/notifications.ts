@@ -348,7 +348,7 @@ export const notifications: readonly Case[] = [
       stop.abort()
       equal((await put('blog', { image: 'me/app:v2' })).status, 200)
       equal(
-        logger.lines.some(({ message }) => message === 'verdict will not be told'),
+        logger.lines.some(({ message }) => message === 'verdict will not be sent'),
         false,
       )
     },
@@ -477,11 +477,11 @@ export const notifications: readonly Case[] = [
       await until(() => notifier.events.length === 1)
       stop.abort()
       equal(
-        logger.lines.filter(({ message }) => message === 'verdict will not be told'),
+        logger.lines.filter(({ message }) => message === 'verdict will not be sent'),
         [
           {
             level: 'warn',
-            message: 'verdict will not be told',
+            message: 'verdict will not be sent',
             service: 'blog',
             image: 'me/app:v2',
             deploymentId: body.deploymentId,

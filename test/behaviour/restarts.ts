@@ -370,7 +370,7 @@ export const restarts: readonly Case[] = [
         await put('blog')
         await pass()
         stop.abort()
-        const lines = logger.lines.filter(({ message }) => message === 'verdict will not be told')
+        const lines = logger.lines.filter(({ message }) => message === 'verdict will not be sent')
         equal(lines.length, isGood ? 0 : 1)
       }
     },

@@ -213,7 +213,7 @@ describe.concurrent('over a restart, with SPOOL_DIR', () => {
     expect((await ended).status).toBe(0)
     const log = older.process.log().map(({ msg }) => msg)
     expect(log).not.toContain('deployment ended')
-    expect(log).not.toContain('verdict will not be told')
+    expect(log).not.toContain('verdict will not be sent')
 
     while (messages.length < 4) {
       messages.push(await nextMessage('spool-overlap'))

@@ -71,7 +71,7 @@ describe('a pending write', () => {
         await pending.committed(known)
         await vi.advanceTimersByTimeAsync(0)
         stop.abort()
-        const lines = logger.lines.filter(({ message }) => message === 'verdict will not be told')
+        const lines = logger.lines.filter(({ message }) => message === 'verdict will not be sent')
         expect([isGood, isLate, lines.length]).toEqual([isGood, isLate, isGood ? 0 : warnings])
       }
     }

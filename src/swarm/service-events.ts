@@ -86,7 +86,9 @@ export function createServiceEvents(
 
   function closeSoon(): void {
     clearTimeout(lingering)
-    lingering = unref(setTimeout(close, LINGER_MS))
+    if (run !== undefined) {
+      lingering = unref(setTimeout(close, LINGER_MS))
+    }
   }
 
   function close(): void {
@@ -163,7 +165,7 @@ export function createServiceEvents(
   function reportBroken(error: unknown): void {
     if (!isBroken) {
       isBroken = true
-      const reason = error === undefined ? 'it ended' : errorMessage(error)
+      const reason = error === undefined ? 'the stream ended' : errorMessage(error)
       logger.warn({ reason }, 'event stream broken')
     }
   }

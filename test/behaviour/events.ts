@@ -97,6 +97,39 @@ export const events: readonly Case[] = [
     },
   },
   {
+    name: 'a swarm whose watchServices reports nothing still gives a verdict within seconds',
+    async run() {
+      const { swarm, begin } = createHarness()
+      swarm.watchServices = () => new Promise(() => {})
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog')
+      rollout.begin()
+      await pass()
+      rollout.complete()
+      const { status, body } = await answer
+      equal([status, body.verdict], [200, 'converged'])
+    },
+  },
+  {
+    name: 'a swarm whose watchServices throws still gives a verdict within seconds',
+    async run() {
+      const { swarm, begin, logger } = createHarness()
+      swarm.watchServices = () => {
+        throw new TypeError('not implemented')
+      }
+      swarm.addService('blog')
+      const { answer, rollout } = await begin('blog')
+      rollout.rollBack()
+      equal((await answer).body.verdict, 'rolled-back')
+      equal(
+        logger.lines
+          .filter(({ message }) => message === 'event stream broken')
+          .map(({ level, reason }) => [level, reason]),
+        [['warn', 'not implemented']],
+      )
+    },
+  },
+  {
     name: 'many deployments share one stream, which an hour of rest closes',
     async run() {
       const { swarm, begin } = createHarness()

@@ -185,4 +185,60 @@ describe('the stream of events', () => {
     expect([swarm.streams, swarm.calls]).toEqual([0, ['watch']])
     expect(vi.getTimerCount()).toBe(0)
   })
+
+  test('logs that it was refused once, and once that it works again', async () => {
+    const { swarm, events, logger, listener, ID } = setUp()
+    swarm.failure = new Error('403 Forbidden')
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(60_000)
+    const broken = { level: 'warn', message: 'event stream broken', reason: '403 Forbidden' }
+    expect([logger.lines, events.isOpen()]).toEqual([[broken], false])
+    swarm.failure = undefined
+    await vi.advanceTimersByTimeAsync(20_000)
+    const restored = { level: 'info', message: 'event stream restored' }
+    expect([logger.lines, events.isOpen()]).toEqual([[broken, restored], true])
+    swarm.breakStreams()
+    await vi.advanceTimersByTimeAsync(20_000)
+    const ended = { ...broken, reason: 'the stream ended' }
+    expect(logger.lines).toEqual([broken, restored, ended, restored])
+  })
+
+  test('that ends again and again right after it was opened is logged once', async () => {
+    const { swarm, events, logger, listener, ID } = setUp()
+    swarm.watchServices = async ({ opened }) => opened()
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(logger.lines.map(({ message }) => message)).toEqual(['event stream broken'])
+  })
+
+  test('that throws instead of rejecting is opened again, even while the clock throws too', async () => {
+    const { swarm, events, listener, ID } = setUp()
+    const { watchServices, now } = swarm
+    const fail = (): never => {
+      throw new Error('a bug')
+    }
+    Object.assign(swarm, { watchServices: fail, now: fail })
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(10_000)
+    Object.assign(swarm, { watchServices, now })
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(swarm.streams).toBe(1)
+  })
+
+  test('whose request the runtime has ended is opened again by a later request', async () => {
+    const { swarm, events, listener, ID } = setUp()
+    events.listen(ID, listener)
+    await vi.advanceTimersByTimeAsync(1000)
+    await events.ensureRunning()
+    expect(swarm.streams).toBe(1)
+    vi.clearAllTimers()
+    // That has set the clock back to the start as well.
+    await vi.advanceTimersByTimeAsync(5000)
+    const ensured = events.ensureRunning()
+    await vi.advanceTimersByTimeAsync(50)
+    await ensured
+    await vi.advanceTimersByTimeAsync(0)
+    expect(swarm.streams).toBe(2)
+    expect(events.isOpen()).toBe(true)
+  })
 })

@@ -120,7 +120,7 @@ const ERROR_RULES: readonly ErrorRule[] = [
 export function distributionError(error: unknown, request: DistributionRequest): DeployerError {
   const action = `resolve image "${request.reference}"`
   if (error instanceof EngineHttpError) {
-    return httpError(error, action, request)
+    return mapHttpError(error, action, request)
   }
   if (error instanceof ConnectionLostError && error.cause instanceof TimeoutError) {
     return new DeployerError(
@@ -132,7 +132,7 @@ export function distributionError(error: unknown, request: DistributionRequest):
   return engineError(error, action)
 }
 
-function httpError(
+function mapHttpError(
   error: EngineHttpError,
   action: string,
   { hasCredentials }: DistributionRequest,

@@ -77,7 +77,7 @@ export function isOutOfSequence(error: unknown): boolean {
  */
 export function engineError(error: unknown, action: string): DeployerError {
   if (error instanceof EngineHttpError) {
-    return httpError(error, action)
+    return mapHttpError(error, action)
   }
   const reason = errorMessage(error)
   return new DeployerError(
@@ -94,7 +94,7 @@ function describe({ statusCode, message, isEngineMessage }: EngineHttpError): st
     : `DOCKER_HOST answered ${statusCode}, but not as a Docker Engine does; check that it is a Docker Engine, and that a proxy in front of it allows this call (Deployer logs the response)`
 }
 
-function httpError(error: EngineHttpError, action: string): DeployerError {
+function mapHttpError(error: EngineHttpError, action: string): DeployerError {
   const { statusCode, message, isEngineMessage } = error
   const rule = ERROR_RULES.find(
     (candidate) =>

@@ -1,5 +1,6 @@
-// Makes a fresh checkout ready for its tests: packages, the build and, with --lab, the programs of
-// the lab. Runs before anything is installed, so it is plain JavaScript and needs Node only.
+// Prepares a checkout for its tests: npm packages, the build and, with --lab or --demo, the programs that
+// the lab or the demo uses. It runs before any package is installed, so it is JavaScript that needs Node
+// only.
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -9,32 +10,37 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /**
- * What the lab needs: a file, in the first of the places where it is, and its Debian package. A
- * `service` is kept from starting with the machine, where it would take port 80.
+ * The programs of the lab: the places where each may be, and the Debian packages that it may be in. The
+ * demo uses only those with `demo`.
  */
-const needs = [
-  { paths: ['/usr/sbin/dockerd', '/usr/bin/dockerd'], packages: ['docker.io'] },
-  { paths: ['/usr/bin/docker'], packages: ['docker.io', 'docker-cli', 'docker-buildx'] },
-  { paths: ['/usr/bin/containerd'], packages: ['docker.io'] },
-  { paths: ['/usr/bin/docker-registry'], packages: ['docker-registry'] },
-  { paths: ['/usr/bin/beanstalkd'], packages: ['beanstalkd'] },
-  { paths: ['/bin/busybox'], packages: ['busybox-static'], isGood: isStatic },
+const programs = [
+  { paths: ['/usr/sbin/dockerd', '/usr/bin/dockerd'], packages: ['docker.io'], demo: true },
+  {
+    paths: ['/usr/bin/docker'],
+    packages: ['docker.io', 'docker-cli', 'docker-buildx'],
+    demo: true,
+  },
+  { paths: ['/usr/bin/containerd'], packages: ['docker.io'], demo: true },
+  { paths: ['/usr/bin/docker-registry'], packages: ['docker-registry'], demo: true },
+  { paths: ['/usr/bin/beanstalkd'], packages: ['beanstalkd'], demo: true },
+  { paths: ['/bin/busybox'], packages: ['busybox-static'], isUsable: isStatic, demo: true },
+  { paths: ['/usr/bin/curl'], packages: ['curl'], demo: true },
   { paths: ['/usr/sbin/iptables', '/sbin/iptables'], packages: ['iptables'] },
   { paths: ['/usr/bin/ip', '/bin/ip', '/sbin/ip'], packages: ['iproute2'] },
   { paths: ['/usr/sbin/sshd'], packages: ['openssh-server'] },
   { paths: ['/usr/bin/ssh'], packages: ['openssh-client'] },
   { paths: ['/usr/bin/openssl'], packages: ['openssl'] },
-  { paths: ['/usr/bin/curl'], packages: ['curl'] },
-  { paths: ['/usr/sbin/nginx'], packages: ['nginx'], service: 'nginx' },
-  { paths: ['/usr/bin/caddy'], packages: ['caddy'], service: 'caddy' },
+  { paths: ['/usr/sbin/nginx'], packages: ['nginx'] },
+  { paths: ['/usr/bin/caddy'], packages: ['caddy'] },
   { paths: ['/etc/ssl/certs/ca-certificates.crt'], packages: ['ca-certificates'] },
 ]
 
 preparePackages()
 prepareBuild()
-if (process.argv.includes('--lab')) prepareLab()
+if (process.argv.includes('--lab')) preparePrograms(programs)
+if (process.argv.includes('--demo')) preparePrograms(programs.filter(({ demo }) => demo))
 
-/** Installs the npm packages, unless what is installed is as new as the lock file. */
+/** Installs the npm packages, unless the installed ones are newer than the lock file. */
 function preparePackages() {
   const installed = modifiedAt(join(root, 'node_modules/.package-lock.json'))
   if (installed >= modifiedAt(join(root, 'package-lock.json'))) return say('packages: up to date')
@@ -42,42 +48,40 @@ function preparePackages() {
   run('npm', ['ci'])
 }
 
-/** Builds `dist`, unless it is as new as the newest source. */
+/** Builds `dist`, unless it is newer than every source file. */
 function prepareBuild() {
-  const settings = ['package.json', 'tsconfig.json', 'tsconfig.build.json']
-  const sources = Math.max(newestIn('src'), ...settings.map((file) => modifiedAt(join(root, file))))
+  const configs = ['package.json', 'tsconfig.json', 'tsconfig.build.json']
+  const sources = Math.max(newestIn('src'), ...configs.map((file) => modifiedAt(join(root, file))))
   if (newestIn('dist') >= sources) return say('build: up to date')
   say('build: npm run build')
   run('npm', ['run', '--silent', 'build'], {
-    // The compiler writes files in spite of errors; the next run must not take them for a build.
+    // The compiler writes files despite errors; the next run must not take them for a build.
     onFailure: () => rmSync(join(root, 'dist'), { recursive: true, force: true }),
   })
 }
 
-/** Installs the Debian packages of the programs that the lab needs, unless all are there. */
-function prepareLab() {
-  const missing = needs.filter((need) => !isMet(need))
-  if (missing.length === 0) return say('lab: all programs are here')
-  const packages = [...new Set(missing.flatMap((need) => need.packages))]
+/** Installs the Debian packages of programs that are missing. */
+function preparePrograms(needed) {
+  const missing = needed.filter((program) => !isInstalled(program))
+  if (missing.length === 0) return say('lab: all programs are installed')
+  const packages = [...new Set(missing.flatMap((program) => program.packages))]
   if (!existsSync('/usr/bin/apt-get') || process.getuid?.() !== 0) {
-    fail(`lab: install ${packages.join(' ')} (as root on Debian or Ubuntu this is done for you)`)
+    fail(`lab: install ${packages.join(' ')} (root on Debian or Ubuntu gets them installed)`)
   }
   say('lab: apt-get update')
   apt(['update', '-q=2'])
-  // Docker's command line came with docker.io once, and has packages of its own since.
+  // Some releases have the Docker CLI in docker.io, others in packages of its own.
   const known = packages.filter((name) => capture('apt-cache', ['show', name]) !== '')
   refuseRemovals(known)
   say(`lab: apt-get install ${known.join(' ')}`)
-  withoutStartingDaemons(() => apt(['install', '-q=2', '-y', '--no-install-recommends', ...known]))
-  const services = missing.flatMap(({ service }) => service ?? [])
-  if (services.length > 0) capture('systemctl', ['disable', ...services])
-  const stillMissing = needs.filter((need) => !isMet(need)).map((need) => need.paths[0])
-  if (stillMissing.length > 0) fail(`lab: ${stillMissing.join(', ')} missing, install them by hand`)
+  withoutServices(() => apt(['install', '-q=2', '-y', '--no-install-recommends', ...known]))
+  const failed = needed.filter((program) => !isInstalled(program)).map(({ paths }) => paths[0])
+  if (failed.length > 0) fail(`lab: ${failed.join(', ')} missing: install them by hand`)
 }
 
 /**
- * Debian's docker.io would drive out Docker's own packages. That is not for a test to decide; only
- * busybox may give way to its static twin.
+ * Debian's docker.io conflicts with Docker's own packages, which must stay. Only busybox may be replaced,
+ * by busybox-static.
  */
 function refuseRemovals(packages) {
   const plan = capture('apt-get', ['install', '-s', '--no-install-recommends', ...packages])
@@ -89,21 +93,57 @@ function refuseRemovals(packages) {
   )
 }
 
-/** Keeps what is installed from being started, unless the machine has a policy of its own. */
-function withoutStartingDaemons(install) {
+/**
+ * Debian packages start their services and enable them for the next boot. The lab starts its own daemons,
+ * so the services of the packages that `install` adds are neither running nor enabled afterwards, also when
+ * `install` fails. The services of packages that were installed before are not changed.
+ */
+function withoutServices(install) {
+  const before = installedPackages()
   const policy = '/usr/sbin/policy-rc.d'
-  if (existsSync(policy)) return install()
-  writeFileSync(policy, '#!/bin/sh\nexit 101\n')
-  chmodSync(policy, 0o755)
-  const restore = () => rmSync(policy, { force: true })
-  process.once('exit', restore)
+  const hasPolicy = existsSync(policy)
+  // A policy of the machine stays, and may allow packages to start their services.
+  if (!hasPolicy) {
+    writeFileSync(policy, '#!/bin/sh\nexit 101\n')
+    chmodSync(policy, 0o755)
+  }
+  const finish = () => {
+    const added = [...installedPackages()].filter((name) => !before.has(name))
+    disableServices(added, { isStarted: hasPolicy })
+    if (!hasPolicy) rmSync(policy, { force: true })
+  }
+  process.once('exit', finish)
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
   install()
-  restore()
+  process.removeListener('exit', finish)
+  finish()
 }
 
-function isMet({ paths, isGood = () => true }) {
-  return paths.some((path) => existsSync(path) && isGood(path))
+function installedPackages() {
+  // The first column of `dpkg -l`: `ii` is installed; after a failure it may be half installed.
+  const lines = capture('dpkg', ['-l']).matchAll(/^.[iUFHWt]. *(\S+)/gm)
+  return new Set([...lines].map(([, name]) => name))
+}
+
+/** Disables the services of packages, for systemd and for init scripts, and stops those that were started. */
+function disableServices(packages, { isStarted }) {
+  if (packages.length === 0) return
+  const files = capture('dpkg', ['-L', ...packages]).split('\n')
+  const namesIn = (pattern) => files.flatMap((file) => pattern.exec(file)?.[1] ?? [])
+  // Templates (`name@.service`) are not enabled themselves.
+  const units = namesIn(/\/systemd\/system\/([^/@]+\.(?:service|socket|timer))$/)
+  const scripts = namesIn(/^\/etc\/init\.d\/([^/]+)$/)
+  const isSystemdRunning = existsSync('/run/systemd/system')
+  if (units.length > 0) capture('systemctl', ['disable', ...units])
+  if (isStarted && isSystemdRunning) capture('systemctl', ['stop', ...units])
+  for (const script of scripts) {
+    capture('update-rc.d', [script, 'disable'])
+    if (isStarted && !isSystemdRunning) capture('service', [script, 'stop'])
+  }
+}
+
+function isInstalled({ paths, isUsable = () => true }) {
+  return paths.some((path) => existsSync(path) && isUsable(path))
 }
 
 /** `ldd` fails for a program that needs no shared library. */

@@ -251,9 +251,10 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
     const { status, output } = await runStep(step, place)
     expect(output).toMatch(/"status":424,.*"verdict":"rolled-back"/)
     expect(status).not.toBe(0)
-    const logs = others.flatMap((each) => each.log())
-    expect(logs.filter(({ msg }) => msg === 'deployment accepted')).toHaveLength(1)
-    expect(logs.filter(({ msg }) => msg === 'deployment ended').length).toBeGreaterThan(0)
+    const logged = (message: string) =>
+      others.flatMap((each) => each.log()).filter(({ msg }) => msg === message)
+    await waitFor('the end in a log', () => logged('deployment ended').length > 0)
+    expect(logged('deployment accepted')).toHaveLength(1)
   })
 })
 

@@ -74,11 +74,11 @@ afterAll(async () => {
 })
 
 test.each(['UPPER/case:v1', '[::1]:5000/x:v1'])(
-  '%s, which this engine does not take, is the caller’s fault',
+  '%s, which this engine does not support, is invalid-image-reference',
   async (image) => {
     const { status, body } = await deployer.put('strange', image)
     expect([status, body.code]).toEqual([400, 'invalid-image-reference'])
-    expect(body.detail).toContain('this Docker Engine does not take')
+    expect(body.detail).toContain('this version of Docker Engine does not support')
   },
 )
 

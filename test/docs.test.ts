@@ -8,12 +8,14 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { createDeployer } from '../src/index.ts'
 import { readNotifyFlags } from '../src/node/settings/notify-flags.ts'
 import { SETTINGS } from '../src/node/settings/setting-list.ts'
 import { createSettingsIssues } from '../src/node/settings/settings-issue.ts'
 import { deploymentEventNames } from '../src/notification/deployment-event.ts'
 import { createWebhook } from '../src/notification/webhook/webhook.ts'
 import { exampleEvent } from './support/example-event.ts'
+import { createFakeSwarm } from './support/fake-swarm.ts'
 import { codeUnder, fencedBlocks } from './support/fenced-blocks.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -72,6 +74,27 @@ describe('the examples in TypeScript', () => {
       }),
     )
     expect(statuses).toContain(401)
+  })
+
+  test('for a Swarm without events get the verdict by polling', async () => {
+    const code = blocks.find((block) => block.code.includes('watchServices'))?.code
+    expect(code).toContain('async watchServices(_listener, { signal })')
+    const swarm = createFakeSwarm()
+    swarm.watchServices = async (_listener, { signal }) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    }
+    swarm.addService('blog')
+    swarm.onUpdate = 'none'
+    const app = createDeployer({ token: 'SOME_TOKEN', swarm })
+    const answer = app.request('/service/blog?wait=50', {
+      method: 'PUT',
+      headers: { Authorization: 'SOME_TOKEN' },
+      body: JSON.stringify({ image: 'me/app:v2' }),
+    })
+    await expect.poll(() => swarm.calls.filter((call) => call === 'update blog')).toHaveLength(1)
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    swarm.rollout('blog').complete()
+    expect(await (await answer).json()).toMatchObject({ verdict: 'converged' })
   })
 
   test('for AWS Lambda answers an event of an HTTP API', async () => {

@@ -2,6 +2,7 @@
 
 import { waitFor } from '../async/wait-for.ts'
 import type { Logger } from '../logger.ts'
+import { checkOptionNames } from '../text/option-names.ts'
 import {
   createDeliveryQueue,
   type DeliveryCounts,
@@ -24,6 +25,15 @@ export interface OutboxOptions extends DeliveryLimits {
    * in memory only.
    */
   readonly spool?: Spool
+}
+
+const OPTIONS: Readonly<Record<keyof OutboxOptions, true>> = {
+  destinations: true,
+  logger: true,
+  spool: true,
+  maxWaiting: true,
+  maxWaitingSize: true,
+  maxAgeMs: true,
 }
 
 /** A notifier that keeps messages until they are delivered. */
@@ -66,7 +76,7 @@ interface SpooledMessage {
  *
  * @param options Destinations, logger, spool, and the limits of the queue of each destination.
  * @returns The outbox.
- * @throws TypeError when two destinations have the same name.
+ * @throws TypeError for an unknown option, and when two destinations have the same name.
  * @example
  * ```ts
  * const destinations = [createWebhook({ name: 'chat', url: 'https://chat.example.com/hook' })]
@@ -75,6 +85,7 @@ interface SpooledMessage {
  * ```
  */
 export function createOutbox(options: OutboxOptions): Outbox {
+  checkOptionNames(options, Object.keys(OPTIONS))
   const { destinations, logger, spool, ...limits } = options
   const tools: DeliveryTools = {
     ...{ logger, settled: forget },

@@ -75,6 +75,13 @@ describe('the outbox', () => {
     ])
   })
 
+  test('rejects an unknown option, and names the closest one', () => {
+    const wrong = { maxWait: 1 } as Partial<OutboxOptions>
+    expect(() => setUp(wrong)).toThrow(
+      '`maxWait`: there is no such option; the closest one is `maxWaiting`',
+    )
+  })
+
   test('wants a name for each destination', () => {
     const destinations = [createFakeDestination(), createFakeDestination()]
     expect(() => setUp({ destinations })).toThrow(TypeError)

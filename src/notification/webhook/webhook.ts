@@ -1,6 +1,7 @@
 // A destination that receives HTTP requests, signed as Standard Webhooks defines it.
 
 import { onAbort } from '../../async/abort.ts'
+import { checkOptionNames } from '../../text/option-names.ts'
 import { DeliveryError } from '../delivery-error.ts'
 import {
   type DeploymentEvent,
@@ -50,6 +51,18 @@ export interface WebhookOptions {
   readonly fetch?: typeof fetch
 }
 
+const OPTIONS: Readonly<Record<keyof WebhookOptions, true>> = {
+  name: true,
+  url: true,
+  method: true,
+  headers: true,
+  renderer: true,
+  secret: true,
+  events: true,
+  timeoutMs: true,
+  fetch: true,
+}
+
 /** The options of a webhook with their defaults. */
 interface Hook extends WebhookOptions {
   readonly method: 'POST' | 'PUT' | 'PATCH'
@@ -86,6 +99,7 @@ const MAX_TIMEOUT_MS = 2_147_483_647
  * ```
  */
 export function createWebhook(options: WebhookOptions): Destination {
+  checkOptionNames(options, Object.keys(OPTIONS))
   const { name, events = ['accepted'], method = 'POST', timeoutMs = 10_000 } = options
   checkNames(name, events)
   if (!METHODS.includes(method)) {

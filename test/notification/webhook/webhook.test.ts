@@ -516,6 +516,7 @@ describe('invalid options', () => {
     ['an empty secret', { secret: '' }, /`secret`/],
     ['a secret of 23 bytes', { secret: bytes(23) }, /`secret`/],
     ['a secret of 65 bytes', { secret: `whsec_${bytes(65)}` }, /`secret`/],
+    ['an unknown option', { timeout: 's3cr3t' }, /`timeout`.*`timeoutMs`/],
     ['no timeout', { timeoutMs: 0 }, /`timeoutMs`/],
     ['half a millisecond', { timeoutMs: 0.5 }, /`timeoutMs`/],
     ['more than a timer takes', { timeoutMs: 2 ** 31 }, /`timeoutMs`/],

@@ -72,11 +72,18 @@ export function whenEnded(known: KnownDeployment): Promise<Outcome> {
  * @param options What ends the wait early.
  */
 export async function waitForEnd(known: KnownDeployment, options: WaitLimits): Promise<void> {
-  if ('watch' in known) {
-    const { watch } = known
-    const [ended, resolve] = createDeferred<void>()
-    const unsubscribe = watch.onEnded(() => resolve())
-    await waitWithChecks(watch, () => ended, options)
+  if (!('watch' in known)) {
+    return
+  }
+  const { watch } = known
+  const [ended, resolve] = createDeferred<void>()
+  const unsubscribe = watch.onEnded(() => resolve())
+  const checks = setInterval(() => void watch.ensureRunning(), CHECK_MS)
+  try {
+    await watch.ensureRunning()
+    await waitFor(ended, options)
+  } finally {
+    clearInterval(checks)
     unsubscribe()
   }
 }
@@ -86,31 +93,25 @@ export async function waitForEnd(known: KnownDeployment, options: WaitLimits): P
  * has ended is started again.
  *
  * @param known The deployment.
- * @param options What ends the wait early.
+ * @param options The signals that end the wait early.
  */
-export async function waitForReading(known: KnownDeployment, options: WaitLimits): Promise<void> {
-  if ('watch' in known) {
-    await waitWithChecks(known.watch, known.watch.observed, options)
-  }
-}
-
-async function waitWithChecks(
-  watch: RolloutWatch,
-  work: () => Promise<void>,
-  { timeoutMs = Number.POSITIVE_INFINITY, signals }: WaitLimits,
+export async function waitForReading(
+  known: KnownDeployment,
+  options: Pick<WaitLimits, 'signals'>,
 ): Promise<void> {
-  const endsAt = performance.now() + timeoutMs
-  let isOver = false
+  if (!('watch' in known)) {
+    return
+  }
+  const { watch } = known
+  let isRead = false
   await watch.ensureRunning()
-  while (!isOver) {
-    let isDone = false
-    const done = work().then(() => {
-      isDone = true
+  while (!isRead && !options.signals.some(({ aborted }) => aborted)) {
+    // A watch that was started again has another reading.
+    const reading = watch.observed().then(() => {
+      isRead = true
     })
-    const leftMs = endsAt - performance.now()
-    await waitFor(done, { timeoutMs: Math.max(0, Math.min(leftMs, CHECK_MS)), signals })
-    isOver = isDone || leftMs <= CHECK_MS || signals.some(({ aborted }) => aborted)
-    if (!isOver) {
+    await waitFor(reading, { ...options, timeoutMs: CHECK_MS })
+    if (!isRead) {
       await watch.ensureRunning()
     }
   }

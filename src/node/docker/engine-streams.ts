@@ -1,6 +1,7 @@
 // The engine's streams: the log of a task, and the events of services.
 
 import type { IncomingHttpHeaders } from 'node:http'
+import { onAbort } from '../../async/abort.ts'
 import { DeployerError } from '../../errors.ts'
 import type { ServiceListener, WatchOptions } from '../../swarm/swarm.ts'
 import { engineCall } from './engine-call.ts'
@@ -49,41 +50,70 @@ export async function readTaskLog(modem: Modem, taskId: string, lines: number): 
  * @param listener Is called when the stream is open and for each event.
  * @param options The signal that ends the watch, and the time of the first event.
  * @returns Nothing; resolves when the stream has ended or the signal aborts.
- * @throws DeployerError as {@link engineCall}; `internal-error` if the listener throws.
+ * @throws DeployerError as {@link engineCall}; `internal-error` if the listener throws, or returns a
+ *   promise that rejects.
  */
-export function watchServices(
+export async function watchServices(
   modem: Modem,
   listener: ServiceListener,
   { signal, sinceMs }: WatchOptions,
 ): Promise<void> {
+  if (signal.aborted) {
+    return
+  }
   const since = sinceMs === undefined ? {} : { since: engineTime(sinceMs) }
   const query = { ...filterQuery({ type: ['service'] }), ...since }
   const parseEvents = createServiceEventParser()
-  /** The listener may abort the watch while there are more events of the same chunk. */
-  const notify = (call: () => void): void => {
-    if (!signal.aborted) {
-      callListener(call)
+  const stream = new AbortController()
+  const cancel = onAbort(signal, () => stream.abort())
+  let failure: DeployerError | undefined
+
+  function onListenerError(cause: unknown): void {
+    failure ??= listenerError(cause)
+    stream.abort()
+  }
+
+  /** The listener may end the watch while there are more events of the same chunk. */
+  function notify(call: () => unknown): void {
+    if (!stream.signal.aborted) {
+      callListener(call, onListenerError)
     }
   }
-  const opened = (): void => notify(() => listener.opened())
-  const chunk = (bytes: Buffer): void => {
-    for (const event of parseEvents(bytes)) {
-      notify(() => listener.changed(event))
-    }
+
+  const reader = {
+    signal: stream.signal,
+    opened: () => notify(() => listener.opened()),
+    chunk(bytes: Buffer) {
+      for (const event of parseEvents(bytes)) {
+        notify(() => listener.changed(event))
+      }
+    },
   }
-  return engineCall('watch services', () =>
-    modem.stream({ path: '/events?', query }, { signal, opened, chunk }),
-  )
+  try {
+    await engineCall('watch services', () => modem.stream({ path: '/events?', query }, reader))
+  } finally {
+    cancel()
+  }
+  if (failure !== undefined) {
+    throw failure
+  }
+}
+
+function callListener(call: () => unknown, onError: (cause: unknown) => void): void {
+  try {
+    const result = call()
+    if (result instanceof Promise) {
+      result.catch(onError)
+    }
+  } catch (cause) {
+    onError(cause)
+  }
 }
 
 /** An error of the listener must not be reported as an error of the engine. */
-function callListener(call: () => void): void {
-  try {
-    call()
-  } catch (cause) {
-    const message = 'Cannot watch services: the listener threw an error; see the cause'
-    throw new DeployerError('internal-error', message, { cause })
-  }
+function listenerError(cause: unknown): DeployerError {
+  const message = 'Cannot watch services: the listener threw an error; see the cause'
+  return new DeployerError('internal-error', message, { cause })
 }
 
 /** Converts milliseconds to the engine's format: seconds, a dot, nanoseconds. */

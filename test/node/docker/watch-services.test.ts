@@ -296,9 +296,14 @@ describe('watchServices', () => {
     expect(listeners()).toEqual([])
   })
 
-  test.each(['opened', 'changed'] as const)(
-    'rejects if %s of the listener throws, and leaves no unhandled rejection',
-    async (method) => {
+  test.each([
+    ['opened', 'throws'],
+    ['changed', 'throws'],
+    ['opened', 'rejects'],
+    ['changed', 'rejects'],
+  ] as const)(
+    'rejects if %s of the listener %s, and leaves no unhandled rejection',
+    async (method, how) => {
       const unhandled = vi.fn()
       process.on('unhandledRejection', unhandled)
       const error = new Error('of the listener')
@@ -309,6 +314,9 @@ describe('watchServices', () => {
         opened() {},
         changed: vi.fn(),
         [method]: vi.fn(() => {
+          if (how === 'rejects') {
+            return Promise.reject(error)
+          }
           throw error
         }),
       }
@@ -318,7 +326,10 @@ describe('watchServices', () => {
         cause: error,
       })
       await eventually(() => expect(engine.openConnections()).toBe(0))
-      expect(listener[method]).toHaveBeenCalledTimes(1)
+      expect(listener[method]).toHaveBeenCalled()
+      if (how === 'throws') {
+        expect(listener[method]).toHaveBeenCalledTimes(1)
+      }
       expect(getEventListeners(signal, 'abort')).toEqual([])
       await nextTurn()
       process.off('unhandledRejection', unhandled)

@@ -2,14 +2,14 @@ FROM node:24-alpine AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY build.mjs tsconfig.json tsconfig.build.json ./
 COPY src ./src
-RUN npm run build && npm ci --omit=dev --omit=optional --ignore-scripts
+RUN npm run build
 
 FROM node:24-alpine
 ENV NODE_ENV=production
 COPY --from=build /app/package.json /app/
-COPY --from=build /app/node_modules /app/node_modules
-COPY --from=build /app/dist /app/dist
+COPY --from=build /app/dist/licenses.txt /app/dist/
+COPY --from=build /app/dist/node/main.js /app/dist/node/
 EXPOSE 9999
 ENTRYPOINT ["node", "--disable-sigusr1", "/app/dist/node/main.js"]

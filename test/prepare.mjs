@@ -50,7 +50,7 @@ function preparePackages() {
 
 /** Builds `dist`, unless it is newer than every source file. */
 function prepareBuild() {
-  const configs = ['package.json', 'tsconfig.json', 'tsconfig.build.json']
+  const configs = ['build.mjs', 'package.json', 'tsconfig.json', 'tsconfig.build.json']
   const sources = Math.max(newestIn('src'), ...configs.map((file) => modifiedAt(join(root, file))))
   if (newestIn('dist') >= sources) return say('build: up to date')
   say('build: npm run build')

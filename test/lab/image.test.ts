@@ -123,18 +123,20 @@ describe('the image', () => {
     expect(again.body).toMatchObject({ verdict: 'unchanged', resolved, previous: resolved })
   })
 
-  test('is small, and holds no development packages and no build tools', async () => {
-    const files = await lab.engine.docker(
-      'run',
-      '--rm',
-      '--network=host',
-      '--entrypoint=ls',
-      first,
-      '/app/node_modules',
-    )
-    expect(files.split('\n')).toContain('hono')
-    for (const name of ['typescript', 'vitest', '@biomejs', 'cpu-features']) {
-      expect(files.split('\n')).not.toContain(name)
-    }
+  test('is healthy by its own check', async () => {
+    const filter = 'label=com.docker.swarm.service.name=deployer'
+    const container = await lab.engine.docker('ps', '--quiet', '--filter', filter)
+    const health = ['inspect', '--format', '{{json .State.Health}}', container]
+    expect(JSON.parse(await lab.engine.docker(...health))).toMatchObject({ Status: 'healthy' })
+  })
+
+  test('contains the executable, the licences and no packages', async () => {
+    const find = ['run', '--rm', '--network=host', '--entrypoint=find', first, '/app', '-type', 'f']
+    const files = await lab.engine.docker(...find)
+    expect(files.split('\n').sort()).toEqual([
+      '/app/dist/licenses.txt',
+      '/app/dist/node/main.js',
+      '/app/package.json',
+    ])
   })
 })

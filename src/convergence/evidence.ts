@@ -1,4 +1,4 @@
-// What a person would look for after a rollout that failed.
+// The failed tasks of a rollout, for the verdict.
 
 import type { Node, Task } from '../swarm/engine-types.ts'
 import { isMadeBy, type Rollout } from './rollout.ts'
@@ -11,11 +11,11 @@ export interface FailedTask {
   readonly slot?: number
   /** The node's host name, or its ID; empty where no node took the task. */
   readonly node: string
-  /** `failed`, `rejected`, `orphaned`, or `complete` where no task is to come to an end. */
+  /** `failed`, `rejected`, `orphaned`, or `complete` where the service is no job. */
   readonly state: string
-  /** What the engine says; for want of an error, what it did last. */
+  /** The engine's error message, or else its last status message. */
   readonly error: string
-  /** Absent where no container ever ran. */
+  /** Absent where the task had no container. */
   readonly exitCode?: number
 }
 
@@ -47,7 +47,7 @@ export function evidence(
 function describeFailure(task: Task, nodes: readonly Node[] | undefined): FailedTask {
   const { ID, Slot, NodeID, Status } = task
   const { State, Err, Message, ContainerStatus } = Status
-  // A task without a container tells of an exit code 0 (20.10).
+  // A task without a container has an exit code of 0 too (20.10).
   const exitCode = ContainerStatus?.ContainerID ? ContainerStatus.ExitCode : undefined
   return {
     taskId: ID,

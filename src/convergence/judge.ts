@@ -1,52 +1,54 @@
-// What became of a rollout: service, tasks, nodes and time give one state of a closed union.
+// Judges a rollout: a pure function of service, tasks, nodes and time. `rolled-back` is decided here, in
+// `judgeReplacedSpec`.
 
 import type { UpdateConfig } from '../swarm/engine-types.ts'
 import { isHigher } from '../swarm/force-update.ts'
-import { firstMoment, isMadeBy, type Rollout } from './rollout.ts'
+import { earliestTaskMs, isMadeBy, type Rollout } from './rollout.ts'
 import { isJob, type RolloutTarget, wantedTasks } from './slots.ts'
 import { type Convergence, type ObservedState, pending } from './state.ts'
-import { judgeTasks, judgeUnderWay } from './task-verdict.ts'
-import { isFailure, isMadeOf, madeAt, milliseconds, taskTargetOf } from './tasks.ts'
+import { judgeInProgress, judgeTasks } from './task-verdict.ts'
+import { createdAt, isFailure, isMadeOf, milliseconds, taskTargetOf } from './tasks.ts'
 
 const NANOSECONDS_PER_MILLISECOND = 1_000_000
 const DEFAULT_MONITOR_MS = 5000
-// Between the write and `updating` lie a few milliseconds; until then tasks have nothing to tell.
+// The engine starts to update a few milliseconds after the write. Before, the tasks show nothing.
 const START_MS = 1000
 
 /**
  * Judges a rollout.
  *
  * @param rollout The rollout.
- * @param sight What is known of the swarm; the service alone is enough until tasks are needed.
- * @returns Where the rollout stands. A manual rollback is `superseded`: somebody wanted another
- *   spec.
+ * @param state What is known of the swarm. The service alone is enough until tasks are needed.
+ * @returns The state of the rollout. A manual rollback is `superseded`, since it is a later write.
  */
-export function judge(rollout: Rollout, sight: ObservedState): Convergence {
-  const { Spec, Version } = sight.service
+export function judge(rollout: Rollout, state: ObservedState): Convergence {
+  const { Spec, Version } = state.service
   if (Version.Index <= rollout.versionIndex) {
-    return pending('The engine shows the service as it was before', { lookAgainInMs: START_MS })
+    return pending('The engine still shows the service as it was before the write', {
+      readAgainInMs: START_MS,
+    })
   }
   return isMadeOf(rollout, Spec.TaskTemplate)
-    ? judgeWanted(rollout, sight)
-    : judgeReplaced(rollout, sight)
+    ? judgeCurrentSpec(rollout, state)
+    : judgeReplacedSpec(rollout, state)
 }
 
-/** The spec is the rollout's. What rolls back to it, after a later update, is welcome too. */
-function judgeWanted(rollout: Rollout, sight: ObservedState): Convergence {
-  const { service, tasks, now } = sight
+/** The service has the spec of the rollout. That includes a rollback to it after a later update. */
+function judgeCurrentSpec(rollout: Rollout, state: ObservedState): Convergence {
+  const { service, tasks, now } = state
   const mode = service.Spec.Mode ?? {}
   if (wantedTasks(mode) === 0) {
     return { state: 'converged' }
   }
-  // Jobs have no updater: rolled back by hand, one would say `rollback_started` for ever.
+  // Jobs have no updater: after a manual rollback, a job has `rollback_started` for ever.
   const status = isJob(mode) ? undefined : service.UpdateStatus
   const endedAt = milliseconds(status?.CompletedAt)
-  const aim = aimAt(rollout, sight, { endedAt, watchedUntil: endedAt })
+  const target = rolloutTarget(rollout, state, { endedAt, monitoredUntil: endedAt })
   const end: Convergence = { state: 'converged' }
   switch (status?.State) {
     case 'updating':
     case 'rollback_started':
-      return judgeUnderWay(aim, sight, { status, end })
+      return judgeInProgress(target, state, { status, end })
     case 'paused':
       return { state: 'paused', message: status.Message ?? 'The update is paused' }
     case 'rollback_paused':
@@ -54,72 +56,76 @@ function judgeWanted(rollout: Rollout, sight: ObservedState): Convergence {
   }
   const elapsed = now - milliseconds(rollout.writtenAt)
   if (!status && !tasks && !isJob(mode) && elapsed >= 0 && elapsed < START_MS) {
-    return pending('The engine is about to begin', { lookAgainInMs: START_MS - elapsed })
+    return pending('The engine is about to start the update', { readAgainInMs: START_MS - elapsed })
   }
-  return judgeTasks(aim, sight, { end })
+  return judgeTasks(target, state, { end })
 }
 
-/** The spec is another one: somebody wrote it, or the engine rolled an update back. */
-function judgeReplaced(rollout: Rollout, sight: ObservedState): Convergence {
-  const { service, tasks } = sight
+/** The service has another spec: another client wrote it, or the engine rolled an update back. */
+function judgeReplacedSpec(rollout: Rollout, state: ObservedState): Convergence {
+  const { service, tasks } = state
   const status = service.UpdateStatus
   const isRollback = status?.State?.startsWith('rollback_') ?? false
-  // A manual rollback keeps what it took back as `PreviousSpec`; the engine's own keeps nothing
+  // A manual rollback keeps the replaced spec as `PreviousSpec`; the engine's own rollback keeps none
   // (swarmkit, controlapi/service.go and orchestrator/update/updater.go).
   if (isRollback && service.PreviousSpec) {
-    return { state: 'superseded', message: 'Somebody rolled the service back by hand' }
+    return { state: 'superseded', message: 'The service was rolled back by hand' }
   }
-  if (!isRollback && !isBackWhereItWas(rollout, sight)) {
-    return { state: 'superseded', message: 'The service has another spec by now' }
+  if (!isRollback && !isPreviousSpec(rollout, state)) {
+    return { state: 'superseded', message: 'The service has another spec' }
   }
-  if (isOfAnotherUpdate(rollout, sight)) {
+  if (isOfAnotherUpdate(rollout, state)) {
     return { state: 'superseded', message: 'The engine rolled back a later update' }
   }
-  // The spec that it goes back to ran before, so its tasks count as soon as they run.
+  // The previous spec has run before, so its tasks count as soon as they run.
   const endedAt = milliseconds(status?.CompletedAt)
-  const aim = aimAt(rollout, sight, { endedAt, watchedUntil: Number.POSITIVE_INFINITY })
+  const target = rolloutTarget(rollout, state, {
+    endedAt,
+    monitoredUntil: Number.POSITIVE_INFINITY,
+  })
   const message = status?.Message ?? 'The engine rolled the update back'
   const end: Convergence = { state: 'rolled-back', message }
   if (status?.State === 'rollback_started' || status?.State === 'updating') {
-    return judgeUnderWay(aim, sight, { status, end })
+    return judgeInProgress(target, state, { status, end })
   }
   if (status?.State === 'rollback_paused' && tasks !== undefined) {
     return { state: 'failed', message: status.Message ?? 'The rollback is paused' }
   }
-  return judgeTasks(aim, sight, { end })
+  return judgeTasks(target, state, { end })
 }
 
 /**
- * A label that somebody changes in the middle of a rollback empties `UpdateStatus` for ever, though
- * the engine goes on. The spec before that change is the same but for labels, and shows the image
- * from before the rollout, whose tasks failed.
+ * When a label is changed during a rollback, `UpdateStatus` is cleared for ever, though the engine
+ * continues the rollback. Then the spec before that change differs in labels only and has the image from
+ * before the rollout, and tasks of the rollout have failed.
  */
-function isBackWhereItWas(rollout: Rollout, { service, tasks }: ObservedState): boolean {
+function isPreviousSpec(rollout: Rollout, { service, tasks }: ObservedState): boolean {
   const { Spec, PreviousSpec } = service
-  const back = taskTargetOf(Spec.TaskTemplate)
+  const current = taskTargetOf(Spec.TaskTemplate)
   return (
-    back.image === rollout.previous &&
-    !isHigher(back.forceUpdate, rollout.forceUpdate) &&
+    current.image === rollout.previous &&
+    !isHigher(current.forceUpdate, rollout.forceUpdate) &&
     PreviousSpec !== undefined &&
     PreviousSpec !== null &&
-    isMadeOf(back, PreviousSpec.TaskTemplate) &&
+    isMadeOf(current, PreviousSpec.TaskTemplate) &&
     (tasks?.some((task) => isFailure(task) && isMadeBy(rollout, task)) ?? true)
   )
 }
 
-/** An update and its rollback make tasks of two specs; a third one's are another update's. */
+/** An update and its rollback create tasks of two specs. Tasks of a third spec are those of another update. */
 function isOfAnotherUpdate(rollout: Rollout, { service, tasks = [] }: ObservedState): boolean {
   const startedAt = milliseconds(service.UpdateStatus?.StartedAt)
   const targets = [rollout, taskTargetOf(service.Spec.TaskTemplate)]
   return tasks.some(
-    (task) => madeAt(task) >= startedAt && !targets.some((target) => isMadeOf(target, task.Spec)),
+    (task) =>
+      createdAt(task) >= startedAt && !targets.some((target) => isMadeOf(target, task.Spec)),
   )
 }
 
-function aimAt(
+function rolloutTarget(
   rollout: Rollout,
   { service, now }: ObservedState,
-  times: Pick<RolloutTarget, 'endedAt' | 'watchedUntil'>,
+  times: Pick<RolloutTarget, 'endedAt' | 'monitoredUntil'>,
 ): RolloutTarget {
   const { Spec, JobStatus, UpdateStatus } = service
   const isRollback = UpdateStatus?.State?.startsWith('rollback_')
@@ -127,7 +133,7 @@ function aimAt(
     target: taskTargetOf(Spec.TaskTemplate),
     mode: Spec.Mode ?? {},
     jobIteration: JobStatus?.JobIteration.Index ?? 0,
-    since: firstMoment(rollout),
+    since: earliestTaskMs(rollout),
     ...times,
     monitorMs: monitorMs(isRollback ? Spec.RollbackConfig : Spec.UpdateConfig),
     now,
@@ -135,10 +141,10 @@ function aimAt(
 }
 
 /**
- * How long the engine watches a new task for failure.
+ * Gets how long the engine monitors a new task for failure.
  *
- * @param config How an update, or a rollback, goes from task to task.
- * @returns Milliseconds; 5000 where the spec leaves it to the engine.
+ * @param config The configuration of updates or of rollbacks.
+ * @returns Milliseconds; 5000, the engine's default, where the spec has none.
  */
 export function monitorMs(config: UpdateConfig | null | undefined): number {
   return (config?.Monitor ?? 0) / NANOSECONDS_PER_MILLISECOND || DEFAULT_MONITOR_MS

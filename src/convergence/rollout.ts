@@ -1,46 +1,46 @@
-// What it takes to know a rollout, and its tasks, again.
+// A rollout: one write of a service, and how to recognise its tasks.
 
 import type { Task } from '../swarm/engine-types.ts'
 import type { ForceUpdate } from '../swarm/force-update.ts'
-import { isMadeOf, madeAt, milliseconds } from './tasks.ts'
+import { createdAt, isMadeOf, milliseconds } from './tasks.ts'
 
-/** A write that the engine took: enough to tell what became of it, in any process. */
+/** One accepted write of a service. It holds all that is needed to judge the rollout, in any process. */
 export interface Rollout {
   /** The image reference exactly as it was written into the spec. */
   readonly image: string
   /** `ForceUpdate` as it was written; `0` where the spec has none. */
   readonly forceUpdate: ForceUpdate
-  /** The image that the spec named before, if it is known. */
+  /** The previous image of the spec, if it is known. */
   readonly previous?: string | undefined
   /**
-   * The version index that the write replaced. The engine empties `UpdateStatus` with every write,
-   * so what a higher version says is about this rollout or a later one; no clock is asked.
+   * The version index that the write replaced. The engine clears `UpdateStatus` with every write, so the
+   * status at a higher version is that of this rollout or a later one; no clock is needed.
    */
   readonly versionIndex: number
-  /** When the engine took the write, by its own clock; RFC 3339. */
+  /** When the engine accepted the write, by its own clock; RFC 3339. */
   readonly writtenAt: string
 }
 
-// `writtenAt` may be read off the service a moment after the write.
+// `writtenAt` may have been read from the service a moment after the write.
 const WRITE_SLACK_MS = 1000
 
 /**
- * From when on tasks were made by a rollout.
+ * Gets the earliest time at which tasks of a rollout can have been created.
  *
  * @param rollout The rollout.
  * @returns Milliseconds since 1970, a little before the write.
  */
-export function firstMoment({ writtenAt }: Rollout): number {
+export function earliestTaskMs({ writtenAt }: Rollout): number {
   return milliseconds(writtenAt) - WRITE_SLACK_MS
 }
 
 /**
- * Whether a task was made by a rollout, and not by an earlier one of the same image.
+ * Whether a task belongs to a rollout, and not to an earlier one of the same image.
  *
  * @param rollout The rollout.
  * @param task A task of the service.
- * @returns True when image and `ForceUpdate` are the rollout's and the task is new enough.
+ * @returns True when image and `ForceUpdate` are those of the rollout and the task is new enough.
  */
 export function isMadeBy(rollout: Rollout, task: Task): boolean {
-  return isMadeOf(rollout, task.Spec) && !(madeAt(task) < firstMoment(rollout))
+  return isMadeOf(rollout, task.Spec) && !(createdAt(task) < earliestTaskMs(rollout))
 }

@@ -1,8 +1,9 @@
-// How far the tasks of a service have come, slot by slot.
+// The state of each slot of a service during a rollout.
 
 import type { Node, ServiceMode, Task } from '../swarm/engine-types.ts'
 import {
   bySlot,
+  createdAt,
   isCounted,
   isFailure,
   isLost,
@@ -10,39 +11,38 @@ import {
   isOfJob,
   isWanted,
   lowest,
-  madeAt,
   milliseconds,
   newest,
   type TaskTarget,
 } from './tasks.ts'
 
-/** What the tasks are held against, and how patiently. All times are milliseconds since 1970. */
+/** What the tasks are compared with. All times are milliseconds since 1970. */
 export interface RolloutTarget {
   readonly target: TaskTarget
   readonly mode: ServiceMode
-  /** The run of a job that counts. */
+  /** The iteration of a job that counts. */
   readonly jobIteration: number
-  /** Failures of tasks that were made earlier belong to an earlier rollout. */
+  /** Failures of tasks that were created earlier belong to an earlier rollout. */
   readonly since: number
-  /** When the engine said that it was done; NaN: it said nothing. */
+  /** When the engine ended the update; NaN: not reported. */
   readonly endedAt: number
-  /** Tasks that ran by then without a failure need no more watching; NaN: none. */
-  readonly watchedUntil: number
+  /** Tasks that ran by then without a failure were monitored by the engine; NaN: none. */
+  readonly monitoredUntil: number
   /** How long any other task must have run. */
   readonly monitorMs: number
   readonly now: number
 }
 
-/** What has become of one slot. */
+/** The state of one slot. */
 export interface Slot {
   /**
-   * `done`: it runs, or its job is complete. `unproven`: it runs, but not yet long enough.
-   * `waiting`: its task is on the way. `failed`: its tasks fail, and nothing better is to come.
+   * `done`: its task runs, or is complete in a job. `unproven`: its task has not run long enough yet.
+   * `waiting`: its task does not run yet. `failed`: its tasks fail, and no better result is expected.
    */
   readonly state: 'done' | 'unproven' | 'waiting' | 'failed'
-  /** The task that tells why. */
+  /** The task that is the reason for the state. */
   readonly task: Task
-  /** How long an unproven task still has to run; 0 for the others. */
+  /** How much longer an unproven task has to run, in milliseconds; 0 in other states. */
   readonly leftMs: number
 }
 
@@ -51,46 +51,46 @@ export interface SlotCount {
   readonly slots: readonly Slot[]
   /** How many slots are done. */
   readonly running: number
-  /** How many of them there must be; undefined: nobody knows before there are tasks. */
+  /** How many slots there must be; undefined for a global service without tasks. */
   readonly desired: number | undefined
 }
 
-// Where the engine watches no more, after a foreign change of a label, it starts failing tasks again
-// and again without a word. So many failures in one slot are enough; it keeps five tasks of a slot.
+// After a change of a label by another client, the engine no longer monitors the update and restarts
+// failing tasks for ever. So many failures in one slot are enough; the engine keeps five tasks of a slot.
 const ENOUGH_FAILURES = 3
 
 /**
- * Holds a service's tasks against an aim.
+ * Compares the tasks of a service with the target of a rollout.
  *
- * @param aim What is wanted of them.
- * @param tasks The service's tasks, earlier ones too.
+ * @param target The target.
+ * @param tasks All tasks of the service, including those of earlier rollouts.
  * @param nodes The swarm's nodes; undefined: all of them count.
- * @returns The slots that somebody wants, each with its state.
+ * @returns The slots that the service needs, each with its state.
  */
 export function countSlots(
-  aim: RolloutTarget,
+  target: RolloutTarget,
   tasks: readonly Task[],
   { nodes }: { readonly nodes?: readonly Node[] | undefined } = {},
 ): SlotCount {
-  const { mode } = aim
+  const { mode } = target
   const job = isJob(mode)
   const counted = tasks.filter(
     (task) =>
       isCounted(task) &&
-      (!job || isOfRun(aim, task)) &&
+      (!job || isOfIteration(target, task)) &&
       (!isLost(task.NodeID, nodes) || (job && hasEnded(task))),
   )
   const slots = bySlot(counted, isGlobal(mode))
-    .map(([, slot]) => (job ? jobSlot(slot) : serviceSlot(aim, slot)))
+    .map(([, slot]) => (job ? jobSlot(slot) : serviceSlot(target, slot)))
     .filter((slot) => slot !== undefined)
   const running = slots.filter(({ state }) => state === 'done').length
-  // The orchestrator makes the tasks of a global service all at once (Docker CLI counts so too).
+  // The orchestrator creates all tasks of a global service at once (Docker CLI counts them the same way).
   const desired = wantedTasks(mode) ?? (slots.length === 0 ? undefined : slots.length)
   return { slots, running, desired }
 }
 
 /**
- * Whether a service's tasks are to come to an end.
+ * Whether a service is a job, whose tasks run to completion.
  *
  * @param mode The service's mode.
  * @returns True for jobs of both kinds.
@@ -100,10 +100,10 @@ export function isJob(mode: ServiceMode): boolean {
 }
 
 /**
- * How many tasks a service's spec asks for.
+ * Gets how many tasks the spec of a service asks for.
  *
  * @param mode The service's mode.
- * @returns The number; undefined where the nodes decide.
+ * @returns The number; undefined where it depends on the nodes.
  */
 export function wantedTasks(mode: ServiceMode): number | undefined {
   if (isGlobal(mode)) {
@@ -119,8 +119,8 @@ function isGlobal(mode: ServiceMode): boolean {
   return Boolean(mode.Global ?? mode.GlobalJob)
 }
 
-/** The engine leaves out an index of 0, the first run's. */
-function isOfRun({ jobIteration }: RolloutTarget, task: Task): boolean {
+/** The engine omits an index of 0, which is that of the first iteration. */
+function isOfIteration({ jobIteration }: RolloutTarget, task: Task): boolean {
   return isOfJob(task) && (task.JobIteration?.Index ?? 0) === jobIteration
 }
 
@@ -128,40 +128,40 @@ function hasEnded(task: Task): boolean {
   return isFailure(task) || task.Status.State === 'complete'
 }
 
-/** Undefined: nobody wants a task here, and none of this rollout failed. */
-function serviceSlot(aim: RolloutTarget, tasks: readonly Task[]): Slot | undefined {
-  const isOurs = ({ Spec }: Task): boolean => isMadeOf(aim.target, Spec)
+/** Undefined: the slot needs no task, and no task of this rollout failed in it. */
+function serviceSlot(target: RolloutTarget, tasks: readonly Task[]): Slot | undefined {
+  const isOwn = ({ Spec }: Task): boolean => isMadeOf(target.target, Spec)
   const wanted = tasks.filter(isWanted)
-  const failures = tasks.filter((task) => isOurs(task) && hasFailedRollout(aim, task))
+  const failures = tasks.filter((task) => isOwn(task) && hasFailedRollout(target, task))
   const [task, failure] = [lowest(wanted), newest(failures)]
   if (task === undefined) {
     return failure && slot('failed', failure)
   }
-  if (!wanted.every(isOurs)) {
-    return slot('waiting', lowest(wanted.filter(isOurs)) ?? task)
+  if (!wanted.every(isOwn)) {
+    return slot('waiting', lowest(wanted.filter(isOwn)) ?? task)
   }
   const start = task.Status.State === 'running' ? changedAt(task) : undefined
-  if (failure !== undefined && isGivenUp(aim, start, { failures: failures.length })) {
+  if (failure !== undefined && isGivenUp(target, start, { failures: failures.length })) {
     return slot('failed', failure)
   }
   if (start === undefined) {
     return slot('waiting', task)
   }
-  const isWatched = failure === undefined && start <= aim.watchedUntil
-  const leftMs = isWatched ? 0 : millisecondsToProve(aim, start)
+  const wasMonitored = failure === undefined && start <= target.monitoredUntil
+  const leftMs = wasMonitored ? 0 : millisecondsToProve(target, start)
   return leftMs === 0 ? slot('done', task) : { state: 'unproven', task, leftMs }
 }
 
-/** A task that was there at the engine's end and outlived the watch failed for later reasons. */
+/** A task that existed when the engine ended the update, and survived its monitoring, failed later. */
 function hasFailedRollout({ since, endedAt, monitorMs }: RolloutTarget, task: Task): boolean {
-  if (!isFailure(task) || madeAt(task) < since) {
+  if (!isFailure(task) || createdAt(task) < since) {
     return false
   }
-  const outlived = madeAt(task) <= endedAt && changedAt(task) > endedAt + monitorMs
-  return !outlived
+  const survived = createdAt(task) <= endedAt && changedAt(task) > endedAt + monitorMs
+  return !survived
 }
 
-/** What ran at the engine's end may still prove itself; what did not run then has failed. */
+/** A task that ran when the engine ended the update may still succeed; any other task has failed. */
 function isGivenUp(
   { endedAt }: RolloutTarget,
   start: number | undefined,
@@ -172,7 +172,7 @@ function isGivenUp(
     : start === undefined || start > endedAt
 }
 
-/** A job's slot is done with its first complete task; tasks fail and start again until then. */
+/** The slot of a job is done with its first complete task. Until then failed tasks are restarted. */
 function jobSlot(tasks: readonly Task[]): Slot | undefined {
   const complete = tasks.find(({ Status }) => Status.State === 'complete')
   if (complete !== undefined) {
@@ -190,9 +190,9 @@ function millisecondsToProve({ monitorMs, now }: RolloutTarget, start: number): 
   return Math.min(Math.max(0, Math.ceil(start + monitorMs - now)), monitorMs)
 }
 
-/** When the task came into its state. */
+/** When the task entered its state. */
 function changedAt(task: Task): number {
-  // The node's clock may go fast; what the managers last wrote down bounds it.
+  // The node's clock may be fast; the time of the last change by the managers is an upper bound.
   const times = [task.Status.Timestamp, task.UpdatedAt].map(milliseconds)
   return Math.min(...times.filter((time) => !Number.isNaN(time)))
 }

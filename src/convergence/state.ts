@@ -1,4 +1,4 @@
-// What a rollout is judged by, and what can be said of it.
+// The input and the result of the judgement of a rollout.
 
 import type { Node, Task, WatchedService } from '../swarm/engine-types.ts'
 
@@ -9,24 +9,23 @@ export interface ObservedState {
   readonly tasks: readonly Task[] | undefined
   /** The nodes of the swarm; undefined: not read, and every node counts. */
   readonly nodes: readonly Node[] | undefined
-  /** Milliseconds since 1970, by the engine's clock as near as may be. */
+  /** Milliseconds since 1970, by the engine's clock as far as it is known. */
   readonly now: number
 }
 
-/** A rollout that has not come to its end. */
+/** A rollout that is in progress. */
 export interface Pending {
   readonly state: 'pending'
-  /** Whether only the tasks, and the nodes, can tell more. */
+  /** Whether the tasks and the nodes are needed to judge further. */
   readonly needsTasks: boolean
   /** What the rollout waits for. */
   readonly message: string
   /** How many tasks run (of a job: are complete), and of how many; only when tasks were read. */
   readonly progress?: { readonly running: number; readonly desired: number }
   /**
-   * When to look again, should the engine tell of no change until then. Absent: at once, with the
-   * tasks.
+   * When to read again if no event comes before. Absent: immediately, with the tasks.
    */
-  readonly lookAgainInMs?: number
+  readonly readAgainInMs?: number
 }
 
 /** The end of a rollout. */
@@ -34,15 +33,15 @@ export type Ended =
   | { readonly state: 'converged'; readonly message?: undefined }
   | {
       readonly state: 'rolled-back' | 'paused' | 'failed' | 'superseded'
-      /** Why, in the engine's words where it has some. */
+      /** Why; the engine's own message where there is one. */
       readonly message: string
     }
 
-/** What became of a rollout, so far. */
+/** The state of a rollout. */
 export type Convergence = Pending | Ended
 
 /**
- * Says that a rollout is not at its end.
+ * Creates the state of a rollout that is in progress.
  *
  * @param message What it waits for.
  * @param more What else is known; without `needsTasks`, no tasks are needed.

@@ -1,75 +1,76 @@
-// What the tasks make of an update that the engine is at, or has ended, or never speaks of.
+// Judges a rollout by its tasks: while the engine updates, after it has ended, or without update status.
 
 import type { Node, UpdateStatus } from '../swarm/engine-types.ts'
 import { countSlots, isJob, type RolloutTarget, type Slot, type SlotCount } from './slots.ts'
 import { type Convergence, type ObservedState, pending } from './state.ts'
-import { isLostOnTheWay, isMadeOf, nodeName } from './tasks.ts'
+import { isLostBeforeRunning, isMadeOf, nodeName } from './tasks.ts'
 
-// Tasks have no events: who waits for one looks again, less and less often.
-const MIN_LOOK_MS = 250
-const MAX_LOOK_MS = 5000
-// While the engine is at work its events tell of the end, unless it waits for a task on a lost node.
-const MIN_DOUBT_MS = 30_000
-const MAX_DOUBT_MS = 300_000
+// Tasks have no events, so they are read again, less and less often.
+const MIN_TASK_POLL_MS = 250
+const MAX_TASK_POLL_MS = 5000
+// While the engine updates, an event reports the end, unless the engine waits for a task on a lost node.
+const MIN_UPDATE_POLL_MS = 30_000
+const MAX_UPDATE_POLL_MS = 300_000
 
 /**
- * Judges while the engine is at work; it will tell of the end.
+ * Judges while the engine updates or rolls back. An event reports the end.
  *
- * @param aim What the tasks are held against.
- * @param sight What is known of the swarm.
- * @param options The engine's word, and the end that is hoped for.
- * @returns `pending`, unless the engine waits for nothing.
+ * @param target What the tasks are compared with.
+ * @param state What is known of the swarm.
+ * @param options The update status, and the result if all tasks run.
+ * @returns `pending`, unless the engine waits for a task that will never run.
  */
-export function judgeUnderWay(
-  aim: RolloutTarget,
+export function judgeInProgress(
+  target: RolloutTarget,
   { tasks, nodes }: ObservedState,
   { status, end }: { readonly status: UpdateStatus; readonly end: Convergence },
 ): Convergence {
-  const message = status.Message ?? 'The engine is at work'
-  const waitedMs = Math.max(0, aim.now - aim.since)
-  const lookAgainInMs = waitedMs < MIN_DOUBT_MS ? MIN_DOUBT_MS - waitedMs : waitedMs
+  const message = status.Message ?? 'The engine updates the service'
+  const waitedMs = Math.max(0, target.now - target.since)
+  const readAgainInMs = waitedMs < MIN_UPDATE_POLL_MS ? MIN_UPDATE_POLL_MS - waitedMs : waitedMs
   const inProgress = pending(message, {
-    needsTasks: waitedMs >= MIN_DOUBT_MS,
-    lookAgainInMs: Math.min(lookAgainInMs, MAX_DOUBT_MS),
+    needsTasks: waitedMs >= MIN_UPDATE_POLL_MS,
+    readAgainInMs: Math.min(readAgainInMs, MAX_UPDATE_POLL_MS),
   })
   if (tasks === undefined) {
     return inProgress
   }
-  const counts = countSlots(aim, tasks, { nodes })
-  // The updater waits for ever for a new task whose node went down before it ran (20.10; swarmkit,
-  // orchestrator/update/updater.go), though its slot is filled elsewhere, or needs no filling.
+  const counts = countSlots(target, tasks, { nodes })
+  // The updater waits for ever for a new task whose node went down before the task ran (20.10; swarmkit,
+  // orchestrator/update/updater.go), though another task fills its slot, or no task is needed there.
   const isStuck = tasks.some(
-    (task) => isMadeOf(aim.target, task.Spec) && isLostOnTheWay(task, nodes),
+    (task) => isMadeOf(target.target, task.Spec) && isLostBeforeRunning(task, nodes),
   )
   if (isStuck && counts.running >= (counts.desired ?? Number.POSITIVE_INFINITY)) {
     return end
   }
-  const text = `${message}: ${describe(counts, { aim, nodes })}`
+  const text = `${message}: ${describe(counts, { target, nodes })}`
   return { ...inProgress, message: text, progress: progress(counts) }
 }
 
 /**
- * Judges when the engine has said its word, too early perhaps, or never will: the tasks decide.
+ * Judges when the engine has ended the update, possibly too early, or has no update status: the tasks
+ * decide.
  *
- * @param aim What the tasks are held against.
- * @param sight What is known of the swarm.
- * @param options The end that is hoped for.
- * @returns That end, `failed`, or `pending` with the time to look again.
+ * @param target What the tasks are compared with.
+ * @param state What is known of the swarm.
+ * @param options The result if all tasks run.
+ * @returns That result, `failed`, or `pending` with the time of the next reading.
  */
 export function judgeTasks(
-  aim: RolloutTarget,
+  target: RolloutTarget,
   { tasks, nodes }: ObservedState,
   { end }: { readonly end: Convergence },
 ): Convergence {
   if (tasks === undefined) {
-    return pending('The tasks have to tell', { needsTasks: true })
+    return pending('The tasks are being read', { needsTasks: true })
   }
-  const counts = countSlots(aim, tasks, { nodes })
+  const counts = countSlots(target, tasks, { nodes })
   const { running, desired = Number.POSITIVE_INFINITY } = counts
   if (running >= desired) {
     return end
   }
-  const message = describe(counts, { aim, nodes })
+  const message = describe(counts, { target, nodes })
   if (inState(counts, 'failed').length > 0) {
     return { state: 'failed', message }
   }
@@ -78,27 +79,30 @@ export function judgeTasks(
   return pending(message, {
     needsTasks: true,
     progress: progress(counts),
-    lookAgainInMs: proves ? Math.max(...unproven.map(({ leftMs }) => leftMs)) : untilNextLook(aim),
+    readAgainInMs: proves ? Math.max(...unproven.map(({ leftMs }) => leftMs)) : nextPollMs(target),
   })
 }
 
-function untilNextLook({ now, since, endedAt }: RolloutTarget): number {
+function nextPollMs({ now, since, endedAt }: RolloutTarget): number {
   const waitedMs = now - (Number.isNaN(endedAt) ? since : endedAt)
-  return Math.min(Math.max(Math.round(waitedMs), MIN_LOOK_MS), MAX_LOOK_MS)
+  return Math.min(Math.max(Math.round(waitedMs), MIN_TASK_POLL_MS), MAX_TASK_POLL_MS)
 }
 
 function describe(
   counts: SlotCount,
-  { aim, nodes }: { readonly aim: RolloutTarget; readonly nodes: readonly Node[] | undefined },
+  {
+    target,
+    nodes,
+  }: { readonly target: RolloutTarget; readonly nodes: readonly Node[] | undefined },
 ): string {
   const { running, desired } = counts
   if (desired === undefined) {
     return 'no node has a task of the service'
   }
-  const count = `${running} of ${desired} tasks ${isJob(aim.mode) ? 'are complete' : 'run'}`
+  const count = `${running} of ${desired} tasks ${isJob(target.mode) ? 'are complete' : 'run'}`
   const states = ['failed', 'waiting', 'unproven'] as const
   const blockers = states.flatMap((state) => inState(counts, state))
-  // A task that says why it waits tells more than one whose turn has not come.
+  // A task with an error explains more than a task that has not been started yet.
   const blocker = blockers.find(({ task }) => task.Status.Err) ?? blockers[0]
   if (blocker === undefined) {
     return count

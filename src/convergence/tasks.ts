@@ -1,17 +1,17 @@
-// What a single task says about a rollout.
+// Facts about single tasks and nodes: what a task was created from, its state, its slot, its node.
 
 import type { Node, Task, TaskSpec } from '../swarm/engine-types.ts'
 import { type ForceUpdate, forceUpdateOf } from '../swarm/force-update.ts'
 
-/** What the tasks of a rollout are to be made of. */
+/** What the tasks of a rollout are created from. */
 export interface TaskTarget {
   /** The image, spelled as the spec spells it. */
   readonly image: string | undefined
   readonly forceUpdate: ForceUpdate
 }
 
-// Docker CLI's order (cli/command/service/progress/progress.go, numberedStates). It passes over
-// tasks in a state that is not here: `orphaned`, `remove`, and what engines to come may add.
+// Docker CLI's order (cli/command/service/progress/progress.go, numberedStates). It ignores tasks in any
+// other state: `orphaned`, `remove`, and states that future engines may add.
 const ORDER: readonly string[] = [
   'new',
   'allocated',
@@ -40,19 +40,19 @@ export function milliseconds(time: string | null | undefined): number {
 }
 
 /**
- * What a spec makes tasks of.
+ * Gets what the tasks of a spec are created from.
  *
  * @param spec The template of a service's tasks, or a task's own spec.
- * @returns The target that it stands for.
+ * @returns Image and `ForceUpdate`.
  */
 export function taskTargetOf(spec: TaskSpec): TaskTarget {
   return { image: spec.ContainerSpec?.Image, forceUpdate: forceUpdateOf(spec) }
 }
 
 /**
- * Whether a spec makes the tasks that a rollout wants.
+ * Whether the tasks of a spec are those of a rollout.
  *
- * @param target What the rollout wants.
+ * @param target What the tasks of the rollout are created from.
  * @param spec The template of a service's tasks, or a task's own spec.
  * @returns True when the image is spelled the same and `ForceUpdate` is the same.
  */
@@ -62,31 +62,31 @@ export function isMadeOf(target: TaskTarget, spec: TaskSpec): boolean {
 }
 
 /**
- * Whether Docker's CLI looks at a task at all.
+ * Whether Docker's CLI counts a task at all.
  *
  * @param task Any task.
- * @returns False when its state, or the one wanted of it, is not in the CLI's order.
+ * @returns False when its state, or its desired state, is not in the CLI's order.
  */
 export function isCounted(task: Task): boolean {
   return rank(task.DesiredState) >= 0 && rank(task.Status.State) >= 0
 }
 
 /**
- * Whether the managers want a task to live.
+ * Whether the managers want a task to run.
  *
  * @param task Any task.
- * @returns True up to `running`, or for a job's task up to `complete`, which no other one has.
+ * @returns True for a desired state up to `running`, or up to `complete`, which only tasks of jobs have.
  */
 export function isWanted(task: Task): boolean {
   return rank(task.DesiredState) <= rank('complete')
 }
 
 /**
- * Whether a task came to an end that nobody wished for. The engine ends tasks whose health check
- * never passes as `complete`, which is success for a job alone.
+ * Whether a task has failed. The engine ends tasks whose health check never passes as `complete`, which
+ * is a success only for a job.
  *
  * @param task Any task.
- * @returns True for `failed` and `rejected`, and for `complete` where there is no job.
+ * @returns True for `failed` and `rejected`, and for `complete` unless the task is a job's.
  */
 export function isFailure(task: Task): boolean {
   const { State } = task.Status
@@ -94,11 +94,11 @@ export function isFailure(task: Task): boolean {
 }
 
 /**
- * Which task stands for a slot, by Docker CLI's rule: the one with the lowest desired state, and of
- * several the one with the lowest state. So a start-first update waits for the newcomer.
+ * Finds the task that represents a slot, by Docker CLI's rule: the one with the lowest desired state, and
+ * of several the one with the lowest state. So a start-first update waits for the new task.
  *
  * @param tasks The tasks of one slot.
- * @returns The one that counts; undefined when there is none.
+ * @returns The task; undefined when there is none.
  */
 export function lowest(tasks: readonly Task[]): Task | undefined {
   return first(
@@ -111,7 +111,7 @@ export function lowest(tasks: readonly Task[]): Task | undefined {
 }
 
 /**
- * Which of several tasks was made last.
+ * Finds the task that was created last.
  *
  * @param tasks Any tasks.
  * @returns The newest; undefined when there is none.
@@ -121,10 +121,10 @@ export function newest(tasks: readonly Task[]): Task | undefined {
 }
 
 /**
- * Sorts tasks into the slots of a service; a global one has a slot for each node.
+ * Groups tasks by the slots of a service. A global service has a slot for each node.
  *
  * @param tasks Tasks of one service.
- * @param global Whether nodes are its slots.
+ * @param global Whether the service is global.
  * @returns The tasks by slot number or node ID, in the order of slots or nodes.
  */
 export function bySlot(
@@ -133,7 +133,7 @@ export function bySlot(
 ): readonly (readonly [place: number | string, tasks: readonly Task[]])[] {
   const slots = new Map<number | string, Task[]>()
   for (const task of tasks) {
-    // The engine leaves out a slot 0, which is the first of a replicated job.
+    // The engine omits slot 0, which is the first of a replicated job.
     const place = global ? (task.NodeID ?? '') : (task.Slot ?? 0)
     const slot = slots.get(place)
     if (slot === undefined) {
@@ -146,11 +146,11 @@ export function bySlot(
 }
 
 /**
- * Whether a node's tasks do not count: it is down, drained or no longer in the swarm.
+ * Whether the tasks of a node do not count, because it is down, drained or no longer in the swarm.
  *
- * @param nodeId The node of a task; empty or absent for a task that waits for one.
- * @param nodes The swarm's nodes; undefined: nothing is known, and so all of them count.
- * @returns True when nothing is to be expected of the node.
+ * @param nodeId The node of a task; empty or absent for a task without a node.
+ * @param nodes The swarm's nodes; undefined: not read, and so all of them count.
+ * @returns True when the node is known to be unavailable.
  */
 export function isLost(nodeId: string | undefined, nodes: readonly Node[] | undefined): boolean {
   if (nodes === undefined || nodeId === undefined || nodeId === '') {
@@ -161,22 +161,22 @@ export function isLost(nodeId: string | undefined, nodes: readonly Node[] | unde
 }
 
 /**
- * Whether a task was on its way when its node was lost: nobody will hear of it again.
+ * Whether the node of a task was lost before the task ran, so that its state does not change any more.
  *
  * @param task Any task.
  * @param nodes The swarm's nodes, as {@link isLost} has them.
- * @returns True when it did not run yet and its node is lost.
+ * @returns True when the task has not run yet and its node is lost.
  */
-export function isLostOnTheWay(task: Task, nodes: readonly Node[] | undefined): boolean {
+export function isLostBeforeRunning(task: Task, nodes: readonly Node[] | undefined): boolean {
   return rank(task.Status.State) < rank('running') && isLost(task.NodeID, nodes)
 }
 
 /**
- * What people call a node.
+ * Gets the name of a node for people.
  *
- * @param nodeId The node of a task; empty or absent for a task that waits for one.
- * @param nodes The swarm's nodes, as far as they are known.
- * @returns Its host name, or else its ID; empty where there is no node.
+ * @param nodeId The node of a task; empty or absent for a task without a node.
+ * @param nodes The swarm's nodes; undefined: not read.
+ * @returns Its host name, or else its ID; empty for a task without a node.
  */
 export function nodeName(nodeId: string | undefined, nodes: readonly Node[] | undefined): string {
   const node = nodes === undefined ? undefined : findNode(nodeId ?? '', nodes)
@@ -184,17 +184,17 @@ export function nodeName(nodeId: string | undefined, nodes: readonly Node[] | un
 }
 
 /**
- * When a task was made, by the managers' clock.
+ * Gets the time when a task was created, by the managers' clock.
  *
  * @param task Any task.
  * @returns Milliseconds since 1970.
  */
-export function madeAt(task: Task): number {
+export function createdAt(task: Task): number {
   return milliseconds(task.CreatedAt)
 }
 
 /**
- * Whether a task is a job's.
+ * Whether a task belongs to a job.
  *
  * @param task Any task.
  * @returns True when it belongs to an iteration of a job.
@@ -205,7 +205,7 @@ export function isOfJob(task: Task): boolean {
 
 const indexes = new WeakMap<readonly Node[], ReadonlyMap<string, Node>>()
 
-/** A search of the list for each of thousands of tasks would hold up the process. */
+/** To search the list for each of thousands of tasks would block the process. */
 function findNode(nodeId: string, nodes: readonly Node[]): Node | undefined {
   const index = indexes.get(nodes) ?? new Map(nodes.map((node) => [node.ID, node]))
   indexes.set(nodes, index)
@@ -213,10 +213,10 @@ function findNode(nodeId: string, nodes: readonly Node[]): Node | undefined {
 }
 
 function newestFirst(one: Task, other: Task): number {
-  return madeAt(other) - madeAt(one) || (one.ID < other.ID ? -1 : 1)
+  return createdAt(other) - createdAt(one) || (one.ID < other.ID ? -1 : 1)
 }
 
-/** The first one by an order, without sorting the others. */
+/** Finds the first one by an order, without sorting the others. */
 function first(
   tasks: readonly Task[],
   order: (one: Task, other: Task) => number,

@@ -1,5 +1,5 @@
-// What is to be done about a deployment, by what was seen of its service: end it, look closer, or
-// wait.
+// Decides what a watch does next, by the last known state of the service: end with a verdict, read the
+// tasks, or wait. The verdict of the tasks and the update status is `judge` in `convergence/judge.ts`.
 
 import { evidence, type FailedTask } from '../convergence/evidence.ts'
 import { judge, monitorMs } from '../convergence/judge.ts'
@@ -13,15 +13,15 @@ import type { EndVerdict } from '../deployment/verdict.ts'
 import type { Service } from '../swarm/service.ts'
 import type { ServiceSnapshot } from './service-observer.ts'
 
-/** What is known besides the service. */
+/** What a judgement takes into account besides the service. */
 export interface Circumstances {
   /** The time, by the engine's clock, in milliseconds since 1970. */
   readonly nowMs: number
-  /** When the deployment was begun here, or elsewhere; milliseconds since 1970. */
+  /** When the deployment was started, in any process; milliseconds since 1970. */
   readonly startedMs: number
   /** How long a rollout may take. */
   readonly timeoutMs: number
-  /** Whether a whole rollout, or several, may have come and gone unseen. */
+  /** Whether events may have been missed, so that one or several rollouts may have ended unnoticed. */
   readonly hasGap: boolean
 }
 
@@ -30,56 +30,56 @@ export interface End {
   readonly kind: 'end'
   readonly verdict: EndVerdict
   readonly message?: string
-  /** The failed tasks, where something failed. */
+  /** The failed tasks; undefined where nothing failed. */
   readonly failed?: readonly FailedTask[]
 }
 
-/** What is to be done. */
+/** What the watch does next. */
 export type Judgement =
   | End
-  /** Only the tasks can tell more. */
+  /** The verdict depends on the tasks, which were not read. */
   | { readonly kind: 'read-tasks' }
   | { readonly kind: 'wait'; readonly pending: Pending }
 
-// Between a write and the engine's update lies far less, unless the managers elect a leader.
+// The engine starts an update much sooner after a write, unless the managers elect a leader.
 const LATEST_START_MS = 60_000
 
 /**
  * Judges a deployment.
  *
  * @param deployment The deployment.
- * @param seen What was seen of its service.
- * @param circumstances What is known besides.
- * @returns What is to be done.
+ * @param snapshot The last known state of its service.
+ * @param circumstances What else is known.
+ * @returns What the watch does next.
  */
 export function judgeDeployment(
   deployment: Deployment,
-  seen: ServiceSnapshot,
+  snapshot: ServiceSnapshot,
   circumstances: Circumstances,
 ): Judgement {
   const { nowMs, startedMs, timeoutMs } = circumstances
   const isLate = nowMs >= startedMs + timeoutMs
-  const { error } = seen
+  const { error } = snapshot
   if (error?.code === 'service-not-found') {
     return end('removed', { message: `Service "${deployment.service}" was removed` })
   }
   if (error !== undefined) {
     return isLate
-      ? end('unknown', { message: `Cannot look at the service any more: ${error.message}` })
+      ? end('unknown', { message: `The service can no longer be read: ${error.message}` })
       : { kind: 'wait', pending: pending(error.message) }
   }
-  const convergence = convergenceOf(deployment, seen, circumstances)
-  if (seen.tasks === undefined && needsTasks(convergence, isLate)) {
+  const convergence = convergenceOf(deployment, snapshot, circumstances)
+  if (snapshot.tasks === undefined && needsTasks(convergence, isLate)) {
     return { kind: 'read-tasks' }
   }
-  if (isTooLateToTell(deployment, convergence, { seen, circumstances })) {
+  if (isTooLateToJudge(deployment, convergence, { snapshot, circumstances })) {
     return end('unknown', {
       message:
-        'The rollout ended long ago; its tasks are not all well now, and whether they were then nobody has noted',
+        'The rollout ended long ago; not all of its tasks run now, and there is no record of whether they ran then',
     })
   }
   if (convergence.state !== 'pending') {
-    return endOf(deployment, convergence, { seen, circumstances })
+    return endOf(deployment, convergence, { snapshot, circumstances })
   }
   if (!isLate) {
     return { kind: 'wait', pending: convergence }
@@ -87,7 +87,7 @@ export function judgeDeployment(
   const seconds = Math.round(timeoutMs / 1000)
   return end('timed-out', {
     message: `Still not done after ${seconds} s: ${convergence.message}`,
-    failed: failedTasks(deployment, seen),
+    failed: failedTasks(deployment, snapshot),
   })
 }
 
@@ -97,81 +97,81 @@ function convergenceOf(
   { nowMs, startedMs, hasGap }: Circumstances,
 ): Convergence {
   if (service === undefined) {
-    return pending('The service is being looked at', { lookAgainInMs: 0 })
+    return pending('The service is being read', { readAgainInMs: 0 })
   }
   const [newest] = readRecord(service.Spec)
   if (newest !== undefined && newest.versionIndex > deployment.versionIndex) {
     return { state: 'superseded', message: 'A later deployment has written the service' }
   }
-  const begunMs = Date.parse(service.UpdateStatus?.StartedAt ?? '')
-  if (hasGap && newest === undefined && begunMs > startedMs + LATEST_START_MS) {
-    return { state: 'superseded', message: 'The engine is at, or after, a later update' }
+  const updateStartedMs = Date.parse(service.UpdateStatus?.StartedAt ?? '')
+  if (hasGap && newest === undefined && updateStartedMs > startedMs + LATEST_START_MS) {
+    return { state: 'superseded', message: 'The engine has started a later update' }
   }
-  if (hasGap && isWrittenByOthers(deployment, service)) {
-    return { state: 'superseded', message: 'Somebody else has written the image again' }
+  if (hasGap && isWrittenByAnotherClient(deployment, service)) {
+    return { state: 'superseded', message: 'The image was written again by another client' }
   }
   return judge(rolloutOf(deployment), { service, tasks, nodes, now: nowMs })
 }
 
 /**
- * A rollback takes the record back too; whoever writes the image again then keeps that record, and so
- * does whoever writes another image over this one.
+ * A rollback also restores the earlier record. A client that then writes the image again keeps that
+ * record, as does a client that writes another image over this one.
  */
-function isWrittenByOthers(deployment: Deployment, { Spec, Version }: Service): boolean {
+function isWrittenByAnotherClient(deployment: Deployment, { Spec, Version }: Service): boolean {
   const { versionIndex } = deployment
   const [newest] = readRecord(Spec)
-  const isOurs = newest !== undefined && writerOf(Spec)?.versionIndex === versionIndex
+  const isOwn = newest !== undefined && writerOf(Spec)?.versionIndex === versionIndex
   return (
     newest !== undefined &&
     newest.versionIndex <= versionIndex &&
-    !isOurs &&
+    !isOwn &&
     Version.Index > versionIndex &&
     isMadeOf(rolloutOf(deployment), Spec.TaskTemplate)
   )
 }
 
 /**
- * A task may fail, or be missing, for reasons of a later day. To who was not there when the rollout
- * ended, only a task that failed by then shows that the rollout did. The engine tells when that was,
- * unless somebody has changed the service since, or it never had an updater.
+ * After a gap, a failed or missing task does not prove that the rollout failed: it may have failed later.
+ * Only a task that failed by the end of the rollout proves it. The update status has the time of the
+ * end, unless the service was changed since, or the engine has no updater for its mode.
  */
-function isTooLateToTell(
+function isTooLateToJudge(
   deployment: Deployment,
   { state }: Convergence,
   {
-    seen,
+    snapshot,
     circumstances,
-  }: { readonly seen: ServiceSnapshot; readonly circumstances: Circumstances },
+  }: { readonly snapshot: ServiceSnapshot; readonly circumstances: Circumstances },
 ): boolean {
-  const { service, tasks = [] } = seen
+  const { service, tasks = [] } = snapshot
   const { nowMs, startedMs, timeoutMs, hasGap } = circumstances
   const { State, CompletedAt } = service?.UpdateStatus ?? {}
-  const isSilent = State === undefined && !isJob(service?.Spec.Mode ?? {})
-  const endMs = isSilent ? startedMs + timeoutMs : milliseconds(CompletedAt)
-  const watchedUntilMs = endMs + monitorMs(service?.Spec.UpdateConfig)
-  const hasFailedThen = tasks.some(
+  const hasNoStatus = State === undefined && !isJob(service?.Spec.Mode ?? {})
+  const endMs = hasNoStatus ? startedMs + timeoutMs : milliseconds(CompletedAt)
+  const monitoredUntilMs = endMs + monitorMs(service?.Spec.UpdateConfig)
+  const hasFailedByThen = tasks.some(
     (task) =>
       isFailure(task) &&
       isMadeBy(rolloutOf(deployment), task) &&
-      milliseconds(task.Status.Timestamp) <= watchedUntilMs,
+      milliseconds(task.Status.Timestamp) <= monitoredUntilMs,
   )
   return (
     hasGap &&
     (state === 'failed' || state === 'pending') &&
-    (isSilent || State === 'completed') &&
-    nowMs > watchedUntilMs + LATEST_START_MS &&
-    !hasFailedThen
+    (hasNoStatus || State === 'completed') &&
+    nowMs > monitoredUntilMs + LATEST_START_MS &&
+    !hasFailedByThen
   )
 }
 
-/** Each failure is told with its tasks, and each wait that was too long with what it waits for. */
+/** A failure is reported with its tasks, and a timeout with what the rollout waits for. */
 function needsTasks(convergence: Convergence, isLate: boolean): boolean {
   switch (convergence.state) {
     case 'converged':
     case 'superseded':
       return false
     case 'pending':
-      return isLate || (convergence.needsTasks && convergence.lookAgainInMs === undefined)
+      return isLate || (convergence.needsTasks && convergence.readAgainInMs === undefined)
     default:
       return true
   }
@@ -181,38 +181,38 @@ function endOf(
   deployment: Deployment,
   { state, message }: Ended,
   {
-    seen,
+    snapshot,
     circumstances,
-  }: { readonly seen: ServiceSnapshot; readonly circumstances: Circumstances },
+  }: { readonly snapshot: ServiceSnapshot; readonly circumstances: Circumstances },
 ): Judgement {
   const { hasGap } = circumstances
   if (state === 'converged') {
     return end('converged')
   }
   if (state === 'superseded') {
-    return replaced(deployment, message, { seen, hasGap })
+    return replaced(deployment, message, { snapshot, hasGap })
   }
-  const failed = failedTasks(deployment, seen)
-  // The spec is the one from before: to who did not see it happen, only failed tasks show that it was
-  // this one that the engine took back.
+  const failed = failedTasks(deployment, snapshot)
+  // The service has its previous spec. After a gap, only failed tasks prove that the engine rolled this
+  // deployment back, and not another one.
   return state === 'rolled-back' && hasGap && failed.length === 0
-    ? replaced(deployment, 'The service has the spec from before', { seen, hasGap })
+    ? replaced(deployment, 'The service has its previous spec', { snapshot, hasGap })
     : end(state, { message, failed })
 }
 
-/** Another write has taken its place: whether before it came to its end, somebody has to know. */
+/** Another write replaced it. Its own verdict is known only from the record, or when there was no gap. */
 function replaced(
   { versionIndex }: Deployment,
   message: string,
-  { seen, hasGap }: { readonly seen: ServiceSnapshot; readonly hasGap: boolean },
+  { snapshot, hasGap }: { readonly snapshot: ServiceSnapshot; readonly hasGap: boolean },
 ): Judgement {
-  const record = seen.service === undefined ? [] : readRecord(seen.service.Spec)
-  const noted = record.find((entry) => entry.versionIndex === versionIndex)?.verdict
-  if (noted !== undefined) {
-    return end(noted, { message: 'A later deployment has noted this verdict on the service' })
+  const record = snapshot.service === undefined ? [] : readRecord(snapshot.service.Spec)
+  const recorded = record.find((entry) => entry.versionIndex === versionIndex)?.verdict
+  if (recorded !== undefined) {
+    return end(recorded, { message: 'A later deployment recorded this verdict on the service' })
   }
   return hasGap
-    ? end('unknown', { message: `${message}, and nobody has noted what became of this one before` })
+    ? end('unknown', { message: `${message}, and there is no record of how this deployment ended` })
     : end('superseded', { message })
 }
 

@@ -1,26 +1,27 @@
-// Whether a verdict may show what failed tasks wrote. An image of a caller's own can print the secrets
-// of the service that it is deployed to, so only the repository that the service has from its owner
-// counts, however often a caller deploys another one.
+// Whether a verdict may contain the log lines of failed tasks. An image that a caller chose can print the
+// secrets of the service that it is deployed to. So only images of the repository that the owner of the
+// service chose are allowed, however often a caller deploys another one.
 
 import { isFromSameRepository } from '../swarm/image-reference.ts'
 import type { ServiceSpec } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
 
 /**
- * The service label that Deployer sets when it writes an image of another repository than the owner's:
- * the owner's image, a blank, and the image that was written. It is there only as long as it is needed.
+ * The service label that Deployer sets when it writes an image of another repository than the owner's.
+ * Its value is the owner's image, a space, and the image that was written. It is removed when the service
+ * has an image of the owner's repository again.
  */
 export const FOREIGN_IMAGE_LABEL = 'deployer.foreignImage'
 
-// `docker stack deploy` notes here which image the stack's file names, and Deployer never changes it.
-// It removes the label above, and with `--resolve-image changed` or `never` it keeps the image that
-// Deployer wrote, as long as the file names the same one as before (docker/cli,
+// `docker stack deploy` sets this label to the image in the stack file, and Deployer never changes it.
+// `docker stack deploy` removes the label above. With `--resolve-image changed` or `never` it keeps the
+// image that Deployer wrote, as long as the image in the stack file is unchanged (docker/cli,
 // cli/command/stack/swarm/deploy_composefile.go).
 const STACK_IMAGE_LABEL = 'com.docker.stack.image'
 
 /**
- * The image that the owner of a service gave it: what its stack's file names, or else what it had
- * before Deployer wrote an image of another repository, or else the image that it has.
+ * Gets the image that the owner of a service chose: the image in the stack file, or else the image before
+ * Deployer wrote one of another repository, or else the current image.
  *
  * @param spec The service's spec.
  * @returns The image as its owner spelled it; empty for a service without an image.
@@ -31,33 +32,33 @@ export function ownersImage(spec: ServiceSpec): string {
   if (stackImage !== undefined) {
     return stackImage
   }
-  const noted = spec.Labels?.[FOREIGN_IMAGE_LABEL] ?? ''
-  const blank = noted.lastIndexOf(' ')
-  // Whoever has written yet another image since, by other means than Deployer, has its own mind.
-  return blank !== -1 && noted.slice(blank + 1) === current ? noted.slice(0, blank) : current
+  const label = spec.Labels?.[FOREIGN_IMAGE_LABEL] ?? ''
+  const space = label.lastIndexOf(' ')
+  // If another client has written yet another image since, that image counts as the owner's.
+  return space !== -1 && label.slice(space + 1) === current ? label.slice(0, space) : current
 }
 
 /**
- * Notes on a spec that Deployer writes whose image the service had from its owner.
+ * Sets or removes the label for an image of another repository than the owner's.
  *
- * @param next The spec that is to be written.
+ * @param next The next spec.
  * @param current The spec that it replaces.
  * @returns The next spec, with the label where its image is of another repository than the owner's,
  *   and without it otherwise.
  */
 export function withForeignImage(next: ServiceSpec, current: ServiceSpec): ServiceSpec {
   const [owners, image] = [ownersImage(current), currentImage(next) ?? '']
-  const { [FOREIGN_IMAGE_LABEL]: noted, ...Labels } = next.Labels ?? {}
+  const { [FOREIGN_IMAGE_LABEL]: label, ...Labels } = next.Labels ?? {}
   if (!isFromSameRepository(image, owners)) {
     return { ...next, Labels: { ...Labels, [FOREIGN_IMAGE_LABEL]: `${owners} ${image}` } }
   }
-  return noted === undefined ? next : { ...next, Labels }
+  return label === undefined ? next : { ...next, Labels }
 }
 
 /**
- * Why the log lines of failed tasks are not shown.
+ * Explains why the log lines of failed tasks are withheld.
  *
- * @param spec The spec of their service, as it is now.
+ * @param spec The current spec of their service.
  * @param image The image of the tasks.
  * @returns The reason, for the caller; undefined when they may be shown.
  */
@@ -68,7 +69,7 @@ export function reasonToWithholdLogs(spec: ServiceSpec, image: string): string |
   }
   const remedy =
     spec.Labels?.[STACK_IMAGE_LABEL] === undefined
-      ? `whoever may show them runs "docker service update --label-rm ${FOREIGN_IMAGE_LABEL} ${spec.Name}"`
-      : 'whoever may show them names an image of that repository in the file of the stack'
-  return `Log lines are shown only of images of the repository that the service has from its owner (${owners}), and ${image} is of another one; read them with "docker service logs", or ${remedy}`
+      ? `to show them, the owner runs "docker service update --label-rm ${FOREIGN_IMAGE_LABEL} ${spec.Name}"`
+      : 'to show them, the owner sets an image of that repository in the stack file'
+  return `Log lines are shown only of images of the repository that the owner of the service chose (${owners}), and ${image} is of another repository; read them with "docker service logs"; ${remedy}`
 }

@@ -196,13 +196,13 @@ export function startRolloutLoop(
   }
 
   function pauseMs(
-    { lookAgainInMs = LONGEST_WAIT_MS }: Pending,
+    { readAgainInMs = LONGEST_WAIT_MS }: Pending,
     { error, atMs }: ServiceSnapshot,
   ): number {
     const ageMs = atMs === undefined ? 0 : now() - atMs
     const retryMs = Math.min(FIRST_RETRY_MS * 2 ** observer.consecutiveErrors(), LONGEST_RETRY_MS)
     return Math.min(
-      error === undefined ? Math.max(0, lookAgainInMs - ageMs) : retryMs,
+      error === undefined ? Math.max(0, readAgainInMs - ageMs) : retryMs,
       isFollowed() ? FOLLOW_MS : LONGEST_WAIT_MS,
       Math.max(0, startedMs + timeoutMs - now()),
     )

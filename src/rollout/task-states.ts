@@ -1,4 +1,4 @@
-// How each slot of a service fares, for those who watch a rollout.
+// The states of a service's tasks, for progress reports and the service status.
 
 import { isJob } from '../convergence/slots.ts'
 import { bySlot, newest, nodeName } from '../convergence/tasks.ts'
@@ -14,16 +14,16 @@ export interface TaskState {
   readonly image: string
   readonly state: string
   readonly desiredState: string
-  /** What went wrong, or what it waits for; absent when all is well. */
+  /** The error, or what the task waits for; absent without an error. */
   readonly error?: string
 }
 
 /**
- * Tells how each slot fares.
+ * Lists the newest task of each slot.
  *
  * @param mode The service's mode.
  * @param tasks All tasks of the service.
- * @param nodes The swarm's nodes, for their names, as far as they are known.
+ * @param nodes The swarm's nodes, for their names; undefined: not read.
  * @returns The newest task of each slot, in the order of the slots.
  */
 export function taskStates(
@@ -50,16 +50,17 @@ export function taskStates(
  *
  * @param mode The service's mode.
  * @param tasks All tasks of the service.
- * @param jobIteration Which run of a job counts.
- * @returns How many run, and, of a job, how many of this run are complete.
+ * @param jobIteration The iteration of a job that counts.
+ * @returns How many tasks run, and, for a job, how many tasks of this iteration are complete.
  */
 export function countTasks(
   mode: ServiceMode,
   tasks: readonly Task[],
   jobIteration: number,
 ): { readonly running: number; readonly completed?: number } {
-  const isOfRun = ({ JobIteration }: Task): boolean => (JobIteration?.Index ?? 0) === jobIteration
-  const counted = isJob(mode) ? tasks.filter(isOfRun) : tasks
+  const isOfIteration = ({ JobIteration }: Task): boolean =>
+    (JobIteration?.Index ?? 0) === jobIteration
+  const counted = isJob(mode) ? tasks.filter(isOfIteration) : tasks
   const inState = (state: string): number =>
     counted.filter(({ Status }) => Status.State === state).length
   return { running: inState('running'), ...(isJob(mode) ? { completed: inState('complete') } : {}) }

@@ -209,11 +209,11 @@ describe('the service alone', () => {
     ['rolled back', { spec: spec('old'), status: ['rollback_completed', -60, -50] }],
   ])('a sight from before the write tells nothing: %s', (_, parts) => {
     const before = look({ ...parts, version: 10 }, bothRun, { now: 1 })
-    expect(before).toMatchObject({ state: 'pending', needsTasks: false, lookAgainInMs: 1000 })
+    expect(before).toMatchObject({ state: 'pending', needsTasks: false, readAgainInMs: 1000 })
   })
 
   test.each([
-    [0.02, { needsTasks: false, lookAgainInMs: 980 }],
+    [0.02, { needsTasks: false, readAgainInMs: 980 }],
     [1, { needsTasks: true }],
     // The engine's clock is ahead: nothing is known, and so the tasks are asked.
     [-30, { needsTasks: true }],
@@ -579,13 +579,13 @@ describe('slots, once the engine says completed', () => {
   })
 
   test.each<[string, number | undefined, number, object]>([
-    ['5 s unless told', undefined, 13, { state: 'pending', lookAgainInMs: 1500 }],
-    ['0 is the default', 0, 13, { state: 'pending', lookAgainInMs: 1500 }],
-    ['just before its end', undefined, 14.499, { state: 'pending', lookAgainInMs: 1 }],
+    ['5 s unless told', undefined, 13, { state: 'pending', readAgainInMs: 1500 }],
+    ['0 is the default', 0, 13, { state: 'pending', readAgainInMs: 1500 }],
+    ['just before its end', undefined, 14.499, { state: 'pending', readAgainInMs: 1 }],
     ['at its end', undefined, 14.5, { state: 'converged' }],
-    ['as the service has it', 2e9, 11, { state: 'pending', lookAgainInMs: 500 }],
+    ['as the service has it', 2e9, 11, { state: 'pending', readAgainInMs: 500 }],
     ['as the service has it, over', 2e9, 11.5, { state: 'converged' }],
-    ['a clock that is behind', undefined, -3600, { state: 'pending', lookAgainInMs: 5000 }],
+    ['a clock that is behind', undefined, -3600, { state: 'pending', readAgainInMs: 5000 }],
   ])(
     'whoever replaces a failed task must run for the monitor period: %s',
     (_, monitor, now, expected) => {
@@ -611,7 +611,7 @@ describe('slots, once the engine says completed', () => {
     const seen = [task('1 new running/running'), task('2 new running/running', { since: 12 })]
     expect(look(ended(), seen, { now: 13 })).toMatchObject({
       state: 'pending',
-      lookAgainInMs: 4000,
+      readAgainInMs: 4000,
     })
     expect(look(ended(), seen, { now: 17 })).toEqual({ state: 'converged' })
   })
@@ -633,7 +633,7 @@ describe('slots, once the engine says completed', () => {
       const seen = tasks('1 new running/running', '2 new ready/ready')
       expect(look(ended(), seen, { now })).toMatchObject({
         needsTasks: true,
-        lookAgainInMs: expected,
+        readAgainInMs: expected,
         progress: { running: 1, desired: 2 },
       })
     },
@@ -677,7 +677,7 @@ test.each([
       needsTasks: false,
       message: `engine: updating: 0 of 2 tasks run; the task in slot ${waiting} is pending: ${error}`,
       progress: { running: 0, desired: 2 },
-      lookAgainInMs: 17_000,
+      readAgainInMs: 17_000,
     })
   },
 )
@@ -722,12 +722,12 @@ describe('a node that goes down under a new task, for which the engine waits for
   })
 
   test.each([
-    [0.1, { needsTasks: false, lookAgainInMs: 28_900 }],
-    [28.9, { needsTasks: false, lookAgainInMs: 100 }],
-    [29, { needsTasks: true, lookAgainInMs: 30_000 }],
-    [99, { needsTasks: true, lookAgainInMs: 100_000 }],
-    [9000, { needsTasks: true, lookAgainInMs: 300_000 }],
-    [-9000, { needsTasks: false, lookAgainInMs: 30_000 }],
+    [0.1, { needsTasks: false, readAgainInMs: 28_900 }],
+    [28.9, { needsTasks: false, readAgainInMs: 100 }],
+    [29, { needsTasks: true, readAgainInMs: 30_000 }],
+    [99, { needsTasks: true, readAgainInMs: 100_000 }],
+    [9000, { needsTasks: true, readAgainInMs: 300_000 }],
+    [-9000, { needsTasks: false, readAgainInMs: 30_000 }],
   ])('so a long update is doubted, less and less often: after %d s', (now, expected) => {
     expect(look({ status: ['updating'] }, undefined, { now })).toMatchObject(expected)
   })
@@ -776,7 +776,7 @@ describe('a rollback by the engine', () => {
     const watched = { ...back, spec: spec('old', { RollbackConfig: { Monitor: 3e9 } }) }
     expect(look(watched, seen, { now: 14 })).toMatchObject({
       state: 'pending',
-      lookAgainInMs: 1000,
+      readAgainInMs: 1000,
     })
     expect(look(watched, seen, { now: 15 }).state).toBe('rolled-back')
   })
@@ -997,7 +997,7 @@ describe('a job', () => {
       needsTasks: true,
       message: '0 of 3 tasks are complete; the task in slot 0 is running',
       progress: { running: 0, desired: 3 },
-      lookAgainInMs: 4000,
+      readAgainInMs: 4000,
     })
   })
 })
@@ -1133,8 +1133,8 @@ describe('whatever the swarm shows', () => {
         const verdict = judge(rollout, sight)
         expect(states).toContain(verdict.state)
         if (verdict.state === 'pending' && sight.tasks !== undefined && verdict.needsTasks) {
-          expect(verdict.lookAgainInMs).toBeGreaterThan(0)
-          expect(verdict.lookAgainInMs).toBeLessThanOrEqual(60_000)
+          expect(verdict.readAgainInMs).toBeGreaterThan(0)
+          expect(verdict.readAgainInMs).toBeLessThanOrEqual(60_000)
         }
       }),
       { numRuns: 2000 },

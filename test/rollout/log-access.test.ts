@@ -12,7 +12,7 @@ function spec(image: string, Labels?: Readonly<Record<string, string>> | null): 
   return { Name: 'blog', TaskTemplate, ...(Labels === undefined ? {} : { Labels }) }
 }
 
-const noted = (value: string): Readonly<Record<string, string>> => ({
+const foreignImage = (value: string): Readonly<Record<string, string>> => ({
   [FOREIGN_IMAGE_LABEL]: value,
 })
 
@@ -20,15 +20,15 @@ describe("the owner's image", () => {
   test.each([
     ['me/app:v1', undefined, 'me/app:v1'],
     ['me/app:v1', null, 'me/app:v1'],
-    ['evil/app:v1', noted('me/app:v1 evil/app:v1'), 'me/app:v1'],
-    ['evil/app:v1', noted('an odd image evil/app:v1'), 'an odd image'],
-    ['evil/app:v1', noted(' evil/app:v1'), ''],
-    ['other/app:v1', noted('me/app:v1 evil/app:v1'), 'other/app:v1'],
-    ['me/app:v1', noted('garbage'), 'me/app:v1'],
+    ['evil/app:v1', foreignImage('me/app:v1 evil/app:v1'), 'me/app:v1'],
+    ['evil/app:v1', foreignImage('an odd image evil/app:v1'), 'an odd image'],
+    ['evil/app:v1', foreignImage(' evil/app:v1'), ''],
+    ['other/app:v1', foreignImage('me/app:v1 evil/app:v1'), 'other/app:v1'],
+    ['me/app:v1', foreignImage('garbage'), 'me/app:v1'],
     ['evil/app:v1', { 'com.docker.stack.image': 'me/app:v1' }, 'me/app:v1'],
     [
       'evil/app:v1',
-      { ...noted('other/app:v1 evil/app:v1'), 'com.docker.stack.image': 'me/app:v1' },
+      { ...foreignImage('other/app:v1 evil/app:v1'), 'com.docker.stack.image': 'me/app:v1' },
       'me/app:v1',
     ],
   ])('of a service with %s and labels %j is %j', (image, labels, expected) => {
@@ -36,38 +36,38 @@ describe("the owner's image", () => {
   })
 })
 
-describe('the label', () => {
-  test('is not there, and nothing changes, as long as the repository is the same', () => {
+describe('the label for a foreign image', () => {
+  test('is not set while the repository is that of the owner', () => {
     for (const labels of [undefined, null, { other: 'kept' }]) {
       const next = spec('me/app:v2', labels)
       expect(withForeignImage(next, spec('me/app:v1', labels))).toBe(next)
     }
   })
 
-  test('is set with the other repository, and keeps the owner’s image from then on', () => {
+  test('is set with another repository, and keeps the image of the owner until it is removed', () => {
     const first = withForeignImage(spec('evil/a:v1', { k: 'v' }), spec('me/app:v1', { k: 'v' }))
-    expect(first.Labels).toEqual({ k: 'v', ...noted('me/app:v1 evil/a:v1') })
+    expect(first.Labels).toEqual({ k: 'v', ...foreignImage('me/app:v1 evil/a:v1') })
     const second = withForeignImage({ ...spec('evil/b:v1'), Labels: first.Labels ?? null }, first)
-    expect(second.Labels).toEqual({ k: 'v', ...noted('me/app:v1 evil/b:v1') })
+    expect(second.Labels).toEqual({ k: 'v', ...foreignImage('me/app:v1 evil/b:v1') })
     const back = withForeignImage({ ...spec('me/app:v2'), Labels: second.Labels ?? null }, second)
     expect(back.Labels).toEqual({ k: 'v' })
   })
 
-  test('says so too where the image before is no reference', () => {
+  test('is set too where the previous image is no valid reference', () => {
     const odd = 'a'.repeat(64)
     const next = withForeignImage(spec('me/app:v1'), spec(odd))
-    expect(next.Labels).toEqual(noted(`${odd} me/app:v1`))
+    expect(next.Labels).toEqual(foreignImage(`${odd} me/app:v1`))
     expect(reasonToWithholdLogs(next, 'me/app:v1')).toContain('me/app:v1')
     expect(reasonToWithholdLogs(spec(odd), odd)).toBeDefined()
   })
 })
 
-test('the reason names both images, and what to do', () => {
-  const foreign = spec('evil/app:v1', noted('me/app:v1 evil/app:v1'))
+test('the reason for withheld logs names both images and what to do', () => {
+  const foreign = spec('evil/app:v1', foreignImage('me/app:v1 evil/app:v1'))
   expect(reasonToWithholdLogs(foreign, 'me/app:v2')).toBeUndefined()
   const reason = reasonToWithholdLogs(foreign, 'evil/app:v1')
   expect(reason).toContain('(me/app:v1), and evil/app:v1 is')
   expect(reason).toContain('docker service update --label-rm deployer.foreignImage blog')
   const ofStack = spec('evil/app:v1', { 'com.docker.stack.image': 'me/app:v1' })
-  expect(reasonToWithholdLogs(ofStack, 'evil/app:v1')).toContain('the file of the stack')
+  expect(reasonToWithholdLogs(ofStack, 'evil/app:v1')).toContain('the stack file')
 })

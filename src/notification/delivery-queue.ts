@@ -1,4 +1,4 @@
-// The messages of one destination: delivered in order for each service, retried until they are taken.
+// The messages of one destination: delivered in order for each service, retried until they are accepted.
 
 import { backoffMs } from '../async/backoff.ts'
 import { unref } from '../async/unref.ts'
@@ -88,7 +88,7 @@ interface ServiceMessages {
   readonly messages: Message[]
   /** How many attempts have failed in a row. */
   failures: number
-  /** How many messages the destination had taken when the first of these attempts failed. */
+  /** How many messages were delivered to the destination when the first of these attempts failed. */
   failedSince: number
   /** The earliest time of the next attempt, by the monotonic clock. */
   retryAtMs: number
@@ -104,7 +104,7 @@ interface WaitingMessage {
 const MAX_AT_ONCE = 8
 const HOUR_MS = 60 * 60 * 1000
 const DAY_MS = 24 * HOUR_MS
-// A destination that asks for a longer pause is asked again after a day.
+// Also when the destination asks for a longer pause.
 const MAX_PAUSE_MS = DAY_MS
 
 /**
@@ -162,7 +162,7 @@ export function createDeliveryQueue(
         break
       }
       if (!running.has(message)) {
-        drop(message, `more than ${limit} wait for this destination; the oldest make room`)
+        drop(message, `more than ${limit} wait for this destination; the oldest is dropped`)
       }
     }
   }
@@ -207,7 +207,7 @@ export function createDeliveryQueue(
       if (!isExpired(message)) {
         break
       }
-      drop(message, `nobody took it for ${maxAgeMs / HOUR_MS} hours`)
+      drop(message, `it was not accepted within ${maxAgeMs / HOUR_MS} hours`)
     }
   }
 
@@ -302,7 +302,7 @@ export function createDeliveryQueue(
     queued.retryAtMs = nowMs + backoffMs(queued.failures)
   }
 
-  /** The next message of the service starts anew, after those of the other services. */
+  /** The next message of the service has no failures, and follows those of the other services. */
   function reset(queued: ServiceMessages): void {
     queued.failures = 0
     queued.retryAtMs = 0

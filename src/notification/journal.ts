@@ -11,7 +11,7 @@ import {
 } from './deployment-event.ts'
 import type { Spool, SpooledRecord } from './spool.ts'
 
-/** How far the write of a deployment and its events have come. */
+/** The progress of the write of a deployment, and of its events. */
 export type DeploymentState =
   /** The write is about to be sent, or its response was lost: it is unknown whether it succeeded. */
   | 'prepared'
@@ -53,7 +53,7 @@ export interface Journal {
  * Creates the entry of a deployment.
  *
  * @param deployment The deployment.
- * @param options The request that it comes from, and how far it has come.
+ * @param options The request that it comes from, and its state.
  * @returns The entry.
  */
 export function journalEntry(

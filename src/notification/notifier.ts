@@ -2,7 +2,7 @@
 
 import type { DeploymentEvent } from './deployment-event.ts'
 
-/** Receives the events of deployments; the events of a service come in order. */
+/** Receives the events of deployments; the events of a service arrive in order. */
 export interface Notifier {
   /**
    * Resolves once the event is delivered, or stored by a component that delivers it. No request waits

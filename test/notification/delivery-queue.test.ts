@@ -27,7 +27,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** A queue, its destination, and what was told. */
+/** A queue, its destination, and recorders. */
 function setUp(answer: Answerer = () => 'take', limits: DeliveryLimits = {}) {
   const destination = createFakeDestination({ answer })
   const logger = createRecordingLogger()
@@ -54,12 +54,12 @@ function message(id: string, differs: Partial<DeploymentEvent> = {}): Message {
   }
 }
 
-/** Lets what needs no time happen. */
+/** Runs everything that needs no time. */
 async function settle(): Promise<void> {
   await vi.advanceTimersByTimeAsync(0)
 }
 
-/** An answer that a test gives. */
+/** The result of an attempt, which the test sets later. */
 function held(): { readonly answer: Promise<Answer>; give(answer: Answer): void } {
   let give: (answer: Answer) => void = () => {}
   const answer = new Promise<Answer>((resolve) => {
@@ -69,7 +69,7 @@ function held(): { readonly answer: Promise<Answer>; give(answer: Answer): void 
 }
 
 describe('the delivery queue: order', () => {
-  test('delivers at once, and tells who keeps the message', async () => {
+  test('delivers at once, and calls settled for each message', async () => {
     const { queue, destination, settled, logger, add } = setUp()
     add('blog-1', 'blog-2')
     expect(settled).toEqual([])
@@ -94,7 +94,7 @@ describe('the delivery queue: order', () => {
     expect(destination.hasOverlapped).toBe(false)
   })
 
-  test('keeps an event that has no ID of the service in order with those that have', async () => {
+  test('keeps events with and without a service ID in one order', async () => {
     const first = held()
     const { queue, destination } = setUp((_, tries) =>
       destination.tried.length === 1 && tries === 1 ? first.answer : 'take',
@@ -108,7 +108,7 @@ describe('the delivery queue: order', () => {
     expect(destination.taken).toEqual(['blog-1', 'blog-2'])
   })
 
-  test('does not let services wait for one another, and has 8 tries under way at most', async () => {
+  test('delivers for up to 8 services at the same time', async () => {
     const answers = new Map<string, (answer: Answer) => void>()
     const { destination, add } = setUp(({ id }) => {
       const one = held()
@@ -132,7 +132,7 @@ describe('the delivery queue: order', () => {
     expect(destination.mostAtOnce).toBe(8)
   })
 
-  test('a service that fails does not keep another from being told', async () => {
+  test('a service that fails does not delay another one', async () => {
     const { destination, add } = setUp(({ service }) => (service === 'shop' ? refusal() : 'take'))
     add('shop-1', 'blog-1', 'shop-2', 'blog-2')
     await settle()
@@ -140,8 +140,8 @@ describe('the delivery queue: order', () => {
   })
 })
 
-describe('the delivery queue: when to try again', () => {
-  test('waits ever longer, but never more than 30 s', async () => {
+describe('the delivery queue: retries', () => {
+  test('waits longer after each failure, up to 30 s', async () => {
     const { destination, add } = setUp(() => refusal())
     add('blog-1')
     await vi.advanceTimersByTimeAsync(HOUR_MS)
@@ -154,7 +154,7 @@ describe('the delivery queue: when to try again', () => {
     expect(waits.length).toBeGreaterThan(119)
   })
 
-  test('begins anew with the next message', async () => {
+  test('starts with a short wait for the next message', async () => {
     const { destination, add } = setUp(({ id }, tries) =>
       id === 'blog-1' && tries > 7 ? 'take' : refusal(),
     )
@@ -165,7 +165,7 @@ describe('the delivery queue: when to try again', () => {
     expect(b - a).toBeLessThanOrEqual(500)
   })
 
-  test('tries at once what failed while the destination was away', async () => {
+  test('retries all services at once when an unreachable destination is reachable again', async () => {
     let isAway = true
     const { destination, add } = setUp(() => (isAway ? refusal() : 'take'))
     add('a-1', 'b-1', 'c-1')
@@ -177,7 +177,7 @@ describe('the delivery queue: when to try again', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test('tries once, not twice, what fails at the moment at which another is taken', async () => {
+  test('retries once, not twice, after a failure at the same time as a success of another service', async () => {
     const { destination, add } = setUp(({ service }, tries) =>
       service === 'c' ? 'take' : tries === 1 ? refusal() : 'hang',
     )
@@ -187,7 +187,7 @@ describe('the delivery queue: when to try again', () => {
     expect(destination.hasOverlapped).toBe(false)
   })
 
-  test('does not hammer with a message that fails for a reason of its own', async () => {
+  test('keeps the wait of a message that fails while others succeed', async () => {
     const { destination, add } = setUp(({ service }) => (service === 'poison' ? refusal() : 'take'))
     add('poison-1')
     for (let second = 0; second < 600; second += 1) {
@@ -195,12 +195,12 @@ describe('the delivery queue: when to try again', () => {
       await vi.advanceTimersByTimeAsync(1000)
     }
     expect(destination.taken.length).toBe(600)
-    // Ten minutes at 15 to 30 s, and those of the beginning.
+    // Ten minutes at 15 to 30 s, and the short waits at the start.
     expect(destination.triesOf('poison-1')).toBeLessThan(50)
     expect(destination.triesOf('poison-1')).toBeGreaterThan(20)
   })
 
-  test('leaves the whole destination alone for as long as it asked', async () => {
+  test('pauses all services for as long as the destination asks', async () => {
     const { destination, add } = setUp(({ id }, tries) =>
       id === 'a-1' && tries === 1 ? new DeliveryError('429', { retryAfterMs: 120_000 }) : 'take',
     )
@@ -214,12 +214,12 @@ describe('the delivery queue: when to try again', () => {
     expect([...destination.taken].sort()).toEqual(['a-1', 'a-2', 'b-1', 'c-1'])
   })
 
-  test('of two such wishes, heeds the one that lasts longer', async () => {
+  test('pauses for the longest time that the destination asks for', async () => {
     const asked: Record<string, number> = { a: 60_000, b: 90_000, c: 1000 }
     const { destination, add } = setUp(({ service }, tries) =>
       tries === 1 ? new DeliveryError('429', { retryAfterMs: asked[service] }) : 'take',
     )
-    // All three are under way before the first of them is answered.
+    // All three attempts are running before the first of them ends.
     add('a-1', 'b-1', 'c-1')
     await vi.advanceTimersByTimeAsync(89_999)
     expect(destination.tried.length).toBe(3)
@@ -233,7 +233,7 @@ describe('the delivery queue: when to try again', () => {
     [0, 1000],
     [2 ** 40, 25 * HOUR_MS],
     [Number.POSITIVE_INFINITY, 25 * HOUR_MS],
-  ])('a wish for %d ms does not stall it', async (retryAfterMs, withinMs) => {
+  ])('a requested pause of %d ms does not stop the queue', async (retryAfterMs, withinMs) => {
     const { destination, add } = setUp(
       (_, tries) => (tries === 1 ? new DeliveryError('503', { retryAfterMs }) : 'take'),
       { maxAgeMs: 48 * HOUR_MS },
@@ -243,7 +243,7 @@ describe('the delivery queue: when to try again', () => {
     expect(destination.taken).toEqual(['a-1'])
   })
 
-  test('leaves it alone for a day at most', async () => {
+  test('pauses for at most a day', async () => {
     const { destination, add } = setUp(
       () => new DeliveryError('503', { retryAfterMs: Number.MAX_VALUE }),
       { maxAgeMs: 48 * HOUR_MS },
@@ -255,7 +255,7 @@ describe('the delivery queue: when to try again', () => {
     expect(destination.tried.length).toBe(2)
   })
 
-  test('heeds a wish although the clock is set back', async () => {
+  test('pauses as long when the clock is set back', async () => {
     const { destination, add } = setUp((_, tries) =>
       tries === 1 ? new DeliveryError('503', { retryAfterMs: 60_000 }) : 'take',
     )
@@ -266,7 +266,7 @@ describe('the delivery queue: when to try again', () => {
     expect(destination.taken).toEqual(['a-1'])
   })
 
-  test('tries all at once when it is asked to', async () => {
+  test('retryNow retries all services at once', async () => {
     const { queue, destination, add } = setUp(() => refusal())
     add('a-1', 'b-1')
     await vi.advanceTimersByTimeAsync(60_000)
@@ -277,11 +277,11 @@ describe('the delivery queue: when to try again', () => {
   })
 
   test.each([
-    ['a text', 'no'],
-    ['nothing', undefined],
+    ['a string', 'no'],
+    ['undefined', undefined],
     ['an object without a prototype', Object.create(null)],
     ['an error', new TypeError('x')],
-  ])('tries again after %s was thrown', async (_, thrown) => {
+  ])('retries after %s was thrown', async (_, thrown) => {
     let tries = 0
     const logger = createRecordingLogger()
     const queue = createDeliveryQueue(
@@ -302,7 +302,7 @@ describe('the delivery queue: when to try again', () => {
     expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 1, retried: 1 })
   })
 
-  test('tries again after a deliver that throws at once', async () => {
+  test('retries after a deliver function that throws synchronously', async () => {
     let tries = 0
     const queue = createDeliveryQueue(
       {
@@ -340,8 +340,8 @@ test('the timer of a retry does not keep the process alive', async () => {
   }
 })
 
-describe('the delivery queue: what is given up', () => {
-  test('a final refusal drops the message, once in the log, and the next one follows', async () => {
+describe('the delivery queue: dropped messages', () => {
+  test('a final error drops the message with one log line, and the next one follows', async () => {
     const { queue, destination, logger, settled, add } = setUp(({ id }) =>
       id === 'blog-1' ? finalRefusal('HTTP 400') : 'take',
     )
@@ -369,7 +369,7 @@ describe('the delivery queue: what is given up', () => {
     await vi.advanceTimersByTimeAsync(30_001)
     const tries = destination.tried.length
     expect(logger.lines.filter(({ level }) => level === 'error')).toMatchObject([
-      { id: 'blog-1', reason: 'nobody took it for 24 hours' },
+      { id: 'blog-1', reason: 'it was not accepted within 24 hours' },
     ])
     await vi.advanceTimersByTimeAsync(HOUR_MS)
     expect(destination.tried.length).toBe(tries)
@@ -392,7 +392,7 @@ describe('the delivery queue: what is given up', () => {
     expect(queue.counts()).toMatchObject({ waiting: 0, dropped: 1 })
   })
 
-  test('those that an earlier process left a day ago are tried for an hour', async () => {
+  test('messages that an earlier process queued a day ago are retried for an hour', async () => {
     const { queue, destination, logger } = setUp(() => refusal())
     for (const id of ['blog-1', 'blog-2', 'shop-1']) {
       queue.add({ ...message(id), queuedAtMs: Date.now() - 30 * HOUR_MS })
@@ -407,7 +407,7 @@ describe('the delivery queue: what is given up', () => {
     )
   })
 
-  test('none is given up without a try', async () => {
+  test('no message is dropped without an attempt', async () => {
     const { queue, destination } = setUp((_, tries) =>
       tries === 1 && destination.tried.length <= 8
         ? new DeliveryError('429', { retryAfterMs: 2 * HOUR_MS })
@@ -420,7 +420,7 @@ describe('the delivery queue: what is given up', () => {
     expect(destination.taken).toEqual(expect.arrayContaining(['s8-1', 's9-1', 's10-1', 's11-1']))
   })
 
-  test('messages that get too old one by one do not hammer', async () => {
+  test('messages that expire one by one do not shorten the wait', async () => {
     const { queue, destination, add } = setUp(() => refusal(), { maxAgeMs: 2 * HOUR_MS })
     for (let second = 0; second < 600; second += 1) {
       add(`blog-${second}`)
@@ -434,7 +434,7 @@ describe('the delivery queue: what is given up', () => {
     expect(destination.tried.length - tries).toBeLessThan(50)
   })
 
-  test('more than its number: the oldest that is not under way makes room', async () => {
+  test('above the maximum number the oldest message without a running attempt is dropped', async () => {
     const { queue, destination, logger, settled, add } = setUp(() => 'hang', { maxWaiting: 3 })
     add('a-1', 'a-2', 'b-1', 'c-1', 'd-1')
     await settle()
@@ -444,7 +444,7 @@ describe('the delivery queue: what is given up', () => {
       {
         id: 'a-2',
         message: 'message not delivered',
-        reason: 'more than 3 messages wait for this destination; the oldest make room',
+        reason: 'more than 3 messages wait for this destination; the oldest is dropped',
       },
       { id: 'd-1' },
     ])
@@ -452,7 +452,7 @@ describe('the delivery queue: what is given up', () => {
     expect(queue.stop().map(({ key }) => key)).toEqual(['a-1', 'b-1', 'c-1'])
   })
 
-  test('more than its size: likewise, and what is delivered frees its part', async () => {
+  test('above the maximum size the oldest message is dropped; a delivery frees its size', async () => {
     const size = JSON.stringify(message('a-1').event).length
     const { queue, destination, settled, logger, add } = setUp(() => refusal(), {
       maxWaitingSize: 2 * size,
@@ -462,7 +462,7 @@ describe('the delivery queue: what is given up', () => {
     add('c-1')
     expect(settled).toEqual(['a-1'])
     expect(logger.lines.at(-1)).toMatchObject({
-      reason: `more than ${2 * size} characters wait for this destination; the oldest make room`,
+      reason: `more than ${2 * size} characters wait for this destination; the oldest is dropped`,
     })
     destination.answer = () => 'take'
     await vi.advanceTimersByTimeAsync(1000)
@@ -471,7 +471,7 @@ describe('the delivery queue: what is given up', () => {
     expect(queue.counts()).toMatchObject({ waiting: 2, delivered: 2, dropped: 1 })
   })
 
-  test('making room does not shorten the backoff of what follows', async () => {
+  test('dropping the oldest message does not shorten the wait of the next one', async () => {
     const { queue, destination, add } = setUp(() => refusal(), { maxWaiting: 2 })
     for (let second = 0; second < 300; second += 1) {
       add(`blog-${second}`)
@@ -481,7 +481,7 @@ describe('the delivery queue: what is given up', () => {
     expect(queue.counts()).toMatchObject({ waiting: 2, dropped: 298 })
   })
 
-  test('a message that makes room leaves neither a timer nor a backoff behind', async () => {
+  test('the last message of a service that is dropped leaves no timer behind', async () => {
     const { destination, add } = setUp(() => refusal(), { maxWaiting: 1 })
     add('a-1')
     await settle()
@@ -492,7 +492,7 @@ describe('the delivery queue: what is given up', () => {
     expect(destination.tried).toEqual(['a-1', 'b-1'])
   })
 
-  test('a service whose messages all made room starts again without a backoff', async () => {
+  test('a service whose messages are all dropped starts again without a wait', async () => {
     const { destination, add } = setUp(() => refusal(), { maxWaiting: 1 })
     add('a-1')
     await vi.advanceTimersByTimeAsync(60_000)
@@ -504,7 +504,7 @@ describe('the delivery queue: what is given up', () => {
     expect(destination.taken).toEqual(['a-2'])
   })
 
-  test('giving up what is gone already changes nothing', async () => {
+  test('giving up a delivered message changes nothing', async () => {
     const { queue, logger, add } = setUp()
     const one = message('blog-1')
     queue.add(one)
@@ -519,7 +519,7 @@ describe('the delivery queue: what is given up', () => {
     }
   })
 
-  test('a record cannot pass itself off as another destination', async () => {
+  test('the members of an event do not replace those of a log line', async () => {
     const { queue, logger } = setUp(() => finalRefusal())
     const differs = { destination: 'other', reason: 'none' } as Partial<DeploymentEvent>
     queue.add(message('blog-1', differs))
@@ -528,8 +528,8 @@ describe('the delivery queue: what is given up', () => {
   })
 })
 
-describe('the delivery queue: what is logged', () => {
-  test('one line when the destination begins to fail, one when it works again', async () => {
+describe('the delivery queue: log', () => {
+  test('one line when the destination starts to fail, one when it works again', async () => {
     const { logger, destination, add } = setUp(() => refusal('ECONNREFUSED'))
     add('a-1', 'b-1', 'b-2')
     await vi.advanceTimersByTimeAsync(10 * 60_000)
@@ -551,7 +551,7 @@ describe('the delivery queue: what is logged', () => {
     expect(logger.lines.length).toBe(3)
   })
 
-  test('a message that fails for a reason of its own beside a busy neighbour: one line', async () => {
+  test('one line for a message that fails while those of another service succeed', async () => {
     const { logger, destination, add } = setUp(async ({ service }) => {
       await new Promise((resolve) => setTimeout(resolve, service === 'poison' ? 2000 : 100))
       return service === 'poison' ? refusal() : 'take'
@@ -567,7 +567,7 @@ describe('the delivery queue: what is logged', () => {
     expect(logger.lines.map(({ level }) => level)).toEqual(['warn', 'info'])
   })
 
-  test('says that it works again when what failed was dropped and others are taken', async () => {
+  test('one line when the destination works again after the failed message was dropped', async () => {
     const { logger, add } = setUp(({ id }, tries) =>
       id !== 'a-1' ? 'take' : tries === 1 ? refusal() : finalRefusal(),
     )
@@ -580,8 +580,8 @@ describe('the delivery queue: what is logged', () => {
   })
 })
 
-describe('the delivery queue: its end', () => {
-  test('ends tries, timers and connections, and gives what waits in order', async () => {
+describe('the delivery queue: stop', () => {
+  test('ends attempts, timers and connections, and returns the waiting messages in order', async () => {
     const { queue, destination, logger, add } = setUp(({ service }) =>
       service === 'a' ? 'hang' : service === 'b' ? refusal() : 'take',
     )
@@ -600,7 +600,7 @@ describe('the delivery queue: its end', () => {
     expect(queue.counts()).toMatchObject({ waiting: 3, delivered: 1, retried: 1 })
   })
 
-  test('leaves no timer of a pause', async () => {
+  test('leaves no timer of a pause behind', async () => {
     const { queue, add } = setUp(() => new DeliveryError('429', { retryAfterMs: HOUR_MS }))
     add('a-1')
     await settle()
@@ -608,7 +608,7 @@ describe('the delivery queue: its end', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test('what is taken although it was ended counts as delivered', async () => {
+  test('a message that is accepted after the stop counts as delivered', async () => {
     const one = held()
     const { queue, settled, add } = setUp(() => one.answer)
     add('a-1')
@@ -620,7 +620,7 @@ describe('the delivery queue: its end', () => {
     expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 1 })
   })
 
-  test('what is taken after it was given up counts once, and takes nothing else with it', async () => {
+  test('a message that is accepted after it was given up counts once', async () => {
     const one = held()
     const { queue, settled, add } = setUp(() => one.answer)
     add('a-1', 'a-2')
@@ -633,7 +633,7 @@ describe('the delivery queue: its end', () => {
     expect(queue.counts()).toMatchObject({ waiting: 1, delivered: 0, dropped: 1 })
   })
 
-  test('what comes afterwards is counted, not tried, and drops nothing', async () => {
+  test('a message that is added after the stop is counted, not delivered, and drops nothing', async () => {
     const { queue, destination, settled, add } = setUp(() => 'hang', { maxWaiting: 1 })
     add('a-1')
     queue.stop()
@@ -660,21 +660,21 @@ describe('the delivery queue: its end', () => {
     expect(queue.counts()).toMatchObject({ waiting: 1, retried: 1 })
   })
 
-  test('is drained at once where nothing waits, otherwise with the last message', async () => {
+  test('drained resolves at once without messages, otherwise with the last one', async () => {
     const one = held()
     const { queue, add } = setUp(() => one.answer)
     await queue.drained()
     add('a-1')
-    const told: string[] = []
-    const drained = queue.drained().then(() => told.push('drained'))
+    const events: string[] = []
+    const drained = queue.drained().then(() => events.push('drained'))
     await settle()
-    expect(told).toEqual([])
+    expect(events).toEqual([])
     one.give(finalRefusal())
     await drained
   })
 })
 
-test('what waits, was delivered and was dropped add up, whatever happens', async () => {
+test('waiting, delivered and dropped messages add up after any sequence of steps', async () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('add'), service: fc.nat({ max: 11 }) }) },
     fc.record({ kind: fc.constant('wait'), ms: fc.nat({ max: 40_000 }) }),

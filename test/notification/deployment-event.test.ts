@@ -1,4 +1,4 @@
-// Events by value: what is told of a deployment, and what is taken for an event when it is read back.
+// Events by value, and the check of events that are read from JSON.
 
 import { describe, expect, test } from 'vitest'
 import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
@@ -61,7 +61,7 @@ describe('an event', () => {
     expect(acceptedEvent(told)).toEqual({ id, event: 'accepted', ...SAME, error: '', endedAt: '' })
   })
 
-  test('of an end tells why, when, and nothing of any log', () => {
+  test('of an end has the reason and the time, without log lines', () => {
     const tasks = [task({ slot: 1, exitCode: 3 })]
     const outcome: Outcome = { verdict: 'paused', endedAt: ENDED_AT, message: 'paused', tasks }
     expect(endedEvent(told, outcome)).toEqual({
@@ -71,7 +71,7 @@ describe('an event', () => {
     })
   })
 
-  test('of a request that was turned away begins and ends at once, and belongs to no deployment', () => {
+  test('of a rejected request starts and ends at the same time, without a deployment', () => {
     const refusal = {
       ...{ service: 'shop', image: 'me/app:v2', reason: 'Cannot update\n"shop"', origin: ORIGIN },
       nowMs: Date.parse(ENDED_AT),
@@ -90,14 +90,14 @@ describe('an event', () => {
     expect(acceptedEvent(loose).digest).toBe('')
   })
 
-  test('can have each of the verdicts, and two names more', () => {
+  test('has the name of a verdict, accepted or refused', () => {
     expect(deploymentEventNames).toEqual(['accepted', ...endVerdicts, 'refused'])
     for (const verdict of endVerdicts) {
       expect(endedEvent(told, { verdict, endedAt: ENDED_AT }).event).toBe(verdict)
     }
   })
 
-  test('has the same ID each time, another for each name and each request, and no dot in it', () => {
+  test('has an ID without dots that depends on its name and its request only', () => {
     const origins = [newMessageId(), newMessageId()].map((messageId) => ({ ...ORIGIN, messageId }))
     const ids = origins.flatMap((origin) => [
       acceptedEvent({ ...told, origin }).id,
@@ -111,7 +111,7 @@ describe('an event', () => {
     expect(acceptedEvent(told).id).toBe(acceptedEvent({ ...told, deploymentId: 'other' }).id)
   })
 
-  test('begins with what no other request has: 32 hexadecimal digits', () => {
+  test('has an ID with 32 random hexadecimal digits', () => {
     const drawn = Array.from({ length: 100 }, newMessageId)
     expect(new Set(drawn).size).toBe(100)
     for (const messageId of drawn) {
@@ -122,7 +122,7 @@ describe('an event', () => {
 
 describe('the error line', () => {
   const one = task({ slot: 1 })
-  test.each<[said: string, outcome: Partial<Outcome>, line: string]>([
+  test.each<[what: string, outcome: Partial<Outcome>, line: string]>([
     ['nothing', {}, ''],
     ['a message', { message: 'update paused' }, 'update paused'],
     ['a task', { tasks: [one] }, 'task 1 on node1 failed: no such image'],
@@ -183,7 +183,7 @@ describe('the error line', () => {
     expect(refusedEvent(refusal).error).toBe(line)
   })
 
-  test('has at most 1024 characters of many tasks, and of spaces that were cut away none', () => {
+  test('has at most 1024 characters, and no trailing spaces', () => {
     const tasks = Array.from({ length: 100 }, (_, index) => task({ slot: index + 1 }))
     const line = errorLine({
       verdict: 'failed',
@@ -206,7 +206,7 @@ describe('the error line', () => {
   )
 })
 
-/** Each member of an object that is whole, missing and of another kind. */
+/** Each member of a valid object, once missing and once of another type. */
 function spoiled(whole: object): readonly (readonly [said: string, value: unknown])[] {
   return Object.keys(whole).flatMap((member) => [
     [`no ${member}`, Object.fromEntries(Object.entries(whole).filter(([key]) => key !== member))],
@@ -227,17 +227,17 @@ const NO_OBJECTS: readonly (readonly [said: string, value: unknown])[] = [
   ['empty', {}],
 ]
 
-describe('what was kept as JSON', () => {
+describe('a value that was read from JSON', () => {
   test.each(deploymentEventNames)('is an event %s', (event) => {
     expect(isDeploymentEvent(JSON.parse(JSON.stringify(exampleEvent({ event }))))).toBe(true)
   })
 
-  test('is an event whatever its texts and its metadata say', () => {
+  test('is an event with any texts and metadata', () => {
     expect(isDeploymentEvent(exampleEvent({ metadata: { a: '', b: 'x' }, error: 'e' }))).toBe(true)
     expect(isDeploymentEvent({ ...exampleEvent(), comes: 'from a later version' })).toBe(true)
   })
 
-  test.each<readonly [said: string, value: unknown]>([
+  test.each<readonly [what: string, value: unknown]>([
     ...NO_OBJECTS,
     ...spoiled(exampleEvent()),
     ['the event pending', { ...exampleEvent(), event: 'pending' }],
@@ -254,7 +254,7 @@ describe('what was kept as JSON', () => {
     expect(isOrigin({ ...ORIGIN, caller: '', metadata: {} })).toBe(true)
   })
 
-  test.each<readonly [said: string, value: unknown]>([
+  test.each<readonly [what: string, value: unknown]>([
     ...NO_OBJECTS,
     ...spoiled(ORIGIN),
     ['a messageId in a list', { ...ORIGIN, messageId: [ORIGIN.messageId] }],

@@ -4,10 +4,10 @@ import { isTooOld, type Moment } from '../../src/notification/message-age.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
-/** Some morning; what a wall clock shows is this or far from it. */
+/** The wall clock at the start, unless it is wrong. */
 const WALL = Date.parse('2026-11-24T08:00:00Z')
 
-/** A moment so many hours after the start; the wall clock is ahead by so many hours. */
+/** A number of hours after the start; the wall clock is ahead by another number of hours. */
 function at(hours: number, aheadHours = 0): Moment {
   const elapsed = hours * HOUR
   return { monotonicMs: 5000 + elapsed, wallMs: WALL + elapsed + aheadHours * HOUR }
@@ -23,7 +23,7 @@ describe('a message of this process', () => {
     expect(isTooOld({ added: at(0), queuedAtMs: undefined, now }, DAY)).toBe(expected)
   })
 
-  test('has the age of the monotonic clock, wherever the wall clock jumps', () => {
+  test('has the age of the monotonic clock, also when the wall clock jumps', () => {
     const moment = fc.record({
       monotonicMs: fc.nat({ max: 3 * DAY }),
       wallMs: fc.integer({ min: 0, max: 2 * WALL }),
@@ -41,12 +41,16 @@ describe('a message of an earlier process', () => {
   const queuedAtMs = WALL - 25 * HOUR
 
   test.each<[string, { added?: Moment; now: Moment; queuedAtMs?: number }, boolean]>([
-    ['that is a day old is tried for an hour', { now: at(1) }, false],
+    ['that is a day old is retried for an hour', { now: at(1) }, false],
     ['that is a day old is given up after that', { now: at(1.001) }, true],
-    ['that is younger is tried on', { now: at(20), queuedAtMs: WALL - HOUR }, false],
-    ['that is younger gets its day in all', { now: at(23.001), queuedAtMs: WALL - HOUR }, true],
+    ['that is younger is retried longer', { now: at(20), queuedAtMs: WALL - HOUR }, false],
     [
-      'that seems young because the clock was set back is tried for a day',
+      'that is younger is retried for a day in total',
+      { now: at(23.001), queuedAtMs: WALL - HOUR },
+      true,
+    ],
+    [
+      'that seems young because the clock was set back is retried for a day',
       { now: at(24), queuedAtMs: WALL + DAY },
       false,
     ],
@@ -66,7 +70,7 @@ describe('a message of an earlier process', () => {
       false,
     ],
     [
-      'seems old because the clock was far behind when it was queued: it is tried for an hour',
+      'that seems old because the clock was behind when it was queued is retried for an hour',
       { now: at(1), queuedAtMs: 0 },
       false,
     ],
@@ -74,7 +78,7 @@ describe('a message of an earlier process', () => {
     expect(isTooOld({ added: at(0), queuedAtMs, ...age }, DAY)).toBe(expected)
   })
 
-  test('is never given up in its first hour, and always after a day, wherever the wall clock jumps', () => {
+  test('is never given up in its first hour, and always after a day, also when the wall clock jumps', () => {
     const wall = fc.integer({ min: 0, max: 2 * WALL })
     fc.assert(
       fc.property(wall, wall, wall, fc.nat({ max: 3 * DAY }), (queued, start, end, tried) => {

@@ -71,7 +71,7 @@ describe('a notifier that never resolves', () => {
     expect(published).toEqual(['refused shop 1', 'refused blog 2', 'refused blog 4'])
   })
 
-  test('also receives the end of a deployment whose acceptance it never took', async () => {
+  test('also receives the end of a deployment whose first event timed out', async () => {
     const { publisher, deployments, published, logger, spool } = createHarness(never)
     const known = deployments.addUnwritten(unwritten('blog', 'unchanged'))
     await publisher.publishAccepted(known, originOf(1))
@@ -114,7 +114,7 @@ describe('a notifier that never resolves', () => {
 
   test('leaves no timer behind when it resolves in time', async () => {
     const { refuse, publisher } = createHarness(() => Promise.resolve())
-    // It waited for what an earlier process left.
+    // It waited for the records of an earlier process.
     await vi.advanceTimersByTimeAsync(0)
     const before = vi.getTimerCount()
     await refuse('shop', 1)
@@ -139,12 +139,12 @@ describe('a notifier that fails', () => {
     [
       'throws at once',
       () => {
-        throw new Error('away')
+        throw new Error('unreachable')
       },
-      'away',
+      'unreachable',
     ],
-    ['rejects', () => Promise.reject(new Error('away')), 'away'],
-    ['rejects with what is no error', () => Promise.reject('gone'), 'gone'],
+    ['rejects', () => Promise.reject(new Error('unreachable')), 'unreachable'],
+    ['rejects with a string', () => Promise.reject('closed'), 'closed'],
     ['rejects with nothing', () => Promise.reject(), 'undefined'],
   ])('and %s is logged with the event and the reason; the next event follows', async (...row) => {
     const [, notify, reason] = row
@@ -204,7 +204,7 @@ describe('a publisher', () => {
     expect(logger.lines).toEqual([
       { level: 'error', message: 'deployment events not published', err: fault, service: 'shop' },
     ])
-    // Whoever comes next may have more luck.
+    // The next process tries again.
     expect(spool.records.size).toBe(1)
   })
 
@@ -281,7 +281,7 @@ describe('a publisher', () => {
   })
 
   test.each<[what: string, act: (harness: Harness) => Promise<unknown>]>([
-    ['is refused', ({ refuse }) => refuse('blog', 1)],
+    ['is rejected', ({ refuse }) => refuse('blog', 1)],
     [
       'is accepted',
       ({ publisher, deployments }) =>

@@ -49,7 +49,7 @@ function held<T>(): { readonly promise: Promise<T>; give(value: T): void } {
   return { promise, give: (value) => give(value) }
 }
 
-/** Tells whether a promise is settled. */
+/** Records whether a promise is settled. */
 function watch(promise: unknown): { isDone: boolean } {
   const watched = { isDone: false }
   void Promise.resolve(promise).then(() => {
@@ -59,7 +59,7 @@ function watch(promise: unknown): { isDone: boolean } {
 }
 
 describe('the outbox', () => {
-  test('tells just the destinations that want an event', async () => {
+  test('delivers an event to the destinations that want it', async () => {
     const chat = createFakeDestination({ name: 'chat', events: ['accepted'] })
     const forge = createFakeDestination({ name: 'forge', events: ['accepted', 'converged'] })
     const { outbox } = setUp({ destinations: [chat, forge] })
@@ -82,12 +82,12 @@ describe('the outbox', () => {
     )
   })
 
-  test('wants a name for each destination', () => {
+  test('rejects two destinations with one name', () => {
     const destinations = [createFakeDestination(), createFakeDestination()]
     expect(() => setUp({ destinations })).toThrow(TypeError)
   })
 
-  test('a destination that hangs does not hold up another', async () => {
+  test('a destination that hangs does not delay another one', async () => {
     const slow = createFakeDestination({ name: 'slow', answer: () => 'hang' })
     const chat = createFakeDestination()
     const { outbox } = setUp({ destinations: [slow, chat] })
@@ -97,7 +97,7 @@ describe('the outbox', () => {
     expect(chat.taken).toEqual(['blog-1', 'blog-2'])
   })
 
-  test('resolves once every put has, and does not wait for the delivery', async () => {
+  test('resolves once every message is stored, without waiting for its delivery', async () => {
     const spool = createFakeSpool()
     const put = held<void>()
     spool.beforePut = (_, value) =>
@@ -118,7 +118,7 @@ describe('the outbox', () => {
   test.each<[string, Answer]>([
     ['delivered', 'take'],
     ['dropped', finalRefusal()],
-  ])('removes a message from the spool when it was %s, not before', async (_, answer) => {
+  ])('removes a message from the spool after it was %s', async (_, answer) => {
     const spool = createFakeSpool()
     const one = held<Answer>()
     const { outbox } = setUp({
@@ -135,7 +135,7 @@ describe('the outbox', () => {
   })
 })
 
-test('a message that is dropped as soon as it comes does not stay in the spool', async () => {
+test('a message that is dropped immediately is removed from the spool', async () => {
   const spool = createFakeSpool()
   const destination = createFakeDestination({ answer: () => 'hang' })
   const { outbox } = setUp({ spool, destination, maxWaiting: 1 })
@@ -146,7 +146,7 @@ test('a message that is dropped as soon as it comes does not stay in the spool',
 })
 
 describe('the outbox after a restart', () => {
-  /** A spool with what an outbox could not deliver. */
+  /** A spool with messages that an outbox could not deliver. */
   async function leftBehind(...ids: readonly string[]): Promise<FakeSpool> {
     const spool = createFakeSpool()
     const { outbox } = setUp({
@@ -159,7 +159,7 @@ describe('the outbox after a restart', () => {
     return spool.copy()
   }
 
-  test('tells first what was left, in order, and its keys go on growing', async () => {
+  test('delivers the messages of an earlier process first, in order, and continues its keys', async () => {
     const spool = await leftBehind('blog-1', 'blog-2', 'shop-1')
     const left = [...spool.records.keys()].sort()
     const destination = createFakeDestination({ answer: () => 'hang' })
@@ -181,7 +181,7 @@ describe('the outbox after a restart', () => {
     ['a day later', 25],
     ['when the clock is ahead by 30 years', 30 * 365 * 24],
     ['when the clock was set back by 30 years', -30 * 365 * 24],
-  ])('delivers what was left, %s', async (_, hours) => {
+  ])('delivers the messages of an earlier process %s', async (_, hours) => {
     const spool = await leftBehind('blog-1', 'shop-1')
     vi.setSystemTime(Date.now() + hours * HOUR_MS)
     const { destination, outbox } = setUp({ spool })
@@ -190,7 +190,7 @@ describe('the outbox after a restart', () => {
     expect(outbox.counts()).toMatchObject([{ delivered: 2, dropped: 0 }])
   })
 
-  test('a message keeps its age: a day later it is tried for one more hour', async () => {
+  test('a message keeps its age: a day later it is retried for one more hour', async () => {
     const spool = await leftBehind('blog-1')
     vi.setSystemTime(Date.now() + 24 * HOUR_MS)
     const destination = createFakeDestination({ answer: () => refusal() })
@@ -203,7 +203,7 @@ describe('the outbox after a restart', () => {
     expect(spool.values()).toEqual([])
   })
 
-  test('what is for a destination that is not set stays, and is warned of once', async () => {
+  test('messages for an unknown destination stay in the spool, with one warning', async () => {
     const spool = await leftBehind('blog-1', 'blog-2')
     const { destination, logger } = setUp({
       spool,
@@ -230,7 +230,7 @@ describe('the outbox after a restart', () => {
     [{ destination: 'chat', queuedAtMs: 1, event: null }],
     [{ destination: 'chat', queuedAtMs: '1', event: exampleEvent() }],
     [{ destination: 7, queuedAtMs: 1, event: exampleEvent() }],
-  ])('a record such as %j is logged and does not stop the rest', async (value) => {
+  ])('an invalid record such as %j is logged, and the others are delivered', async (value) => {
     const spool = await leftBehind('blog-1')
     spool.records.set('000000000000-x', JSON.stringify(value))
     const { destination, logger } = setUp({ spool })
@@ -242,7 +242,7 @@ describe('the outbox after a restart', () => {
   })
 
   test.each(['99999999999999999999-x', '1e300', 'NaN-x'])(
-    'the foreign key %s does not disturb the keys',
+    'the invalid key %s does not affect new keys',
     async (key) => {
       const spool = createFakeSpool(new Map([[key, '{}']]))
       const { outbox } = setUp({ spool })
@@ -252,8 +252,8 @@ describe('the outbox after a restart', () => {
   )
 })
 
-describe('the end of the outbox', () => {
-  test('comes at once where nothing waits, leaves no timer, and comes once', async () => {
+describe('close', () => {
+  test('ends at once without messages, leaves no timer, and closes destinations once', async () => {
     const { outbox, destination } = setUp({ spool: createFakeSpool() })
     expect(await outbox.close(60_000)).toEqual({ kept: 0, givenUp: 0 })
     expect(await outbox.close(60_000)).toEqual({ kept: 0, givenUp: 0 })
@@ -261,7 +261,7 @@ describe('the end of the outbox', () => {
     expect(destination.closed).toBe(1)
   })
 
-  test('retries at once what backs off', async () => {
+  test('retries failed messages at once', async () => {
     const destination = createFakeDestination({ answer: () => refusal() })
     const { outbox } = setUp({ destination })
     await outbox.notify(event('blog-1'))
@@ -273,7 +273,7 @@ describe('the end of the outbox', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test('without a spool, gives up what waits when the time is up, each in the log', async () => {
+  test('without a spool gives up waiting messages at the end of the time, with a log line for each', async () => {
     const destination = createFakeDestination({ answer: () => 'hang' })
     const { outbox, logger } = setUp({ destination })
     await outbox.notify(event('blog-1'))
@@ -291,7 +291,7 @@ describe('the end of the outbox', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test('leaves to the next start what the spool has, and gives up the rest', async () => {
+  test('leaves stored messages to the next start, and gives up the others', async () => {
     const spool = createFakeSpool()
     const destination = createFakeDestination({ answer: () => refusal() })
     const { outbox, logger } = setUp({ spool, destination })
@@ -305,14 +305,14 @@ describe('the end of the outbox', () => {
     expect(spool.calls.some((call) => call.startsWith('remove'))).toBe(false)
   })
 
-  test('waits for what was notified a moment before', async () => {
+  test('delivers an event that was notified immediately before', async () => {
     const { outbox, destination } = setUp()
     void outbox.notify(event('blog-1'))
     expect(await outbox.close(2000)).toEqual({ kept: 0, givenUp: 0 })
     expect(destination.taken).toEqual(['blog-1'])
   })
 
-  test('waits for what an earlier outbox left, but not for a spool that hangs', async () => {
+  test('waits for the messages of an earlier outbox, but not for a spool that hangs', async () => {
     const spool = createFakeSpool()
     spool.read = () => new Promise(() => {})
     const { outbox } = setUp({ spool })
@@ -321,7 +321,7 @@ describe('the end of the outbox', () => {
     expect(await closed).toEqual({ kept: 0, givenUp: 0 })
   })
 
-  test('delivers what was notified while an earlier outbox still has the spool', async () => {
+  test('delivers events that were notified while an earlier outbox uses the spool', async () => {
     const spool = createFakeSpool()
     spool.read = () => new Promise(() => {})
     const { outbox, destination } = setUp({ spool })
@@ -332,7 +332,7 @@ describe('the end of the outbox', () => {
     expect([destination.taken, spool.records.size]).toEqual([['blog-1'], 0])
   })
 
-  test('delivers what comes while it waits', async () => {
+  test('delivers events that are notified while it waits', async () => {
     const one = held<Answer>()
     const slow = createFakeDestination({ name: 'slow', answer: () => one.promise })
     const chat = createFakeDestination({ events: ['converged'] })
@@ -350,7 +350,7 @@ describe('the end of the outbox', () => {
     expect(chat.taken).toEqual(['blog-2'])
   })
 
-  test('waits until what was delivered is removed from the spool', async () => {
+  test('waits until delivered messages are removed from the spool', async () => {
     const spool = createFakeSpool()
     const removal = held<void>()
     spool.remove = () => removal.promise
@@ -364,7 +364,7 @@ describe('the end of the outbox', () => {
     await closing
   })
 
-  test('what is notified afterwards is kept, or given up and logged', async () => {
+  test('an event that is notified afterwards is stored, or given up and logged', async () => {
     const spool = createFakeSpool()
     const { outbox, destination, logger } = setUp({ spool })
     await outbox.close(0)
@@ -380,7 +380,7 @@ describe('the end of the outbox', () => {
   })
 })
 
-test('every event is told at least once and in order, whatever happens', async () => {
+test('every event is delivered at least once and in order, after any sequence of restarts', async () => {
   const step = fc.oneof(
     { weight: 5, arbitrary: fc.record({ kind: fc.constant('notify'), n: fc.nat({ max: 3 }) }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait'), n: fc.nat({ max: 20_000 }) }) },
@@ -395,7 +395,7 @@ test('every event is told at least once and in order, whatever happens', async (
       fc.nat({ max: 3000 }),
       async (steps, script, lasts) => {
         const taken: string[] = []
-        const told: string[] = []
+        const notified: string[] = []
         let asked = 0
         let spool = createFakeSpool()
         const start = (isWell = false) =>
@@ -417,7 +417,7 @@ test('every event is told at least once and in order, whatever happens', async (
         let running = start()
         for (const [index, { kind, n }] of steps.entries()) {
           if (kind === 'notify') {
-            told.push(`s${n}-${index}`)
+            notified.push(`s${n}-${index}`)
             await running.outbox.notify(event(`s${n}-${index}`))
           } else if (kind === 'wait') {
             await vi.advanceTimersByTimeAsync(n)
@@ -426,7 +426,7 @@ test('every event is told at least once and in order, whatever happens', async (
           } else {
             const closed = running.outbox.close(kind === 'kill' ? 0 : n)
             if (kind === 'kill') {
-              // What is done from here on is not in what the next process finds.
+              // The next process does not see what happens from here on.
               spool = spool.copy()
             }
             await vi.advanceTimersByTimeAsync(n + 4000)
@@ -443,7 +443,7 @@ test('every event is told at least once and in order, whatever happens', async (
         const firsts = [...new Set(taken)]
         for (const service of ['s0', 's1', 's2', 's3']) {
           const own = (id: string): boolean => id.startsWith(`${service}-`)
-          expect(firsts.filter(own)).toEqual(told.filter(own))
+          expect(firsts.filter(own)).toEqual(notified.filter(own))
         }
         expect(spool.values()).toEqual([])
         expect(vi.getTimerCount()).toBe(0)
@@ -454,7 +454,7 @@ test('every event is told at least once and in order, whatever happens', async (
 })
 
 describe('an outbox that shares its spool with other processes', () => {
-  test('holds messages back for what an earlier one leaves, for a minute at most', async () => {
+  test('delays new messages until those of an earlier one are read, for at most a minute', async () => {
     const spool = createFakeSpool()
     const earlier = held<readonly SpooledRecord[]>()
     spool.read = () => earlier.promise
@@ -473,7 +473,7 @@ describe('an outbox that shares its spool with other processes', () => {
     expect(destination.tried).toEqual(['blog-2', 'blog-3', 'shop-1'])
   })
 
-  test('delivers what another one leaves while it runs', async () => {
+  test('delivers messages that another one leaves while it runs', async () => {
     const spool = createFakeSpool()
     const { destination } = setUp({ spool })
     await settle()
@@ -483,7 +483,7 @@ describe('an outbox that shares its spool with other processes', () => {
     expect([destination.taken, spool.records.size]).toEqual([['shop-1'], 0])
   })
 
-  test('does not deliver what another one has taken over, and says so', async () => {
+  test('does not deliver messages that another one has taken over, and logs that', async () => {
     const spool = createFakeSpool()
     const first = held<Answer>()
     const destination = createFakeDestination({ answer: () => first.promise })
@@ -503,7 +503,7 @@ describe('an outbox that shares its spool with other processes', () => {
         reason: 'another process took it over, and delivers it',
       }),
     ])
-    // It comes back when that one has ended before it delivered it.
+    // The other process ended before it delivered the message.
     const [[key = '', json = '{}'] = []] = (await leftOf('blog-2')).records
     spool.foreign.clear()
     spool.leave(key, JSON.parse(json))

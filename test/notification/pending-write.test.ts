@@ -55,8 +55,8 @@ describe('a pending write', () => {
   })
 
   test.each<[what: string, options: HarnessOptions, warnings: number]>([
-    ['whose end is still to be published', {}, 1],
-    ['whose end nobody wants to hear of', { notifierEvents: ['accepted'] }, 0],
+    ['whose end is not published', {}, 1],
+    ['whose end the notifier does not receive', { notifierEvents: ['accepted'] }, 0],
   ])('logs at the end a deployment %s, unless it is stored', async (...row) => {
     const [, options, warnings] = row
     for (const isGood of [true, false]) {

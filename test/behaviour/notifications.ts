@@ -1,4 +1,4 @@
-// Behaviour of notifications: what is told of a deployment, to whoever waits or not.
+// Behaviour of notifications: the events of deployments, with and without a waiting caller.
 
 import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
@@ -32,7 +32,7 @@ const ENDINGS: readonly Ending[] = [
   { name: 'fails', verdict: 'failed', steer: (rollout) => rollout.failAndComplete() },
   { name: 'is removed', verdict: 'removed', steer: (_, swarm) => swarm.remove('blog') },
   {
-    name: 'is overwritten by somebody else',
+    name: 'is overwritten by another client',
     verdict: 'superseded',
     steer: (rollout) => {
       rollout.begin()
@@ -49,7 +49,7 @@ function wish(image: string, metadata: unknown): string {
 export const notifications: readonly Case[] = [
   ...ENDINGS.flatMap(({ name, verdict, steer }) =>
     ['', '?wait=50'].map((query) => ({
-      name: `a rollout that ${name} is told once as ${verdict}, ${query === '' ? 'though nobody waits' : 'to notifier and caller'}`,
+      name: `a rollout that ${name} sends ${verdict} once, ${query === '' ? 'without a waiting caller' : 'to notifier and caller'}`,
       async run() {
         const { swarm, notifier, put } = createHarness()
         swarm.addService('blog')
@@ -66,7 +66,7 @@ export const notifications: readonly Case[] = [
     })),
   ),
   {
-    name: 'a rollout that takes too long is told as timed-out',
+    name: 'a rollout that takes too long sends timed-out',
     async run() {
       const { swarm, notifier, put } = createHarness({ rolloutTimeoutMs: 20 })
       swarm.addService('blog')
@@ -79,7 +79,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'the events of a deployment tell all of it, and what the caller sent along',
+    name: 'the events of a deployment have all its members, and the metadata of the request',
     async run() {
       const { swarm, notifier, put } = createHarness()
       const { ID } = swarm.addService('blog', { image: 'me/blog:v1' })
@@ -117,7 +117,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'no two deployments have messages of one ID',
+    name: 'messages of different deployments have different IDs',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog')
@@ -129,7 +129,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'an unchanged deployment is accepted, then unchanged, and no failure',
+    name: 'an unchanged deployment sends accepted, then unchanged, without an error',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog', { image: pinned('me/app:v2') })
@@ -141,7 +141,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'a request that a later one overtook before it was written is superseded alone',
+    name: 'a request that is superseded before its update is sent sends superseded only',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog')
@@ -156,9 +156,9 @@ export const notifications: readonly Case[] = [
       letGo()
       await Promise.all(answers)
       await until(() => notifier.events.length === 5)
-      const told = (image: string): readonly string[] =>
+      const eventsOf = (image: string): readonly string[] =>
         notifier.events.filter((event) => event.image === image).map(({ event }) => event)
-      equal(images.map(told), [
+      equal(images.map(eventsOf), [
         ['accepted', 'superseded'],
         ['superseded'],
         ['accepted', 'converged'],
@@ -166,7 +166,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'the end of a deployment is told before the beginning of the one that takes its place',
+    name: 'the end of a deployment is sent before the start of the one that replaces it',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog')
@@ -178,7 +178,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'requests that share a deployment have it told once',
+    name: 'requests that share a deployment send its events once',
     async run() {
       const { swarm, notifier, logger, put } = createHarness()
       swarm.addService('blog')
@@ -187,7 +187,7 @@ export const notifications: readonly Case[] = [
       const answers = [put('blog'), put('blog'), put('blog', { headers })]
       await until(() => notifier.events.length > 0)
       answers.push(put('blog', { query: '?wait=50' }), put('blog', { headers }))
-      // A key is hashed off the thread: that takes more than a pass.
+      // A key is hashed asynchronously: that takes more than a pass.
       const isAccepted = ({ message }: { message: string }) => message === 'deployment accepted'
       await until(() => logger.lines.filter(isAccepted).length === answers.length)
       swarm.rollout('blog').complete()
@@ -198,7 +198,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'whoever asks for a deployment by its ID has nothing told',
+    name: 'a request for a deployment by its ID sends no events',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -214,7 +214,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'a valid caller who is turned away is told as refused, with the reason and the metadata',
+    name: 'a rejected request of a valid caller sends refused, with the reason and the metadata',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('shop', { labels: {} })
@@ -253,7 +253,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'whatever a caller can mend is told as refused, by the engine’s clock, and cut short',
+    name: 'errors that the caller can correct send refused, with the time of the engine and a short reason',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.clock = () => Date.parse('2026-01-01T00:00:00.000Z')
@@ -284,7 +284,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'a deployment of another process that a request joins is told here too',
+    name: 'a deployment of another process that a request joins sends its events in this process too',
     async run() {
       const first = createHarness()
       const { swarm } = first
@@ -301,7 +301,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'a request for what failed before is told anew',
+    name: 'a request for an image that failed before sends events again',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog')
@@ -316,7 +316,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'where nobody wants to hear of verdicts, requests that share a deployment have it told once',
+    name: 'requests that share a deployment send accepted once when the notifier receives no verdicts',
     async run() {
       const { swarm, notifier, put } = createHarness({ notifierEvents: ['accepted'] })
       swarm.addService('blog')
@@ -330,7 +330,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'what a refused caller named is one line, whatever it holds',
+    name: 'the service name of a rejected request is one line in its event',
     async run() {
       const { notifier, put } = createHarness()
       await put('a%0Ab%E2%80%A8c%1b')
@@ -339,7 +339,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'a request that is accepted at the end, and kept, is not said to be untold',
+    name: 'a stored deployment that is accepted at the end is not logged as lost',
     async run() {
       const stop = new AbortController()
       const spool = createFakeSpool()
@@ -354,7 +354,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'nothing is told of a wrong token, a malformed request, a dry run, or an engine that is away',
+    name: 'a wrong token, a malformed request, a dry run and an unreachable engine send no events',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('shop', { labels: {} })
@@ -377,7 +377,7 @@ export const notifications: readonly Case[] = [
       [{ commit: 'x'.repeat(1025) }, 'commit'],
     ] as const
   ).map(([metadata, named]) => ({
-    name: `metadata ${JSON.stringify(metadata).slice(0, 30)} is refused`,
+    name: `metadata ${JSON.stringify(metadata).slice(0, 30)} is rejected`,
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -388,7 +388,7 @@ export const notifications: readonly Case[] = [
     },
   })),
   {
-    name: 'a notifier that fails at the beginning is told of the end all the same',
+    name: 'a notifier that fails at the start receives the end',
     async run() {
       const events: string[] = []
       const { swarm, logger, put } = createHarness({
@@ -408,7 +408,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'an update whose answer and service cannot be seen is told once the engine shows that it has it',
+    name: 'an update whose response was lost sends its events once the engine shows that it took it',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog')
@@ -429,7 +429,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'a notifier is told of the events that it wants, and of no other',
+    name: 'a notifier receives the events that it wants, and no others',
     async run() {
       for (const wanted of ['accepted', 'converged', 'refused'] as const) {
         const spool = createFakeSpool()
@@ -448,7 +448,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'where nobody wants to hear of verdicts, none is said to be missing at the end',
+    name: 'no verdict is logged as lost at the end when the notifier receives none',
     async run() {
       const stop = new AbortController()
       const { swarm, logger, put } = createHarness({
@@ -467,7 +467,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'at the end a verdict that is still to come is said in the log, as nobody will be told',
+    name: 'a verdict that is not known at the end is logged as lost',
     async run() {
       const stop = new AbortController()
       const { swarm, logger, put, notifier } = createHarness({ signal: stop.signal })
@@ -491,16 +491,16 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'a notifier that takes its time is told the end of a deployment before the next one begins',
+    name: 'a slow notifier receives the end of a deployment before the start of the next one',
     async run() {
-      const told: string[] = []
+      const received: string[] = []
       let take = (): void => {}
       const taken = new Promise<void>((resolve) => {
         take = resolve
       })
       const { swarm, put } = createHarness({
         notifier({ event, image }) {
-          told.push(`${event} ${image}`)
+          received.push(`${event} ${image}`)
           return taken
         },
       })
@@ -510,17 +510,17 @@ export const notifications: readonly Case[] = [
       await put('blog', { image: 'me/app:v3' })
       await pass()
       take()
-      await until(() => told.length === 3)
-      equal(told, ['accepted me/app:v2', 'superseded me/app:v2', 'accepted me/app:v3'])
+      await until(() => received.length === 3)
+      equal(received, ['accepted me/app:v2', 'superseded me/app:v2', 'accepted me/app:v3'])
     },
   },
   {
-    name: 'a notifier that takes for ever what is told of one service is told of others, and delays no answer',
+    name: 'a notifier that never resolves for one service receives events of others, and delays no response',
     async run() {
-      const told: string[] = []
+      const received: string[] = []
       const { swarm, put } = createHarness({
         notifier({ event, service }) {
-          told.push(`${event} ${service}`)
+          received.push(`${event} ${service}`)
           return service === 'blog' ? new Promise<void>(() => {}) : undefined
         },
       })
@@ -529,12 +529,12 @@ export const notifications: readonly Case[] = [
       const { body } = await put('blog', { query: '?wait=50' })
       equal(body.verdict, 'converged')
       await put('shop', { query: '?wait=50' })
-      await until(() => told.length === 3)
-      equal(told, ['accepted blog', 'accepted shop', 'converged shop'])
+      await until(() => received.length === 3)
+      equal(received, ['accepted blog', 'accepted shop', 'converged shop'])
     },
   },
   {
-    name: 'an update whose answer was lost is told once, whoever joins it before that is found out',
+    name: 'an update whose response was lost sends its events once, also when requests join it',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog')
@@ -560,7 +560,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'an update whose answer was lost, and that somebody wrote over at once, is told all the same',
+    name: 'an update whose response was lost, and that another client overwrote, sends its events',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog')
@@ -576,12 +576,12 @@ export const notifications: readonly Case[] = [
       }
       equal((await put('blog')).body.code, 'engine-unreachable')
       await until(() => notifier.events.length === 2)
-      // It may have converged before it was written over.
+      // It may have converged before it was overwritten.
       equal(notifier.told('blog'), ['accepted', 'unknown'])
     },
   },
   {
-    name: 'a runtime that stops with the answer is asked to wait for the notifier, also of a refusal',
+    name: 'a runtime that ends work with the response waits for the notifier, also after a rejected request',
     async run() {
       let take = (): void => {}
       const notifier = () =>
@@ -609,7 +609,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'a runtime that stops with the answer is asked to wait for the first delivery attempt of an outbox',
+    name: 'a runtime that ends work with the response waits for the first delivery attempt of an outbox',
     async run() {
       for (const result of ['delivered', 'failed']) {
         let finish = (): void => {}
@@ -637,7 +637,7 @@ export const notifications: readonly Case[] = [
     },
   },
   {
-    name: 'an update that the engine takes only after it failed to answer is told',
+    name: 'an update that the engine takes after its call failed sends its events',
     async run() {
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog')
@@ -656,7 +656,7 @@ export const notifications: readonly Case[] = [
   },
 ]
 
-/** What workerd passes to a handler, and the work that it is asked to wait for. */
+/** An execution context as of workerd, and the work that it has to wait for. */
 function executionContext() {
   const waitedFor: Promise<unknown>[] = []
   const context = {

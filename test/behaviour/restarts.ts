@@ -1,4 +1,4 @@
-// Behaviour of notifications over a restart: what a spool keeps is told by whoever comes next.
+// Behaviour of notifications across restarts: the next process sends the events that a spool stores.
 
 import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
@@ -109,7 +109,7 @@ const WITH_KEY: PutOptions = { headers: { 'Idempotency-Key': 'one' } }
 
 export const restarts: readonly Case[] = [
   {
-    name: 'a deployment is kept before the engine hears of it, and again before the caller is answered',
+    name: 'a deployment is stored before its update is sent, and again before the response',
     async run() {
       const swarm = createFakeSwarm()
       swarm.addService('blog')
@@ -130,7 +130,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'what is told of a request that writes nothing is kept before the caller is answered',
+    name: 'the event of a request without an update is stored before the response',
     async run() {
       const spool = createFakeSpool()
       const kept: unknown[] = []
@@ -161,7 +161,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a deployment of which all was told leaves nothing behind',
+    name: 'a deployment whose events are sent leaves no record',
     async run() {
       const spool = createFakeSpool()
       const { swarm, put, notifier } = createHarness({ spool })
@@ -175,7 +175,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a conflict with another writer leaves one entry for each deployment, not for each attempt',
+    name: 'a conflict with another client leaves one record for each deployment, not for each attempt',
     async run() {
       const spool = createFakeSpool()
       const { swarm, put, notifier } = createHarness({ spool })
@@ -194,11 +194,11 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'killed before the write: nothing happened, and nothing is told',
+    name: 'killed before the write: no event is sent',
     async run() {
       const { swarm, spool } = await killedAt('before-the-write')
       equal(spool.records.size, 1)
-      // Until then the engine might still be at it.
+      // Before that the engine might still apply it.
       swarm.clock = () => Date.now() + 10_000
       const second = createHarness({ swarm, spool })
       await until(() => spool.records.size === 0)
@@ -207,7 +207,7 @@ export const restarts: readonly Case[] = [
     },
   },
   ...(['after-the-write', 'before-the-verdict'] as const).map((moment) => ({
-    name: `killed ${moment}: whoever comes next tells what is left to tell, under the same IDs`,
+    name: `killed ${moment}: the next process sends the remaining events, with the same IDs`,
     async run() {
       const { swarm, spool, first } = await killedAt(moment)
       const second = createHarness({ swarm, spool })
@@ -229,7 +229,7 @@ export const restarts: readonly Case[] = [
     },
   })),
   {
-    name: 'what became of a rollout while nobody was there is told by whoever comes next',
+    name: 'the next process sends the verdict of a rollout that ended without a process',
     async run() {
       const { swarm, spool } = await killedAt('before-the-verdict')
       swarm.rollout('blog').pause()
@@ -240,7 +240,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'killed after the write, and rolled back since: that nobody knows whether it was written is told',
+    name: 'killed after the write, and rolled back since: the next process sends rolled-back or unknown',
     async run() {
       const { swarm, spool } = await killedAt('after-the-write')
       swarm.rollout('blog').rollBack()
@@ -253,7 +253,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'killed after the write, and the service is gone since: that is told as unknown',
+    name: 'killed after the write, and the service is removed since: the next process sends unknown',
     async run() {
       const { swarm, spool } = await killedAt('after-the-write')
       swarm.remove('blog')
@@ -264,7 +264,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'an engine that is away at the start delays what is told, and loses none of it',
+    name: 'an unreachable engine at the start delays events, and loses none',
     async run() {
       const { swarm, spool } = await killedAt('after-the-write')
       swarm.rollout('blog').complete()
@@ -279,7 +279,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'what an earlier process left is told before what comes in now',
+    name: 'the events of an earlier process are sent before new ones',
     async run() {
       const { swarm, spool } = await killedAt('after-the-write')
       const second = createHarness({ swarm, spool })
@@ -293,7 +293,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a caller who sends the request again after the restart has nothing told twice',
+    name: 'a request that is repeated after the restart sends no event twice',
     async run() {
       const { swarm, spool } = await killedAt('after-the-write')
       const second = createHarness({ swarm, spool })
@@ -307,7 +307,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a refusal that was kept is told after a restart',
+    name: 'a stored rejection is sent after a restart',
     async run() {
       const own = createFakeSpool()
       const first = createHarness({ spool: own, notifier: () => new Promise<void>(() => {}) })
@@ -320,7 +320,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'an event that the notifier has not taken is kept',
+    name: 'an event stays stored until the notifier has resolved',
     async run() {
       const spool = createFakeSpool()
       let take = (): void => {}
@@ -340,11 +340,11 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'records that nobody can read are logged, removed, and stop nothing',
+    name: 'invalid records are logged and removed, and the others are used',
     async run() {
       const { swarm, spool } = await killedAt('before-the-verdict')
-      spool.records.set('0-nonsense', '{"stage":"told","deploymentId":"x"}')
-      spool.records.set('1-nonsense', 'null')
+      spool.records.set('0-invalid', '{"state":"published","deploymentId":"x"}')
+      spool.records.set('1-invalid', 'null')
       const [kept = ''] = spool.records.values()
       spool.records.set('2-under-another-key', kept)
       swarm.rollout('blog').complete()
@@ -358,7 +358,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a verdict that is to come and kept is not lost at the end; one that is not kept is logged',
+    name: 'a deployment without a verdict at the end is logged unless it is stored',
     async run() {
       for (const isGood of [true, false]) {
         const spool = createFakeSpool()
@@ -376,7 +376,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'an engine that was away at the start delays no answer once it is back',
+    name: 'an engine that was unreachable at the start delays no response once it is reachable',
     async run() {
       const { swarm, spool } = await killedAt('after-the-write')
       swarm.failure = new DeployerError('engine-unreachable', 'Cannot reach the engine')
@@ -412,7 +412,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'what comes in while the spool is being read is told once',
+    name: 'a deployment that starts while the spool is read sends its events once',
     async run() {
       const spool = createFakeSpool()
       const release = holdReading(spool)
@@ -434,7 +434,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a spool that is not read yet holds up no answer; one that joined a deployment has nothing told twice',
+    name: 'a spool that is not read yet delays no response, and a request that joins a deployment sends no event twice',
     async run() {
       const { swarm, spool } = await killedAt('before-the-verdict')
       const release = holdReading(spool)
@@ -452,7 +452,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a deployment that a request joined is told as this process saw it, though its record comes when the service shows it no more',
+    name: 'a joined deployment has the verdict of this process, also when its record is read after the service was overwritten',
     async run() {
       const { swarm, spool } = await killedAt('after-the-write', WITH_KEY)
       const release = holdReading(spool)
@@ -472,7 +472,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a deployment that a request joined is accepted for the next process too, when this one is killed before it read the record',
+    name: 'a joined deployment is accepted in the next process too, when this one is killed before it reads the record',
     async run() {
       const { swarm, spool } = await killedAt('after-the-write', WITH_KEY)
       spool.read = () => new Promise(() => {})
@@ -494,7 +494,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a verdict that was told is told the same by the next process, though the service shows it no more',
+    name: 'the next process repeats a verdict that was sent, also after the service was overwritten',
     async run() {
       const ids: string[] = []
       const killable = startProcess({
@@ -520,7 +520,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'of several deployments that an earlier process left, each is told in the order of time',
+    name: 'the events of several deployments of an earlier process are sent in the order of time',
     async run() {
       const own = createFakeSpool()
       const first = createHarness({ spool: own, notifier: () => new Promise<void>(() => {}) })
@@ -544,7 +544,7 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a deployment that was not written is told after a restart, even by a clock that is behind',
+    name: 'a deployment without an update sends its events after a restart, also when the clock is behind',
     async run() {
       const own = createFakeSpool()
       const first = createHarness({ spool: own, notifier: () => new Promise<void>(() => {}) })
@@ -560,20 +560,20 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'a spool that breaks its word and rejects fails no deployment, and nothing is untold',
+    name: 'a spool that rejects fails no deployment, and all events are sent',
     async run() {
       const spool = createFakeSpool()
-      const fault = new Error('the disk is gone')
-      spool.put = () => Promise.reject(fault)
-      spool.remove = () => Promise.reject(fault)
-      spool.read = () => Promise.reject(fault)
+      const failure = new Error('the disk failed')
+      spool.put = () => Promise.reject(failure)
+      spool.remove = () => Promise.reject(failure)
+      spool.read = () => Promise.reject(failure)
       const { swarm, put, notifier, logger } = createHarness({ spool })
       swarm.addService('blog')
       equal((await put('blog', { query: '?wait=50' })).body.verdict, 'converged')
       await until(() => notifier.events.length === 2)
       equal(notifier.told('blog'), ['accepted', 'converged'])
       equal(
-        logger.lines.some(({ reason }) => reason === 'the disk is gone'),
+        logger.lines.some(({ reason }) => reason === 'the disk failed'),
         true,
       )
     },

@@ -15,6 +15,7 @@ import {
   holdUpdates,
   pass,
   pinned,
+  read,
   TOKEN,
   until,
 } from './harness.ts'
@@ -609,6 +610,29 @@ export const notifications: readonly Case[] = [
     },
   },
   {
+    name: 'a runtime that ends work with the response waits for the notifier of a verdict that the caller waited for',
+    async run() {
+      let take = (): void => {}
+      const notifier = () =>
+        new Promise<void>((resolve) => {
+          take = resolve
+        })
+      const { app, swarm } = createHarness({ notifier, notifierEvents: ['converged'] })
+      swarm.addService('blog')
+      const { context, waitedFor } = executionContext()
+      const response = await app.fetch(putRequest('blog', '?wait=50'), {}, context)
+      equal((await read(response)).body.verdict, 'converged')
+      let isDone = false
+      const done = Promise.all(waitedFor).then(() => {
+        isDone = true
+      })
+      await pass()
+      equal([waitedFor.length > 0, isDone], [true, false])
+      take()
+      await done
+    },
+  },
+  {
     name: 'a runtime that ends work with the response waits for the first delivery attempt of an outbox',
     async run() {
       for (const result of ['delivered', 'failed']) {
@@ -667,8 +691,8 @@ function executionContext() {
   return { context, waitedFor }
 }
 
-function putRequest(name: string): Request {
-  return new Request(`http://deployer/service/${name}`, {
+function putRequest(name: string, query = ''): Request {
+  return new Request(`http://deployer/service/${name}${query}`, {
     ...{ method: 'PUT', body: '{"image":"me/app:v2"}', headers: { Authorization: TOKEN } },
   })
 }

@@ -69,7 +69,17 @@ export function putService(
       const { id, warnings } = await accepted.finally(() => keepAlive(c, tools.publisher.idle()))
       const opened = await responder.open(id)
       c.var.deployerLogAccepted(logFields(opened.known))
-      return responder.respond(c, opened, { waitMs, warnings, underWay: 'accepted', place })
+      const response = await responder.respond(c, opened, {
+        waitMs,
+        warnings,
+        underWay: 'accepted',
+        place,
+      })
+      // The verdict that the caller waited for has an event too.
+      if (waitMs !== undefined) {
+        keepAlive(c, tools.publisher.idle())
+      }
+      return response
     })
   }
 }

@@ -27,11 +27,11 @@ export function waitFor(
     if (isBackground) {
       unref(timer)
     }
-    const callsOff = [onSettled(work, end), ...signals.map((signal) => onAbort(signal, end))]
+    const cancels = [onSettled(work, end), ...signals.map((signal) => onAbort(signal, end))]
     function end(): void {
       clearTimeout(timer)
-      for (const callOff of callsOff) {
-        callOff()
+      for (const cancel of cancels) {
+        cancel()
       }
       resolve()
     }
@@ -42,13 +42,13 @@ export function waitFor(
 }
 
 /**
- * A promise keeps its listeners until it is settled: all those too whose time was up long ago, and the
- * requests that they came from. This one can be called off.
+ * Calls a function when a promise is settled. A promise keeps its listeners until then, with everything
+ * that they refer to; the returned function releases this one.
  */
 function onSettled(work: Promise<unknown>, act: () => void): () => void {
   let current: (() => void) | undefined = act
-  const tell = (): void => current?.()
-  work.then(tell, tell)
+  const call = (): void => current?.()
+  work.then(call, call)
   return () => {
     current = undefined
   }

@@ -110,7 +110,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const recovered = spool === undefined ? undefined : recover(spool)
   /** New messages follow those of an earlier process, unless the spool cannot be read for too long. */
   const isReady =
-    recovered && waitFor(recovered, { timeoutMs: RECOVER_WITHIN_MS, signals: [closingSoon.signal] })
+    recovered &&
+    waitFor(recovered, {
+      timeoutMs: RECOVER_WITHIN_MS,
+      signals: [closingSoon.signal],
+      isBackground: true,
+    })
   let closing: ReturnType<Outbox['close']> | undefined
   let isClosed = false
 

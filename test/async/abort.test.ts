@@ -11,7 +11,7 @@ function setUp() {
   return { controller, signal, listeners }
 }
 
-test('a thousand who wait for a signal are one listener, and none when they are gone', async () => {
+test('a thousand waits for a signal are one listener, and none when they have ended', async () => {
   const { signal, listeners } = setUp()
   const ends: (() => void)[] = []
   const waits = Array.from({ length: 1000 }, () =>
@@ -25,32 +25,32 @@ test('a thousand who wait for a signal are one listener, and none when they are 
   expect(listeners()).toBe(0)
 })
 
-test('all are told once, in the order in which they came, also by one who leaves meanwhile', () => {
+test('functions are called once, in the order of their registration, also when one cancels itself', () => {
   const { controller, signal } = setUp()
-  const told: string[] = []
-  const leave = onAbort(signal, () => {
-    told.push('one')
-    leave()
+  const called: string[] = []
+  const cancel = onAbort(signal, () => {
+    called.push('one')
+    cancel()
   })
-  onAbort(signal, () => told.push('two'))
-  onAbort(signal, () => told.push('three'))()
+  onAbort(signal, () => called.push('two'))
+  onAbort(signal, () => called.push('three'))()
   controller.abort()
-  expect(told).toEqual(['one', 'two'])
+  expect(called).toEqual(['one', 'two'])
 })
 
-test('who comes after all others have left is told too', () => {
+test('a function that is registered after all others were cancelled is called', () => {
   const { controller, signal, listeners } = setUp()
-  const leave = onAbort(signal, () => expect.unreachable())
-  leave()
-  leave()
-  let isTold = false
+  const cancel = onAbort(signal, () => expect.unreachable())
+  cancel()
+  cancel()
+  let isCalled = false
   onAbort(signal, () => {
-    isTold = true
+    isCalled = true
   })
-  leave()
+  cancel()
   expect(listeners()).toBe(1)
   controller.abort()
-  expect(isTold).toBe(true)
+  expect(isCalled).toBe(true)
 })
 
 test('a signal that has aborted has no listener, and gets none', () => {
@@ -75,7 +75,7 @@ test('a background wait lets the process end', async () => {
   }
 })
 
-test('waitFor ends with its work, its time or any of its signals, and leaves nothing behind', async () => {
+test('waitFor ends with its promise, its timeout or any of its signals, and leaves nothing behind', async () => {
   vi.useFakeTimers()
   try {
     const one = setUp()

@@ -43,7 +43,7 @@ const ENDINGS: readonly Ending[] = [
 ]
 
 /** A body for `put`. */
-function wish(image: string, metadata: unknown): string {
+function requestBody(image: string, metadata: unknown): string {
   return JSON.stringify({ image, metadata })
 }
 
@@ -87,7 +87,7 @@ export const notifications: readonly Case[] = [
       swarm.onUpdate = 'none'
       swarm.logs.set('default', 'a line of the log, with a secret')
       const metadata = { commit: '1f0a3c4', run_url: 'https://ci.example.com/1' }
-      const answer = put('blog', { body: wish('me/blog:v2', metadata), query: '?wait=50' })
+      const answer = put('blog', { body: requestBody('me/blog:v2', metadata), query: '?wait=50' })
       await until(() => notifier.told('blog').length === 1)
       const rollout = swarm.rollout('blog')
       rollout.fail({ error: 'task: non-zero exit (3)', exitCode: 3 })
@@ -220,11 +220,11 @@ export const notifications: readonly Case[] = [
       const { swarm, notifier, put } = createHarness()
       swarm.addService('shop', { labels: {} })
       swarm.addService('blog')
-      const gone = new DeployerError('image-not-found', 'Cannot find image me/app:gone')
-      swarm.setImage('docker.io/me/app:gone', gone)
+      const missing = new DeployerError('image-not-found', 'Cannot find image me/app:missing')
+      swarm.setImage('docker.io/me/app:missing', missing)
       const answers = [
-        await put('shop', { body: wish('me/app:v2', { commit: 'a1' }) }),
-        await put('blog', { image: 'me/app:gone' }),
+        await put('shop', { body: requestBody('me/app:v2', { commit: 'a1' }) }),
+        await put('blog', { image: 'me/app:missing' }),
         await put('nowhere', {}),
         await put('blog', { body: '{"image":"me/app:v2","expect":"me/app:v9"}' }),
       ]
@@ -382,7 +382,7 @@ export const notifications: readonly Case[] = [
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
-      const { status, body } = await put('blog', { body: wish('me/app:v2', metadata) })
+      const { status, body } = await put('blog', { body: requestBody('me/app:v2', metadata) })
       equal([status, body.code], [400, 'malformed-request'])
       equal(String(body.detail).includes(named), true)
       equal(swarm.calls, [])
@@ -545,9 +545,9 @@ export const notifications: readonly Case[] = [
         swarm.failure = fault
         throw fault
       }
-      await put('blog', { body: wish('me/app:v2', { n: '1' }) })
+      await put('blog', { body: requestBody('me/app:v2', { n: '1' }) })
       swarm.failure = undefined
-      await put('blog', { body: wish('docker.io/me/app:v2', { n: '2' }) })
+      await put('blog', { body: requestBody('docker.io/me/app:v2', { n: '2' }) })
       swarm.rollout('blog').complete()
       await until(() => notifier.events.length >= 2)
       await pass()

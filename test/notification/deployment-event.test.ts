@@ -33,7 +33,7 @@ const deployment: Deployment = {
   versionIndex: 10,
   startedAt: '2026-11-24T14:00:00.000Z',
 }
-const told = { deployment, deploymentId: deploymentId(deployment), origin: ORIGIN }
+const deployed = { deployment, deploymentId: deploymentId(deployment), origin: ORIGIN }
 
 const SAME = {
   service: 'blog',
@@ -41,7 +41,7 @@ const SAME = {
   image: 'me/app:v2',
   digest: DIGEST,
   previous: 'me/app:v1',
-  deploymentId: told.deploymentId,
+  deploymentId: deployed.deploymentId,
   caller: 'ci',
   startedAt: deployment.startedAt,
   metadata: { commit: 'a1' },
@@ -58,13 +58,19 @@ function task(differs: Partial<TaskEvidence> = {}): TaskEvidence {
 describe('an event', () => {
   test('of a deployment that was accepted has no error and no end', () => {
     const id = 'msg_0123456789abcdef0123456789abcdef_accepted'
-    expect(acceptedEvent(told)).toEqual({ id, event: 'accepted', ...SAME, error: '', endedAt: '' })
+    expect(acceptedEvent(deployed)).toEqual({
+      id,
+      event: 'accepted',
+      ...SAME,
+      error: '',
+      endedAt: '',
+    })
   })
 
   test('of an end has the reason and the time, without log lines', () => {
     const tasks = [task({ slot: 1, exitCode: 3 })]
     const outcome: Outcome = { verdict: 'paused', endedAt: ENDED_AT, message: 'paused', tasks }
-    expect(endedEvent(told, outcome)).toEqual({
+    expect(endedEvent(deployed, outcome)).toEqual({
       ...{ id: 'msg_0123456789abcdef0123456789abcdef_paused', event: 'paused' },
       ...SAME,
       ...{ error: 'paused; task 1 on node1 failed: no such image, exit code 3', endedAt: ENDED_AT },
@@ -86,29 +92,33 @@ describe('an event', () => {
   })
 
   test('of an image without a digest has an empty one', () => {
-    const loose = { ...told, deployment: { ...deployment, resolved: 'me/app:v2' } }
+    const loose = { ...deployed, deployment: { ...deployment, resolved: 'me/app:v2' } }
     expect(acceptedEvent(loose).digest).toBe('')
   })
 
   test('has the name of a verdict, accepted or refused', () => {
     expect(deploymentEventNames).toEqual(['accepted', ...endVerdicts, 'refused'])
     for (const verdict of endVerdicts) {
-      expect(endedEvent(told, { verdict, endedAt: ENDED_AT }).event).toBe(verdict)
+      expect(endedEvent(deployed, { verdict, endedAt: ENDED_AT }).event).toBe(verdict)
     }
   })
 
   test('has an ID without dots that depends on its name and its request only', () => {
     const origins = [newMessageId(), newMessageId()].map((messageId) => ({ ...ORIGIN, messageId }))
     const ids = origins.flatMap((origin) => [
-      acceptedEvent({ ...told, origin }).id,
-      ...endVerdicts.map((verdict) => endedEvent({ ...told, origin }, { verdict, endedAt: '' }).id),
+      acceptedEvent({ ...deployed, origin }).id,
+      ...endVerdicts.map(
+        (verdict) => endedEvent({ ...deployed, origin }, { verdict, endedAt: '' }).id,
+      ),
       refusedEvent({ service: '', image: '', reason: '', nowMs: 0, origin }).id,
     ])
     expect(new Set(ids).size).toBe(2 * deploymentEventNames.length)
     for (const id of ids) {
       expect(id).toMatch(/^msg_[0-9a-f]{32}_[a-z-]+$/)
     }
-    expect(acceptedEvent(told).id).toBe(acceptedEvent({ ...told, deploymentId: 'other' }).id)
+    expect(acceptedEvent(deployed).id).toBe(
+      acceptedEvent({ ...deployed, deploymentId: 'other' }).id,
+    )
   })
 
   test('has an ID with 32 random hexadecimal digits', () => {
@@ -165,7 +175,7 @@ describe('the error line', () => {
     ['space around', '  a  b\n', 'a  b'],
     ['other letters', 'späť – 更新 🚀', 'späť – 更新 🚀'],
     ['nothing but breaks', '\n\r\n', ''],
-  ])('has one line, whatever was said: %s', (_, message, line) => {
+  ])('has one line, with %s in the message', (_, message, line) => {
     expect(errorLine({ verdict: 'failed', endedAt: ENDED_AT, message })).toBe(line)
     const tasks = [task({ slot: 1, error: message })]
     const ofTask = errorLine({ verdict: 'failed', endedAt: ENDED_AT, tasks })
@@ -207,17 +217,17 @@ describe('the error line', () => {
 })
 
 /** Each member of a valid object, once missing and once of another type. */
-function spoiled(whole: object): readonly (readonly [said: string, value: unknown])[] {
-  return Object.keys(whole).flatMap((member) => [
-    [`no ${member}`, Object.fromEntries(Object.entries(whole).filter(([key]) => key !== member))],
-    [`${member} undefined`, { ...whole, [member]: undefined }],
-    [`${member} null`, { ...whole, [member]: null }],
-    [`${member} a number`, { ...whole, [member]: 1 }],
-    [`${member} a list of numbers`, { ...whole, [member]: [1] }],
+function invalidated(valid: object): readonly (readonly [what: string, value: unknown])[] {
+  return Object.keys(valid).flatMap((member) => [
+    [`no ${member}`, Object.fromEntries(Object.entries(valid).filter(([key]) => key !== member))],
+    [`${member} undefined`, { ...valid, [member]: undefined }],
+    [`${member} null`, { ...valid, [member]: null }],
+    [`${member} a number`, { ...valid, [member]: 1 }],
+    [`${member} a list of numbers`, { ...valid, [member]: [1] }],
   ])
 }
 
-const NO_OBJECTS: readonly (readonly [said: string, value: unknown])[] = [
+const NON_OBJECTS: readonly (readonly [what: string, value: unknown])[] = [
   ['undefined', undefined],
   ['null', null],
   ['a number', 1],
@@ -238,8 +248,8 @@ describe('a value that was read from JSON', () => {
   })
 
   test.each<readonly [what: string, value: unknown]>([
-    ...NO_OBJECTS,
-    ...spoiled(exampleEvent()),
+    ...NON_OBJECTS,
+    ...invalidated(exampleEvent()),
     ['the event pending', { ...exampleEvent(), event: 'pending' }],
     ['the event toString', { ...exampleEvent(), event: 'toString' }],
     ['metadata a text', { ...exampleEvent(), metadata: 'a1' }],
@@ -255,8 +265,8 @@ describe('a value that was read from JSON', () => {
   })
 
   test.each<readonly [what: string, value: unknown]>([
-    ...NO_OBJECTS,
-    ...spoiled(ORIGIN),
+    ...NON_OBJECTS,
+    ...invalidated(ORIGIN),
     ['a messageId in a list', { ...ORIGIN, messageId: [ORIGIN.messageId] }],
     ['an empty messageId', { ...ORIGIN, messageId: '' }],
     ['a messageId too short', { ...ORIGIN, messageId: ORIGIN.messageId.slice(1) }],

@@ -21,7 +21,7 @@ const event: DeploymentEvent = {
 }
 
 describe('messageData', () => {
-  it('names all that an event tells', () => {
+  it('names all members of an event', () => {
     expect(messageData(event)).toEqual({
       Artifact: 'me/blog:v2',
       Caller: 'ci',

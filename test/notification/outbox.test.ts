@@ -252,6 +252,20 @@ describe('the outbox after a restart', () => {
   )
 })
 
+test('an outbox that waits for its spool lets the process end', () => {
+  vi.useRealTimers()
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  try {
+    const spool = createFakeSpool()
+    spool.read = () => new Promise(() => {})
+    setUp({ spool })
+    const made = timers.mock.results.map(({ value }) => value as NodeJS.Timeout)
+    expect(made.map((timer) => timer.hasRef())).toEqual([false])
+  } finally {
+    timers.mockRestore()
+  }
+})
+
 describe('close', () => {
   test('ends at once without messages, leaves no timer, and closes destinations once', async () => {
     const { outbox, destination } = setUp({ spool: createFakeSpool() })

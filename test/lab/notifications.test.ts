@@ -176,7 +176,7 @@ describe.concurrent('over a restart, with SPOOL_DIR', () => {
       await waitFor('the spool to have the verdict alone', async () => {
         const files = await filesIn(env.SPOOL_DIR)
         const [file = ''] = files
-        return files.length === 1 && (await readFile(file, 'utf8')).includes('"told"')
+        return files.length === 1 && (await readFile(file, 'utf8')).includes('"published"')
       })
       await first.kill()
       const second = await start(env, context)

@@ -237,7 +237,7 @@ describe.concurrent('the same again', () => {
     expect([first.body.verdict, again.body.verdict]).toEqual(['paused', 'paused'])
     expect(again.body.deploymentId).not.toBe(first.body.deploymentId)
     expect(again.body.warnings).toEqual([
-      expect.stringContaining(`cannot return to ${await pinned('lab/app:v1')} any more`),
+      expect.stringContaining(`can no longer return to ${await pinned('lab/app:v1')}`),
     ])
     const after = await inspectService(lab.engine, 'resumed')
     expect(after.Version.Index).toBeGreaterThan(Version.Index)

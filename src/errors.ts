@@ -1,4 +1,4 @@
-// DeployerError and its codes. HTTP is no concern here: `http/problem.ts` maps codes to statuses.
+// DeployerError and its codes. `http/problem.ts` maps the codes to HTTP statuses.
 
 /** A stable name for what went wrong; `docs/problems.md` has a heading for each. */
 export type ProblemCode =

@@ -1,24 +1,24 @@
-// The record that Deployer keeps in a label of the service: which deployment wrote the spec, and how
-// those before it ended. Only there can another process find what this one knew.
+// The record of deployments in a label of the service: which deployment wrote the spec, and how earlier
+// ones ended. Other processes read it, since deployments are stored nowhere else.
 
 import { taskTargetOf } from '../convergence/tasks.ts'
 import type { ServiceSpec } from '../swarm/service.ts'
 import { type EndVerdict, endVerdicts } from './verdict.ts'
 
-/** The service label that holds the record; it restarts no task. */
+/** The service label that contains the record. A change of it restarts no task. */
 export const RECORD_LABEL = 'deployer.deployments'
 
-/** A deployment as the record has it. */
+/** A deployment in the record. */
 export interface RecordEntry {
   /** The version index that its write replaced; no other write of the service has the same. */
   readonly versionIndex: number
   /** When it was written; RFC 3339. */
   readonly startedAt: string
-  /** How it ended, as far as that was known when the next one was written. */
+  /** How it ended; absent where that was not known when the next one was written. */
   readonly verdict?: EndVerdict
-  /** A hash of its idempotency key and one of its request. */
+  /** A hash of its idempotency key and a hash of its request. */
   readonly key?: string
-  /** What it wrote, in short: others keep the record when they write something else. */
+  /** A hash of what it wrote. Other clients keep the record when they write something else. */
   readonly wrote?: string
 }
 
@@ -28,8 +28,7 @@ const MAX_ENTRIES = 8
  * Reads the record.
  *
  * @param spec A service's spec.
- * @returns Its deployments, newest first: the first one wrote this spec. Empty where there is no
- *   record, or none that can be read.
+ * @returns Its deployments, newest first. Empty where there is no record, or an invalid one.
  */
 export function readRecord(spec: ServiceSpec): readonly RecordEntry[] {
   const text = spec.Labels?.[RECORD_LABEL]
@@ -42,7 +41,7 @@ export function readRecord(spec: ServiceSpec): readonly RecordEntry[] {
  * Finds the deployment that wrote a spec.
  *
  * @param spec A service's spec.
- * @returns The newest of the record, if the spec still has what that one wrote.
+ * @returns The newest of the record, if the spec still has what that deployment wrote.
  */
 export function writerOf(spec: ServiceSpec): RecordEntry | undefined {
   const [newest] = readRecord(spec)
@@ -50,11 +49,11 @@ export function writerOf(spec: ServiceSpec): RecordEntry | undefined {
 }
 
 /**
- * Puts a deployment into the record of the spec that it writes.
+ * Adds a deployment to the record of the spec that it writes.
  *
- * @param spec The spec that is to be written.
+ * @param spec The next spec, with the record so far.
  * @param entry The deployment.
- * @param ended How earlier deployments ended, as far as this process knows.
+ * @param ended How earlier deployments ended, from this process.
  * @returns The spec with the record.
  */
 export function withRecord(
@@ -65,13 +64,13 @@ export function withRecord(
   const earlier = new Map<number, RecordEntry>()
   for (const one of [...readRecord(spec), ...ended]) {
     const { versionIndex } = one
-    // Of what is known twice, each member counts that is there.
+    // Two entries for the same write are merged.
     earlier.set(versionIndex, { ...earlier.get(versionIndex), ...one })
   }
   earlier.delete(entry.versionIndex)
   const newestFirst = [...earlier.values()].sort((a, b) => b.versionIndex - a.versionIndex)
   const writer = { ...entry, wrote: fingerprint(spec) }
-  // What earlier ones wrote is not to be seen any more.
+  // The spec does not have what earlier deployments wrote any more.
   const before = newestFirst.map(({ wrote: _, ...one }) => one)
   const text = [writer, ...before].slice(0, MAX_ENTRIES).map(formatEntry).join(' ')
   return { ...spec, Labels: { ...spec.Labels, [RECORD_LABEL]: text } }
@@ -82,7 +81,7 @@ function formatEntry({ versionIndex, startedAt, verdict, key, wrote }: RecordEnt
   return [versionIndex, startedAt, verdict, key, wrote].join('/')
 }
 
-/** FNV-1a of image and `ForceUpdate`, which are all that makes the tasks of a rollout. */
+/** FNV-1a of image and `ForceUpdate`, which identify the tasks of a rollout. */
 function fingerprint({ TaskTemplate }: ServiceSpec): string {
   const { image = '', forceUpdate } = taskTargetOf(TaskTemplate)
   let hash = 0x811c9dc5

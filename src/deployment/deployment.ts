@@ -1,10 +1,10 @@
-// A deployment: one accepted request, and the ID that tells all about it.
+// A deployment, and the ID that contains it.
 
 import type { Rollout } from '../convergence/rollout.ts'
 import { type ForceUpdate, forceUpdateValue, parseForceUpdate } from '../swarm/force-update.ts'
 import { isServiceName } from '../swarm/service-name.ts'
 
-/** One accepted request: enough to find out, in any process, what became of it. */
+/** One accepted request. It contains all that any process needs to find its verdict. */
 export interface Deployment {
   /** The service's name. */
   readonly service: string
@@ -12,9 +12,9 @@ export interface Deployment {
   readonly serviceId: string
   /** The image exactly as the caller sent it. */
   readonly image: string
-  /** The image as it was written into the spec: with its digest, when that is known. */
+  /** The image as it was written into the spec, with its digest if that is known. */
   readonly resolved: string
-  /** The image that the spec named before. */
+  /** The previous image of the spec. */
   readonly previous: string
   /** `ForceUpdate` as it was written. */
   readonly forceUpdate: ForceUpdate
@@ -22,7 +22,7 @@ export interface Deployment {
   readonly versionIndex: number
   /** When it was written, by the engine's clock; RFC 3339. */
   readonly startedAt: string
-  /** Of a deployment that was never written: why not. */
+  /** Why the deployment was not written to the swarm; absent if it was. */
   readonly unwritten?: 'unchanged' | 'superseded'
 }
 
@@ -32,8 +32,8 @@ const MAX_ID_LENGTH = 8192
 const MAX_IMAGE_LENGTH = 1024
 
 /**
- * Writes the ID of a deployment. It holds all of it, so that no database is needed; whoever can read
- * it learns names of images, and nothing secret.
+ * Encodes a deployment as its ID. The ID contains the whole deployment, so that no database is needed.
+ * It reveals names of images and nothing secret.
  *
  * @param deployment The deployment.
  * @returns Letters, digits, `-` and `_`; the same for the same deployment.
@@ -42,7 +42,7 @@ export function deploymentId(deployment: Deployment): string {
   const { service, serviceId, image, resolved, previous } = deployment
   const { forceUpdate, versionIndex, startedAt, unwritten } = deployment
   const value = forceUpdateValue(forceUpdate)
-  // A number as long as JSON.parse reads it exactly.
+  // A number where JSON.parse reads it exactly.
   const counter = typeof value === 'bigint' ? String(value) : value
   const parts = [FORMAT, service, serviceId, image, resolved, previous, counter, versionIndex]
   const text = JSON.stringify([...parts, Date.parse(startedAt), unwritten ?? ''])
@@ -50,10 +50,10 @@ export function deploymentId(deployment: Deployment): string {
 }
 
 /**
- * Reads the ID of a deployment.
+ * Decodes the ID of a deployment.
  *
- * @param id What a caller sent.
- * @returns The deployment, or undefined when that is no ID, or not a whole one.
+ * @param id Text from a caller.
+ * @returns The deployment; undefined for an invalid ID.
  */
 export function parseDeploymentId(id: string): Deployment | undefined {
   const parts = id.length > MAX_ID_LENGTH ? undefined : decode(id)
@@ -84,7 +84,7 @@ export function parseDeploymentId(id: string): Deployment | undefined {
 }
 
 /**
- * What the judge needs to know of a deployment.
+ * Gets the rollout of a deployment, for the judgement.
  *
  * @param deployment The deployment.
  * @returns Its rollout.
@@ -102,7 +102,7 @@ function decode(id: string): unknown {
   }
 }
 
-/** The image that a service had before may be anything that an engine once took, all ASCII. */
+/** The previous image may be any text that an engine has accepted, all ASCII. */
 function isShortText(text: unknown): boolean {
   return typeof text === 'string' && text.length <= MAX_IMAGE_LENGTH && /^[ -~]*$/.test(text)
 }

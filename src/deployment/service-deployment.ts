@@ -1,4 +1,4 @@
-// Which deployment a service shows, and which one a wish would make of it.
+// The deployment that a service shows.
 
 import { forceUpdateOf } from '../swarm/force-update.ts'
 import type { Service } from '../swarm/service.ts'
@@ -7,11 +7,11 @@ import type { Deployment } from './deployment.ts'
 import { writerOf } from './deployment-record.ts'
 
 /**
- * The deployment that wrote a service's spec, as far as the service tells.
+ * Describes the deployment that wrote the spec of a service.
  *
  * @param service The service.
- * @param nowMs The time, should the service tell none, in milliseconds since 1970.
- * @returns The deployment; where Deployer did not write the spec, whatever else did.
+ * @param nowMs The time to use where the service has none, in milliseconds since 1970.
+ * @returns The deployment; for a spec that another client wrote, a deployment that describes that write.
  */
 export function deploymentOf(
   { ID, Version, Spec, ...service }: Service,
@@ -30,7 +30,7 @@ export function deploymentOf(
     resolved: image,
     previous: previous ?? image,
     forceUpdate: forceUpdateOf(Spec.TaskTemplate),
-    // Any index below the service's own will do where nobody wrote it down.
+    // Without a record, any index below that of the service is sufficient.
     versionIndex: entry?.versionIndex ?? Version.Index - 1,
     startedAt: new Date(startedAt).toISOString(),
   }

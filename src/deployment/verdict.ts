@@ -1,37 +1,37 @@
-// What can become of a deployment, and what a caller is told of it.
+// The verdicts of a deployment, and its outcome.
 
 import type { FailedTask } from '../convergence/evidence.ts'
 
-/** The end of a deployment. */
+/** A final verdict. */
 export type EndVerdict =
-  /** The service ran that very image already; nothing was written. */
+  /** The service already ran that image; nothing was written. */
   | 'unchanged'
   /** The new tasks run. */
   | 'converged'
-  /** The engine went back to the image before, whose tasks run. */
+  /** The engine rolled back to the previous image, whose tasks run. */
   | 'rolled-back'
-  /** The engine stopped half way, and waits for somebody to do something. */
+  /** The engine paused the update, and waits for an operator. */
   | 'paused'
-  /** It ended, but not with what was asked for. */
+  /** It ended without the requested result. */
   | 'failed'
-  /** It was still not done after the time that a rollout may take. */
+  /** It was not done after the time that a rollout may take. */
   | 'timed-out'
-  /** A later write took its place. */
+  /** A later write replaced it. */
   | 'superseded'
-  /** The service is gone. */
+  /** The service was removed. */
   | 'removed'
-  /** Nobody can know any more. */
+  /** The outcome cannot be determined. */
   | 'unknown'
 
-/** What is said of a deployment; two of them are no end. */
+/** The verdict in a response; two of them are not final. */
 export type Verdict =
   | EndVerdict
-  /** The engine wrote it down, and the caller does not wait. */
+  /** The engine accepted the write, and the caller does not wait. */
   | 'accepted'
-  /** The rollout is under way. */
+  /** The rollout is in progress. */
   | 'pending'
 
-/** Every end that a deployment can have. */
+/** All final verdicts. */
 export const endVerdicts: readonly EndVerdict[] = [
   'unchanged',
   'converged',
@@ -44,18 +44,18 @@ export const endVerdicts: readonly EndVerdict[] = [
   'unknown',
 ]
 
-/** A failed task, and what it wrote last. */
+/** A failed task with its last log lines. */
 export interface TaskEvidence extends FailedTask {
-  /** Its last lines, at most 20 and 2 KiB; absent where there are none, or none are wanted. */
+  /** Its last lines, at most 20 and 2 KiB; absent where there are none, or logs are turned off. */
   readonly log?: string
 }
 
 /** How a deployment ended. */
 export interface Outcome {
   readonly verdict: EndVerdict
-  /** When Deployer knew it, by the engine's clock; RFC 3339. */
+  /** When Deployer found the verdict, by the engine's clock; RFC 3339. */
   readonly endedAt: string
-  /** Why, in the engine's words where it has some. */
+  /** Why; the engine's own message where there is one. */
   readonly message?: string
   /** The failed tasks, where something failed. */
   readonly tasks?: readonly TaskEvidence[]

@@ -1,20 +1,20 @@
-// Pure: whether a service shows that a deployment was written, when nobody heard the engine's answer.
+// Finds out whether a deployment was written when the response of the engine was lost.
 
 import type { Service, ServiceSpec } from '../swarm/service.ts'
 import type { Deployment } from './deployment.ts'
 import { readRecord } from './deployment-record.ts'
 
-// Between the clocks of two managers.
+// The maximum difference of the clocks of two managers.
 const MAX_SKEW_MS = 60_000
 
 /**
- * Tells whether the engine took a write.
+ * Determines from a service whether the engine accepted a write.
  *
- * @param deployment The deployment that was to be written.
- * @param service Its service, as it is now.
- * @returns `not-yet` where the service has not changed since, so that the write may still come through;
- *   `unknown` where it may have come and gone: a rollback takes Deployer's record back, and so does
- *   whoever sets all labels anew.
+ * @param deployment The deployment whose write has an unknown result.
+ * @param service The current state of its service.
+ * @returns `not-yet` where the service has not changed since, so that the engine may still apply the
+ *   write; `unknown` where the write may have been replaced: a rollback restores the earlier record, and
+ *   a client that replaces all labels removes it.
  */
 export function writeStatus(
   deployment: Deployment,
@@ -28,7 +28,7 @@ export function writeStatus(
     return 'not-yet'
   }
   const record = readRecord(Spec)
-  // The engine takes one write over each version.
+  // The engine accepts one write for each version.
   if (record.some((entry) => entry.versionIndex === versionIndex)) {
     return 'not-written'
   }

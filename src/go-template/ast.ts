@@ -1,6 +1,6 @@
-// The tree that a message template parses to; pipelines are calls already, the piped value last.
+// The syntax tree of a message template. A pipeline is a call whose last argument is the piped value.
 
-/** The functions of Go's text/template that Deployer has, and `json`. */
+/** The functions of Go's text/template that Deployer supports, and `json`. */
 export const functionNames = [
   'and',
   'eq',
@@ -18,7 +18,7 @@ export const functionNames = [
 /** One of {@link functionNames}. */
 export type FunctionName = (typeof functionNames)[number]
 
-/** A parsed template: what to write, in order. */
+/** A parsed template: its parts in order. */
 export type GoTemplate = readonly TemplateNode[]
 
 /** A part of a template. */
@@ -27,7 +27,7 @@ export type TemplateNode =
   | { readonly kind: 'output'; readonly value: Expression }
   | ControlNode
 
-/** A choice between two bodies. `with` also makes its value the dot of the first body. */
+/** A condition with two bodies. In the first body of `with`, the dot is the value of the condition. */
 export interface ControlNode {
   readonly kind: 'if' | 'with'
   readonly value: Expression
@@ -35,10 +35,10 @@ export interface ControlNode {
   readonly otherwise: GoTemplate
 }
 
-/** Something with a value, and its offset in the source. */
+/** An expression, and its offset in the source. */
 export type Expression = StringLiteral | BoolLiteral | Dot | Field | Member | Call
 
-/** `"text"` or the same in backquotes, with its escapes read. */
+/** `"text"` or a string in backquotes, with its escapes resolved. */
 export interface StringLiteral {
   readonly kind: 'string'
   readonly offset: number
@@ -66,7 +66,7 @@ export interface Field {
   readonly name: string
 }
 
-/** `.commit` after something, such as in `.Meta.commit`; the offset is that of its own dot. */
+/** `.commit` after an expression, as in `.Meta.commit`. The offset is that of its own dot. */
 export interface Member {
   readonly kind: 'member'
   readonly offset: number

@@ -1,15 +1,15 @@
-// The types of a parsed template, checked before it ever runs: a string, a bool or a map of strings.
+// Checks the types of a parsed template before it is used: strings, bools and maps of strings.
 
 import type { Call, Expression, Field, FunctionName, GoTemplate, Member } from './ast.ts'
 import { hasNoFields, listOf, TemplateError } from './template-error.ts'
 
-/** The variables by name, and what each is: a map is one of strings. */
+/** The types of the variables by name. A map has strings as values. */
 export type Fields = Readonly<Record<string, 'string' | 'map'>>
 
-/** What a value may be. `and` and `or` may give one thing or another. */
+/** The possible types of a value. `and` and `or` can have several. */
 type ValueType = readonly ('string' | 'bool' | 'map')[]
 
-/** Where an expression stands: the template around it, and what its dot is. */
+/** The context of an expression: the template, the variables, and the type of the dot. */
 interface Scope {
   readonly source: string
   readonly fields: Fields
@@ -20,11 +20,11 @@ const STRING: ValueType = ['string']
 const BOOL: ValueType = ['bool']
 
 /**
- * Checks that a template's variables exist and that its functions can take what they are given.
+ * Checks that the variables of a template exist and that its functions get arguments of valid types.
  *
  * @param template The tree.
- * @param options The source that the tree came from, and the variables.
- * @throws TemplateError at the first thing that is wrong or not supported.
+ * @param options The source of the tree, and the variables.
+ * @throws TemplateError for the first error or unsupported feature.
  */
 export function check(
   template: GoTemplate,
@@ -86,7 +86,7 @@ function typeOfMember(member: Member, scope: Scope): ValueType {
   throw fault(member, scope, hasNoFields(member.name))
 }
 
-/** How many arguments a function takes, at least and at most. */
+/** The minimum and maximum number of arguments of each function. */
 const ARITY: Readonly<Record<FunctionName, readonly [least: number, most: number]>> = {
   and: [1, Infinity],
   eq: [2, Infinity],
@@ -140,7 +140,7 @@ function checkNoMap(call: Call, types: readonly ValueType[], scope: Scope): void
 function checkComparison(call: Call, types: readonly ValueType[], scope: Scope): void {
   checkNoMap(call, types, scope)
   if (types.some((type) => type.length > 1)) {
-    const what = 'comparing what may be a string or a bool'
+    const what = 'a comparison of a value that can be a string or a bool'
     throw fault(call, scope, `${what} is not supported by Deployer`)
   }
   if (new Set(types.flat()).size > 1) {
@@ -156,23 +156,23 @@ function checkFormat(call: Call, types: readonly ValueType[], scope: Scope): voi
     throw fault(call, scope, `${what} is not supported by Deployer`)
   }
   const verbs = (format.value.match(/%.?/gsu) ?? []).filter((verb) => verb !== '%%')
-  const strange = verbs.find((verb) => verb !== '%s' && verb !== '%v')
-  if (strange !== undefined) {
+  const unsupported = verbs.find((verb) => verb !== '%s' && verb !== '%v')
+  if (unsupported !== undefined) {
     throw fault(
       format,
       scope,
-      `"${strange}" in a format is not supported by Deployer; %s and %v are`,
+      `"${unsupported}" in a format is not supported by Deployer; %s and %v are`,
     )
   }
   if (verbs.length !== types.length - 1) {
     const counts = `verbs in the format: ${verbs.length}, values for them: ${types.length - 1}`
     throw fault(format, scope, counts)
   }
-  const misfit = verbs.findIndex(
+  const mismatch = verbs.findIndex(
     (verb, index) => verb === '%s' && types[index + 1]?.includes('bool'),
   )
-  if (misfit !== -1)
-    throw fault(call.arguments[misfit + 1] ?? call, scope, '%s takes a string; %v takes all')
+  if (mismatch !== -1)
+    throw fault(call.arguments[mismatch + 1] ?? call, scope, '%s takes a string; %v takes all')
 }
 
 function isMap(type: ValueType): boolean {
@@ -189,7 +189,7 @@ function mapFault(map: Expression, scope: Scope, message: string): TemplateError
   return fault(map, scope, `${message}; write {{json ${name}}} or, for one value, {{${member}}}`)
 }
 
-/** How the template writes a map, or the first that an `and` or `or` may give. */
+/** The expression for a map in the template; for `and` and `or`, that of their first map. */
 function nameOf(map: Expression, scope: Scope): string {
   if (map.kind === 'call') {
     const first = map.arguments.find((argument) => isMaybeMap(typeOf(argument, scope)))

@@ -1,14 +1,14 @@
-// What the functions of a message template do, as Go's text/template/funcs.go and fmt do it.
+// The functions of message templates, with the results of Go's text/template/funcs.go and fmt.
 
 import type { FunctionName } from './ast.ts'
 
-/** What was sent along with a deployment. Its names and values may be anything. */
+/** The metadata of a deployment. Names and values can be any text. */
 export type TextMap = Readonly<Record<string, string>>
 
-/** All that an expression can come to. */
+/** The value of an expression. */
 export type Value = string | boolean | TextMap
 
-/** The functions; the check has seen to it that they are called with what they take. */
+/** The functions. `check` ensures that their arguments have valid types. */
 export const functions: Readonly<Record<FunctionName, (...values: readonly Value[]) => Value>> = {
   and: (...values) => values.find((value) => !isTrue(value)) ?? lastOf(values),
   eq: (first, ...others) => others.includes(first ?? ''),
@@ -24,7 +24,7 @@ export const functions: Readonly<Record<FunctionName, (...values: readonly Value
 }
 
 /**
- * Whether a condition holds, as template.IsTrue has it.
+ * Whether a condition is true, by the rule of Go's template.IsTrue.
  *
  * @param value The condition.
  * @returns False for `false`, an empty string and an empty map.
@@ -34,11 +34,11 @@ export function isTrue(value: Value): boolean {
 }
 
 /**
- * Looks up a name in a map, as a template with Go's `missingkey=zero` does.
+ * Gets a value of a map, as a Go template with the option `missingkey=zero` does.
  *
  * @param map The map.
- * @param name The name, which may be one that JavaScript gives every object.
- * @returns What was sent under that name; empty when nothing was.
+ * @param name The name. It can be that of a property that each JavaScript object has.
+ * @returns The value; empty when the map does not contain the name.
  */
 export function memberOf(map: TextMap, name: string): string {
   return Object.hasOwn(map, name) ? (map[name] ?? '') : ''
@@ -76,14 +76,14 @@ function escapeHtml(text: string): string {
   return text.replace(/[\0"'&<>]/g, (character) => HTML[character] ?? character)
 }
 
-/** Like url.QueryEscape, which leaves letters, digits, `-`, `_`, `.` and `~` alone. */
+/** Like url.QueryEscape, which does not escape letters, digits, `-`, `_`, `.` and `~`. */
 function escapeQuery(text: string): string {
   return encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\uFFFD'))
     .replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%20', '+')
 }
 
-/** Like json.Marshal, which sorts a map by its names. */
+/** Like json.Marshal, which sorts a map by name. */
 function toJson(value: Value): string {
   if (typeof value !== 'object') return typeof value === 'string' ? quoteJson(value) : `${value}`
   const names = Object.keys(value).sort()
@@ -91,7 +91,7 @@ function toJson(value: Value): string {
   return `{${members.join(',')}}`
 }
 
-/** Half a surrogate pair is no character, and some parsers refuse its escape. */
+/** A lone surrogate is no character, and some parsers reject its escape. */
 function quoteJson(text: string): string {
   const quoted = JSON.stringify(text.replace(/\p{Surrogate}/gu, '\uFFFD'))
   return quoted.replace(/[<>&\u2028\u2029]/g, (sign) => {

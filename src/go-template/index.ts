@@ -1,18 +1,18 @@
-// The subset of Go's text/template that messages are written in: a source gives a checked tree.
+// Parses and checks message templates, which are a subset of Go's text/template.
 
 import type { GoTemplate } from './ast.ts'
 import { check, type Fields } from './check.ts'
 import { parse } from './parser.ts'
 
 /**
- * Parses a message template. What it accepts means what it means to Go, to the byte; what Go would
- * refuse, at parsing or for whatever values at execution, and what Deployer does not have, is
- * refused.
+ * Parses a message template. The output of an accepted template is that of Go, byte for byte. A template is
+ * rejected when Go would reject it, when Go could fail to execute it for some values, or when it uses a
+ * feature that Deployer does not support.
  *
  * @param source The template.
- * @param options The variables by name, and what each is.
+ * @param options The types of the variables by name.
  * @returns The template's tree.
- * @throws TemplateError with the line and column of what is wrong or not supported.
+ * @throws TemplateError with the line and column of the error or of the unsupported feature.
  */
 export function parseGoTemplate(source: string, options: { readonly fields: Fields }): GoTemplate {
   const template = parse(source)

@@ -1,9 +1,9 @@
-// Tokens of a message template, cut exactly where Go's text/template/parse/lex.go cuts them.
+// Splits a message template into tokens, exactly as Go's text/template/parse/lex.go does.
 
 import { readString } from './string-literal.ts'
 import { TemplateError } from './template-error.ts'
 
-/** What a token is. `end` is the end of the source, and comes again and again. */
+/** The kind of a token. `end` is the end of the source; it is repeated for ever. */
 export type TokenKind =
   | 'text'
   | 'open'
@@ -18,15 +18,15 @@ export type TokenKind =
   | 'right-paren'
   | 'end'
 
-/** A piece of the source. */
+/** A token of the source. */
 export interface Token {
   readonly kind: TokenKind
   readonly offset: number
-  /** Whether white space stands before the token. */
+  /** Whether there is white space before the token. */
   readonly spaced: boolean
-  /** The token as it is written; of text, what is left of it after trimming. */
+  /** The token as it is written; a text after trimming. */
   readonly text: string
-  /** What a string literal stands for. */
+  /** The value of a string literal. */
   readonly value: string
 }
 
@@ -40,10 +40,10 @@ const WORD = /[\p{L}\p{Nd}_]+/uy
 const FIELD = /\.[\p{L}\p{Nd}_]*/uy
 const VARIABLE = /\$[\p{L}\p{Nd}_]*/uy
 const NUMBER = /(?:[+-]|\.?\d)[\p{L}\p{Nd}_.]*/uy
-// lex.go, atTerminator: what may come right after a word, a field or a variable.
+// lex.go, atTerminator: what can follow a word, a field or a variable.
 const TERMINATOR = /[ \t\r\n.,|:()]|\}\}|$/y
 
-// Keeps the parser from recursing without end; no message comes near it.
+// Limits the recursion of the parser. No real message has so many.
 const MAX_TOKENS = 200
 
 const PUNCTUATION: Readonly<Record<string, TokenKind>> = {
@@ -53,11 +53,11 @@ const PUNCTUATION: Readonly<Record<string, TokenKind>> = {
 }
 
 /**
- * Cuts a template into tokens, one at a time, so that the first fault is the one that is told.
+ * Splits a template into tokens, one at a time, so that the first error in the source is reported.
  *
  * @param source The template.
- * @returns The tokens, without end.
- * @throws TemplateError at a character that no token has.
+ * @returns The tokens, followed by any number of `end` tokens.
+ * @throws TemplateError for a character that is not part of any token.
  */
 export function* lex(source: string): Generator<Token, never> {
   let position = 0
@@ -83,7 +83,7 @@ function* lexText(offset: number, text: string): Generator<Token, void> {
   if (text) yield token('text', offset, text)
 }
 
-/** Trims what Go calls white space, which is less than what JavaScript's own `trimEnd` takes. */
+/** Trims Go's white space, which has fewer characters than that of JavaScript's `trimEnd`. */
 function trimEnd(text: string): string {
   let end = text.length
   while (end > 0 && match(SPACE, text, end - 1)) end -= 1

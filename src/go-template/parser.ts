@@ -1,10 +1,10 @@
-// Tokens of a message template to its tree: Go's grammar, less what Deployer does not have.
+// Parses the tokens of a message template, by Go's grammar without the features that Deployer lacks.
 
 import { type Expression, functionNames, type GoTemplate, type TemplateNode } from './ast.ts'
 import { lex, type Token, type TokenKind } from './lexer.ts'
 import { hasNoFields, listOf, TemplateError } from './template-error.ts'
 
-// Keywords and functions that Go has and Deployer does not.
+// Keywords and functions of Go that Deployer does not support.
 const UNSUPPORTED: ReadonlySet<string> = new Set([
   ...['block', 'break', 'continue', 'define', 'nil', 'range', 'template'],
   ...['call', 'ge', 'gt', 'index', 'js', 'le', 'len', 'lt', 'slice'],
@@ -19,18 +19,18 @@ const STARTS_OPERAND: ReadonlySet<TokenKind> = new Set<TokenKind>([
   'left-paren',
 ])
 
-// What Go's parser takes a field after. Of the rest it knows by then that it has none.
+// The tokens after which Go's parser accepts a field. Other values have no fields.
 const HAS_MEMBERS: ReadonlySet<TokenKind> = new Set<TokenKind>(['field', 'variable', 'left-paren'])
 
-// With the lexer's limit on an action it keeps every walk of the tree far from the stack's end.
+// Together with the lexer's limit on an action, it keeps recursion over the tree from exhausting the stack.
 const MAX_DEPTH = 100
 
 /**
- * Parses a template. Whether its variables exist and its values fit is not looked at here.
+ * Parses a template. Variables and types are checked by `check`.
  *
  * @param source The template.
  * @returns Its tree.
- * @throws TemplateError at the first thing that is wrong or not supported.
+ * @throws TemplateError for the first error or unsupported feature.
  */
 export function parse(source: string): GoTemplate {
   const tokens = createTokens(source)
@@ -68,7 +68,7 @@ function parseControl(tokens: Tokens, depth: number): TemplateNode {
   if (isWord(tokens.peek(), 'else')) {
     tokens.next()
     if (kind === 'if' && isWord(tokens.peek(), 'if')) {
-      // The two share one {{end}}, which the inner takes.
+      // Both share one {{end}}, which the inner action consumes.
       return { kind, value, body, otherwise: [parseControl(tokens, depth + 1)] }
     }
     if (kind === 'with' && isWord(tokens.peek(), 'with')) {
@@ -94,14 +94,14 @@ function parsePipeline(tokens: Tokens, closing: 'close' | 'right-paren'): Expres
   return value
 }
 
-/** Parses a function with its arguments, the piped one last, or a value without any. */
+/** Parses a function with its arguments, the piped value last, or a value without arguments. */
 function parseCommand(tokens: Tokens, piped?: Expression): Expression {
   const start = tokens.peek()
   const first = parseOperand(tokens)
   const rest: Expression[] = []
   while (STARTS_OPERAND.has(tokens.peek().kind)) rest.push(parseOperand(tokens))
 
-  // A call that does not start with a word is in parentheses, and done.
+  // A call that does not start with a word is in parentheses and complete.
   if (first.kind === 'call' && start.kind === 'word') {
     return { ...first, arguments: piped ? [...rest, piped] : rest }
   }
@@ -119,7 +119,7 @@ function parseOperand(tokens: Tokens): Expression {
   return operand
 }
 
-/** Parses the `.commit` of `.Meta.commit`; what is before it may turn out to have no members. */
+/** Parses the `.commit` of `.Meta.commit`. Whether the value before it has members is checked later. */
 function parseMembers(tokens: Tokens, start: Token, term: Expression): Expression {
   let value = term
   while (tokens.peek().kind === 'field' && !tokens.peek().spaced) {
@@ -150,7 +150,7 @@ function parseTerm(tokens: Tokens, token: Token): Expression {
   }
 }
 
-/** Parses `$.Artifact`; Go's other variables, and `$` alone, are not to be had. */
+/** Parses `$.Artifact`. Go's other variables, and `$` alone, are not supported. */
 function parseVariable(tokens: Tokens, token: Token): Expression {
   if (token.text === '$' && tokens.peek().kind === 'field' && !tokens.peek().spaced) {
     const name = tokens.next().text.slice(1)

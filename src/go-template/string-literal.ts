@@ -1,8 +1,8 @@
-// String literals as Go's strconv.Unquote reads them.
+// Parses string literals as Go's strconv.Unquote does.
 
 import { TemplateError } from './template-error.ts'
 
-/** A string literal that was read. */
+/** A parsed string literal. */
 export interface ReadString {
   readonly value: string
   /** The offset after the closing quote. */
@@ -10,12 +10,12 @@ export interface ReadString {
 }
 
 /**
- * Reads a string literal.
+ * Parses a string literal.
  *
  * @param source The template.
  * @param offset The offset of the opening quote, `"` or a backquote.
  * @returns The literal's value and end.
- * @throws TemplateError when the literal has no end or an escape that is wrong.
+ * @throws TemplateError when the literal has no end or an invalid escape.
  */
 export function readString(source: string, offset: number): ReadString {
   return source[offset] === '`' ? readRaw(source, offset) : readInterpreted(source, offset)
@@ -72,7 +72,7 @@ function readEscape(source: string, offset: number): ReadString {
   const isByte = hex !== undefined || octal !== undefined
   const code = octal ? Number.parseInt(octal, 8) : Number.parseInt(hex ?? short ?? long ?? '', 16)
   if (isByte && code >= 0x80) {
-    // In Go it is a byte, not a character: a part of some UTF-8 sequence.
+    // In Go it is a byte, not a character: a part of a UTF-8 sequence.
     const fault = `${written}, a byte above \\x7f, is not supported by Deployer`
     throw new TemplateError(fault, { source, offset })
   }

@@ -1,6 +1,6 @@
-// The one error of message templates: a place in the template and what is wrong there.
+// The error of message templates, with its line and column.
 
-/** What Deployer refuses of a template, at construction; the message names the place. */
+/** An invalid or unsupported template. The message contains the line and the column. */
 export class TemplateError extends TypeError {
   override readonly name = 'TemplateError'
   /** The line, from 1. */
@@ -9,8 +9,8 @@ export class TemplateError extends TypeError {
   readonly column: number
 
   /**
-   * @param fault What is wrong.
-   * @param place The template's source, and where in it the fault is.
+   * @param fault The error.
+   * @param place The source of the template, and the offset of the error.
    */
   constructor(fault: string, place: { readonly source: string; readonly offset: number }) {
     const lines = place.source.slice(0, place.offset).split('\n')
@@ -23,7 +23,7 @@ export class TemplateError extends TypeError {
 }
 
 /**
- * Writes names as a sentence has them.
+ * Joins names for a sentence.
  *
  * @param names The names, at least one.
  * @returns `a`, `a and b`, or `a, b and c`.
@@ -33,10 +33,10 @@ export function listOf(names: readonly string[]): string {
 }
 
 /**
- * Says that something is looked up where there is nothing to be found.
+ * Creates the message for a field of a value without fields.
  *
- * @param name The name of what is looked up.
- * @returns What is wrong, for a {@link TemplateError}.
+ * @param name The name of the field.
+ * @returns The message for a {@link TemplateError}.
  */
 export function hasNoFields(name: string): string {
   return `the value before ".${name}" has no fields`

@@ -1,33 +1,32 @@
-// What the Docker Engine says about the course of a rollout, under Docker's own names; only what
-// is read.
+// The parts of Docker's data about a rollout that Deployer reads, with Docker's names.
 
-/** A place in the order that the managers agreed on: a later write has a higher index. */
+/** The position of a write in the managers' log: a later write has a higher index. */
 export interface VersionIndex {
   readonly Index: number
 }
 
-/** How often the tasks of a service are to run: one of the four is there. */
+/** The mode of a service: one of the four members is present. */
 export interface ServiceMode {
-  /** So many tasks, each in a slot; 1 unless told. */
+  /** The number of tasks, each in a slot. Default: 1. */
   readonly Replicated?: { readonly Replicas?: number | null } | null
-  /** One task on each node that is fit for it. */
+  /** One task on each suitable node. */
   readonly Global?: object | null
-  /** So many tasks that come to an end: `TotalCompletions`, or `MaxConcurrent`, or 1. */
+  /** The number of tasks to complete: `TotalCompletions`, or `MaxConcurrent`, or 1. */
   readonly ReplicatedJob?: {
     readonly MaxConcurrent?: number | null
     readonly TotalCompletions?: number | null
   } | null
-  /** One task that comes to an end on each node that is fit for it. */
+  /** One task to complete on each suitable node. */
   readonly GlobalJob?: object | null
 }
 
-/** How an update, or a rollback, goes from task to task. */
+/** The configuration of updates or of rollbacks. */
 export interface UpdateConfig {
-  /** How long a new task is watched for failure, in nanoseconds; 0 or absent: 5 s. */
+  /** How long a new task is monitored for failure, in nanoseconds; 0 or absent: 5 s. */
   readonly Monitor?: number
 }
 
-/** An operating system and a processor, as Go names them or as `uname` does. */
+/** An operating system and a processor architecture, with Go's names or those of `uname`. */
 export interface Platform {
   readonly Architecture?: string
   readonly OS?: string
@@ -35,30 +34,29 @@ export interface Platform {
 
 /** Where the tasks of a service may run. */
 export interface Placement {
-  /** Any of them will do; absent or empty: every node will. */
+  /** Each of them is suitable; absent or empty: every node is. */
   readonly Platforms?: readonly Platform[] | null
 }
 
-/** What the tasks of a service are made of. */
+/** The template of a service's tasks, or the spec of a task. */
 export interface TaskSpec {
-  /** What runs in the task's container; absent for plugins and network attachments. */
+  /** The container of the task; absent for plugins and network attachments. */
   readonly ContainerSpec?: {
     readonly Image: string
-    /** Labels of the task's container; those of the service are elsewhere. */
+    /** Labels of the task's container, not of the service. */
     readonly Labels?: Readonly<Record<string, string>> | null
   } | null
   /**
-   * Counts the times that the tasks were replaced for no other reason; absent: 0. The engine keeps 64
-   * bits, and some clients write 17 digits. It must be exact, in services and tasks alike: a number
-   * up to `Number.MAX_SAFE_INTEGER`, a bigint above. `JSON.parse` rounds it and `JSON.stringify`
-   * throws at a bigint, so an implementation of the Swarm port needs a reader and a writer of JSON
-   * that do neither.
+   * A counter whose change replaces all tasks; absent: 0. It has 64 bits, and some clients write 17
+   * digits. It must be exact in services and tasks: a number up to `Number.MAX_SAFE_INTEGER`, a bigint
+   * above. `JSON.parse` rounds it and `JSON.stringify` throws for a bigint, so an implementation of the
+   * Swarm port needs its own parser and serializer of JSON.
    */
   readonly ForceUpdate?: number | bigint
   readonly Placement?: Placement | null
 }
 
-/** The parts of a `ServiceSpec` that tell what a rollout aims at. */
+/** The parts of a `ServiceSpec` that determine the target of a rollout. */
 export interface WatchedSpec {
   readonly TaskTemplate: TaskSpec
   readonly Mode?: ServiceMode
@@ -66,70 +64,70 @@ export interface WatchedSpec {
   readonly RollbackConfig?: UpdateConfig | null
 }
 
-/** What the engine says about the latest update; every write of a spec empties it. */
+/** The status of the latest update. Each write of a spec clears it. */
 export interface UpdateStatus {
   /**
    * `updating`, `paused`, `completed`, `rollback_started`, `rollback_paused` or
-   * `rollback_completed`; an engine to come may know more.
+   * `rollback_completed`; future engines may have more.
    */
   readonly State?: string
-  /** When the update began, a rollback of it included; RFC 3339. */
+  /** When the update started; a rollback of it keeps that time. RFC 3339. */
   readonly StartedAt?: string | null
-  /** When it came to its end; RFC 3339. */
+  /** When it ended; RFC 3339. */
   readonly CompletedAt?: string | null
-  /** Why it is in this state, in a sentence. */
+  /** Why it is in this state. */
   readonly Message?: string
 }
 
-/** The parts of a `Service` that tell how a rollout goes. */
+/** The parts of a `Service` that show the state of a rollout. */
 export interface WatchedService {
-  /** Which write this is the result of. */
+  /** The write that this is the result of. */
   readonly Version: VersionIndex
   readonly Spec: WatchedSpec
-  /** What a manual rollback would go back to; the engine's own rollback leaves none. */
+  /** The target of a manual rollback. The engine's own rollback removes it. */
   readonly PreviousSpec?: WatchedSpec | null
   readonly UpdateStatus?: UpdateStatus | null
-  /** Which run of a job this is; only jobs have it. */
+  /** The current iteration of a job; absent for other services. */
   readonly JobStatus?: { readonly JobIteration: VersionIndex } | null
 }
 
-/** How a task fares. */
+/** The state of a task. */
 export interface TaskStatus {
-  /** When the node saw the task enter this state, by the node's clock; RFC 3339. */
+  /** When the task entered this state, by the node's clock; RFC 3339. */
   readonly Timestamp?: string
   /** Such as `pending`, `starting`, `running`, `failed`. */
   readonly State: string
-  /** What the engine did last, such as `started`. */
+  /** The last status message of the engine, such as `started`. */
   readonly Message?: string
-  /** What went wrong, or what keeps a pending task waiting. */
+  /** The error, or what a pending task waits for. */
   readonly Err?: string
-  /** The task's container; a task that never had one may tell an exit code of 0. */
+  /** The task's container. A task that never had one may have an exit code of 0. */
   readonly ContainerStatus?: {
     readonly ContainerID?: string
     readonly ExitCode?: number
   } | null
 }
 
-/** The parts of a `Task` that tell how a rollout goes. */
+/** The parts of a `Task` that show the state of a rollout. */
 export interface Task {
   readonly ID: string
-  /** When the managers made the task, by their clock; RFC 3339. */
+  /** When the managers created the task, by their clock; RFC 3339. */
   readonly CreatedAt: string
-  /** When anything about the task changed last, by the managers' clock; RFC 3339. */
+  /** The time of the last change of the task, by the managers' clock; RFC 3339. */
   readonly UpdatedAt: string
   readonly Spec: TaskSpec
   /** Its place in a replicated service, from 1 (in a replicated job, from 0). */
   readonly Slot?: number
-  /** Where it runs; empty or absent while it waits for a node. */
+  /** Its node; empty or absent while it waits for one. */
   readonly NodeID?: string
   readonly Status: TaskStatus
-  /** What the managers want of it: up to `running` (a job's task: `complete`), or its end. */
+  /** The state that the managers want: up to `running` (a job's task: `complete`), or an end state. */
   readonly DesiredState: string
-  /** The run of a job that it belongs to; only jobs' tasks have it. */
+  /** The iteration of a job that it belongs to; absent for other tasks. */
   readonly JobIteration?: VersionIndex | null
 }
 
-/** The parts of a `Node` that tell whether its tasks count. */
+/** The parts of a `Node` that determine whether its tasks count. */
 export interface Node {
   readonly ID: string
   readonly Description?: { readonly Hostname?: string; readonly Platform?: Platform }

@@ -1,5 +1,5 @@
-// `ForceUpdate`, the counter of a service that replaces its tasks: 64 bits wide, and so carried as
-// decimal digits. A JavaScript number is exact up to 2^53 only, and Ansible writes 17 digits.
+// `ForceUpdate`, the counter whose change replaces the tasks of a service. It has 64 bits, and is therefore
+// kept as decimal digits: a JavaScript number is exact up to 2^53 only, and Ansible writes 17 digits.
 
 import type { TaskSpec } from './engine-types.ts'
 
@@ -20,9 +20,9 @@ export function forceUpdateOf({ ForceUpdate }: TaskSpec): ForceUpdate {
 }
 
 /**
- * The counter that replaces the tasks once more.
+ * Gets the next value of the counter, which replaces the tasks once more.
  *
- * @param value The counter as it is.
+ * @param value The current value.
  * @returns One more. After 2^64 - 1 comes `0`, as in Docker's command line; the engine replaces the
  *   tasks for any other value.
  */
@@ -31,10 +31,10 @@ export function nextForceUpdate(value: ForceUpdate): ForceUpdate {
 }
 
 /**
- * The counter as a spec, or JSON text, holds it.
+ * Converts the counter for a spec or for JSON.
  *
  * @param value The counter.
- * @returns A number while that is exact, up to 2^53 - 1; a bigint beyond.
+ * @returns A number where that is exact, up to 2^53 - 1; a bigint above.
  */
 export function forceUpdateValue(value: ForceUpdate): number | bigint {
   const number = Number(value)
@@ -42,10 +42,11 @@ export function forceUpdateValue(value: ForceUpdate): number | bigint {
 }
 
 /**
- * Reads the counter as {@link forceUpdateValue} gave it, with a bigint as a string of its digits.
+ * Reads the counter from JSON, in the form of {@link forceUpdateValue} with a bigint as a string of its
+ * digits.
  *
- * @param value What some JSON text holds.
- * @returns The counter; undefined when it is none, or in the other one of the two forms.
+ * @param value A value from JSON.
+ * @returns The counter; undefined for any other value, and for a number as a string or the reverse.
  */
 export function parseForceUpdate(value: unknown): ForceUpdate | undefined {
   if (typeof value === 'number') {

@@ -1,5 +1,5 @@
-// Image references as Docker's reference library (github.com/distribution/reference) reads them:
-// parse `domain/path:tag@digest` and print it again.
+// Parses and prints image references, `domain/path:tag@digest`, as Docker's reference library does
+// (github.com/distribution/reference).
 
 import { DeployerError } from '../errors.ts'
 
@@ -8,8 +8,8 @@ export interface ImageReference {
   /** The reference exactly as it was given. */
   readonly given: string
   /**
-   * The registry's host and optional port, such as `docker.io` or `localhost:5000`. Empty where
-   * Docker's grammar finds none: `a_b.com/app` is all path, since no host has an underscore.
+   * The registry's host and optional port, such as `docker.io` or `localhost:5000`. Empty where Docker's
+   * grammar has none: `a_b.com/app` is only a path, since a host has no underscore.
    */
   readonly domain: string
   /** The repository's path, such as `library/nginx`. */
@@ -20,7 +20,7 @@ export interface ImageReference {
   readonly digest?: string
 }
 
-// The grammar, from the library's regexp.go, in its own words.
+// The grammar, with the names of the library's regexp.go.
 const ALPHANUMERIC = '[a-z0-9]+'
 const SEPARATOR = '(?:[._]|__|[-]+)'
 const PATH_COMPONENT = `${ALPHANUMERIC}(?:${SEPARATOR}${ALPHANUMERIC})*`
@@ -36,42 +36,41 @@ const REFERENCE = new RegExp(
   `^(?:(?<domain>${DOMAIN})/)?(?<path>${REMOTE_NAME})(?::(?<tag>${TAG}))?(?:@(?<digest>${DIGEST}))?$`,
 )
 
-/** What people send by mistake; the first that fits is explained. */
+/** Common mistakes. The first that matches is explained. */
 const COMMON_MISTAKES: readonly { readonly pattern: RegExp; readonly remedy: string }[] = [
   { pattern: /^[a-f0-9]{64}$/, remedy: 'it is an image ID, not a name' },
   {
-    // The grammar takes it for the tag of a repository called sha256.
+    // By the grammar it is a tag of a repository with the name `sha256`.
     pattern: /^sha(?:256:[a-f0-9]{64}|512:[a-f0-9]{128})$/,
     remedy: 'it is a digest without a name; write it as name@sha256:…',
   },
   {
     pattern: /^[A-Za-z][A-Za-z0-9+.-]*:\/\//,
-    remedy:
-      'it is a URL; leave out what stands before the host, as in registry.example.com/me/blog:v1',
+    remedy: 'it is a URL; remove everything before the host, as in registry.example.com/me/blog:v1',
   },
   {
     pattern: /:(?:@|$)/,
-    remedy: 'its tag is empty; write name:tag, or leave the colon out for the tag "latest"',
+    remedy: 'its tag is empty; write name:tag, or omit the colon for the tag "latest"',
   },
 ]
 
-// The algorithms that opencontainers/go-digest knows; each wants lower-case hex of one length.
+// The algorithms of opencontainers/go-digest, each with lower-case hex of a fixed length.
 const KNOWN_DIGEST = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/
 
 const DEFAULT_DOMAIN = 'docker.io'
 const LEGACY_DEFAULT_DOMAIN = 'index.docker.io'
-// The registry that serves Docker Hub's images may be named itself; it takes Docker Hub's credentials.
+// Other names of Docker Hub's registry. They use the credentials of Docker Hub.
 const HUB_HOSTS: readonly string[] = [LEGACY_DEFAULT_DOMAIN, 'registry-1.docker.io']
 const OFFICIAL_PREFIX = 'library/'
 const DEFAULT_TAG = 'latest'
 const MAX_PATH_LENGTH = 255
 
 /**
- * Reads an image reference by Docker's own grammar.
+ * Parses an image reference by Docker's grammar.
  *
  * @param given The reference as the caller wrote it.
  * @returns Its parts, normalised.
- * @throws DeployerError `invalid-image-reference` for whatever Docker would refuse.
+ * @throws DeployerError `invalid-image-reference` for a text that Docker would reject.
  */
 export function parseImageReference(given: string): ImageReference {
   const mistake = COMMON_MISTAKES.find(({ pattern }) => pattern.test(given))
@@ -104,8 +103,8 @@ export function parseImageReference(given: string): ImageReference {
 }
 
 /**
- * The one spelling that all spellings of the same reference share, `latest` written out unless
- * there is a digest.
+ * Prints the canonical form, which is the same for all spellings of the same reference. It has the tag
+ * `latest` where there is neither a tag nor a digest.
  *
  * @param reference The reference to print.
  * @returns Such as `docker.io/library/nginx:latest`.
@@ -116,7 +115,7 @@ export function canonicalForm(reference: ImageReference): string {
 }
 
 /**
- * The short spelling that Docker's command line shows; nothing is added.
+ * Prints the short form that Docker's command line shows, without a default tag.
  *
  * @param reference The reference to print.
  * @returns Such as `nginx:1.27`.
@@ -129,7 +128,7 @@ export function familiarForm(reference: ImageReference): string {
  * Whether two spellings mean the same image: same registry, repository, tag and digest.
  *
  * @param one A reference.
- * @param other Another one, as some spec spells it; what Docker would refuse equals nothing.
+ * @param other Another one, as a spec spells it. An invalid reference equals nothing.
  * @returns True when both have the same canonical form.
  */
 export function isSameImage(one: ImageReference, other: string): boolean {
@@ -144,7 +143,7 @@ export function isSameImage(one: ImageReference, other: string): boolean {
  * Whether two spellings name the same repository of the same registry.
  *
  * @param one A reference.
- * @param other Another one, as some spec spells it.
+ * @param other Another one, as a spec spells it.
  * @returns True when only tag and digest may differ.
  */
 export function isSameRepository(one: ImageReference, other: string): boolean {
@@ -155,9 +154,9 @@ export function isSameRepository(one: ImageReference, other: string): boolean {
 /**
  * Whether two images are of the same repository of the same registry.
  *
- * @param one An image as some spec spells it.
+ * @param one An image as a spec spells it.
  * @param other Another one.
- * @returns True when only tag and digest may differ; false when Docker would refuse one of them.
+ * @returns True when only tag and digest may differ; false when one of them is invalid.
  */
 export function isFromSameRepository(one: string, other: string): boolean {
   const reference = parsed(one)
@@ -167,9 +166,9 @@ export function isFromSameRepository(one: string, other: string): boolean {
 /**
  * Whether two images come from the same registry. Docker Hub's own hosts count as one.
  *
- * @param one An image as some spec spells it.
+ * @param one An image as a spec spells it.
  * @param other Another one.
- * @returns True when host and port are the same; false where either cannot be read.
+ * @returns True when host and port are the same; false when one of them is invalid.
  */
 export function isSameRegistry(one: string, other: string): boolean {
   const [host, otherHost] = [parsed(one), parsed(other)].map((reference) =>
@@ -179,22 +178,21 @@ export function isSameRegistry(one: string, other: string): boolean {
 }
 
 /**
- * The registry that an image comes from, for messages.
+ * Gets the registry of an image, for messages.
  *
- * @param image The image as some spec spells it.
- * @returns Such as `docker.io`; `an unknown registry` where the text is no reference.
+ * @param image The image as a spec spells it.
+ * @returns Such as `docker.io`; `an unknown registry` for an invalid reference.
  */
 export function registryOf(image: string): string {
   return parsed(image)?.domain || 'an unknown registry'
 }
 
 /**
- * Whether a running image is one that somebody expects.
+ * Whether a running image is the expected one.
  *
- * @param expected What is expected; its digest counts when it has one, and then its tag need not
- *   be there.
- * @param running The image as some spec spells it.
- * @returns True when registry and repository are the same, and whatever tag and digest were expected.
+ * @param expected The expected image. Where it has a digest, it needs no tag.
+ * @param running The image as a spec spells it.
+ * @returns True when registry and repository are the same, and the tag and digest that were expected.
  */
 export function isExpectedImage(expected: ImageReference, running: string): boolean {
   const other = parsed(running)
@@ -207,11 +205,11 @@ export function isExpectedImage(expected: ImageReference, running: string): bool
 }
 
 /**
- * Writes an image reference as Docker's CLI pins it.
+ * Pins an image reference to a digest, as Docker's CLI does.
  *
- * @param reference What the caller wants.
- * @param digest What the registry has for it.
- * @returns Such as `me/blog:v1.12@sha256:…`; as it was given when it has a digest already.
+ * @param reference The reference.
+ * @param digest The digest from the registry.
+ * @returns Such as `me/blog:v1.12@sha256:…`; unchanged when the reference has a digest already.
  */
 export function pinnedForm(reference: ImageReference, digest: string): string {
   return reference.digest === undefined
@@ -220,22 +218,22 @@ export function pinnedForm(reference: ImageReference, digest: string): string {
 }
 
 /**
- * The digest that an image is pinned to.
+ * Gets the digest that an image is pinned to.
  *
- * @param image The image as some spec spells it.
+ * @param image The image as a spec spells it.
  * @returns Such as `sha256:…`; null where there is none.
  */
 export function digestOf(image: string): string | null {
   return parsed(image)?.digest ?? null
 }
 
-/** Host names are compared without their case (RFC 4343). */
+/** Host names are compared without regard to case (RFC 4343). */
 function hostOf({ domain }: ImageReference): string {
   const host = domain.toLowerCase()
   return HUB_HOSTS.includes(host) ? DEFAULT_DOMAIN : host
 }
 
-/** The tag that a reference means: `latest` unless there is a digest. */
+/** The tag of a reference; `latest` where it has neither tag nor digest. */
 function tagOf({ tag, digest }: ImageReference): string | undefined {
   return tag ?? (digest === undefined ? DEFAULT_TAG : undefined)
 }

@@ -1,9 +1,9 @@
-// Whether a node can run an image, by Swarm's own rule.
+// Whether a node can run an image, by Swarm's rule.
 
 import { DeployerError } from '../errors.ts'
 import type { Node, Platform } from './engine-types.ts'
 
-// Go's names of processors for those of `uname -m` (swarmkit, manager/scheduler/filter.go).
+// The names of `uname -m`, with Go's names for them (swarmkit, manager/scheduler/filter.go).
 const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' }
 
 const MAX_SHOWN = 10
@@ -12,7 +12,7 @@ const MAX_NAME_LENGTH = 100
 const MAX_PLATFORMS = 100
 
 /**
- * Checks that an image's platforms can become part of a spec.
+ * Checks that the platforms of an image can be written into a spec.
  *
  * @param image The image.
  * @param platforms Its platforms, each once.
@@ -31,12 +31,12 @@ export function checkPlatforms(image: string, platforms: readonly Platform[]): v
 }
 
 /**
- * Finds out whether any node satisfies an image's platforms. Nodes that are down or drained count:
- * the swarm may get them back.
+ * Whether any node can run an image. Nodes that are down or drained count, since they may become available
+ * again.
  *
- * @param platforms The image's platforms; none: every node will do.
+ * @param platforms The image's platforms; empty: every node can run it.
  * @param nodes The swarm's nodes.
- * @returns True when there is one, or when no node tells what it is.
+ * @returns True when there is such a node, or when no node reports its platform.
  */
 export function hasSuitableNode(platforms: readonly Platform[], nodes: readonly Node[]): boolean {
   const known = nodes.flatMap(({ Description }) => Description?.Platform ?? [])
@@ -48,7 +48,7 @@ export function hasSuitableNode(platforms: readonly Platform[], nodes: readonly 
 }
 
 /**
- * The error of an image that no node can run.
+ * Creates the error for an image that no node can run.
  *
  * @param image The image.
  * @param platforms Its platforms.
@@ -67,7 +67,7 @@ export function noSuitableNode(
   )
 }
 
-/** What a platform leaves open, every node satisfies. */
+/** A member that the platform does not have matches every node. */
 function isSatisfied(platform: Platform, node: Platform): boolean {
   const { Architecture = '', OS = '' } = platform
   return (
@@ -80,7 +80,7 @@ function normal(architecture: string): string {
   return ARCHITECTURES[architecture] ?? architecture
 }
 
-/** At most ten of them: a registry may list any number. */
+/** Lists at most ten platforms, since a registry may have any number. */
 function list(platforms: readonly Platform[]): string {
   const names = new Set(
     platforms.map(({ OS = '', Architecture = '' }) => `${OS}/${normal(Architecture)}`),

@@ -1,11 +1,11 @@
-// Service names as Swarm allows them.
+// The grammar of service names.
 
 const GRAMMAR = /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?$/
 const MAX_LENGTH = 63
 
 /**
- * Whether Swarm could have a service of this name or ID. What is not must never get near the
- * engine, since names end up in its paths.
+ * Whether a text is a valid name or ID of a service. An invalid one must not be sent to the engine, since
+ * names become part of URL paths.
  *
  * @param name The name, percent-decoded.
  * @returns True for letters, digits, `-` and `_`, starting and ending with a letter or digit, at

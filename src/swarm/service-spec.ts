@@ -1,14 +1,14 @@
-// What a service's spec says about updates: the label that allows them, and the image.
+// The members of a service's spec that concern updates: the label that allows them, and the image.
 
 import type { Service, ServiceSpec } from './service.ts'
 
-/** The label by which a service's owner allows updates. */
+/** The service label with which the owner of a service allows updates. */
 export const ALLOW_UPDATES_LABEL = 'deployer.allowUpdates'
 
 /**
  * Whether the owner of a service allows updates.
  *
- * @param spec The service's spec; its service labels count, not those of its containers.
+ * @param spec The service's spec. Its service labels count, not the labels of its containers.
  * @returns True when the label `deployer.allowUpdates` is exactly `true`.
  */
 export function allowsUpdates(spec: ServiceSpec): boolean {
@@ -16,7 +16,7 @@ export function allowsUpdates(spec: ServiceSpec): boolean {
 }
 
 /**
- * The image that a service is to run.
+ * Gets the image of a service.
  *
  * @param spec The service's spec.
  * @returns The image as the spec spells it, or undefined for a service that runs no container

@@ -3,24 +3,24 @@
 import type { WatchedService, WatchedSpec } from './engine-types.ts'
 
 /**
- * The parts of a Docker `ServiceSpec` that Deployer looks at. Whatever else the engine sent is in
- * the object too, and goes back untouched: treat unknown members as opaque.
+ * The parts of a Docker `ServiceSpec` that Deployer reads. The object also has all other members that the
+ * engine sent, and they are sent back unchanged: treat unknown members as opaque.
  */
 export interface ServiceSpec extends WatchedSpec {
   readonly Name: string
   readonly Labels?: Readonly<Record<string, string>> | null
 }
 
-/** The parts of a Docker `Service` that Deployer looks at. */
+/** The parts of a Docker `Service` that Deployer reads. */
 export interface Service extends WatchedService {
-  /** 25 letters and digits, the same for the service's whole life. */
+  /** 25 letters and digits; it never changes. */
   readonly ID: string
-  /** Grows with every change, Swarm's own too; an update must name the one it replaces. */
+  /** Increases with each change, including Swarm's own; an update must contain the index it replaces. */
   readonly Version: { readonly Index: number }
-  /** What its owner wants it to be. */
+  /** The desired state of the service. */
   readonly Spec: ServiceSpec
-  /** When it was changed last, by the managers’ clock; RFC 3339. */
+  /** The time of the last change, by the managers' clock; RFC 3339. */
   readonly UpdatedAt?: string
-  /** What it was before the last write. */
+  /** The spec before the last write. */
   readonly PreviousSpec?: ServiceSpec | null
 }

@@ -1,86 +1,85 @@
-// The swarm port: what Deployer needs of a Docker Engine in swarm mode. Docker's own data keeps
-// Docker's own names.
+// The Swarm port: the calls of a Docker Engine in swarm mode that Deployer needs. Docker's data keeps
+// Docker's names.
 
 import type { Node, Platform, Task } from './engine-types.ts'
 import type { Service, ServiceSpec } from './service.ts'
 
 /**
- * What came of an update: `updated` when the engine wrote the spec down, `out-of-sequence` when
- * somebody (Swarm's own orchestrator, often) had changed the service since it was inspected, and
- * nothing was written.
+ * The result of an update: `updated` when the engine accepted the spec; `out-of-sequence` when the service
+ * had changed since it was inspected (often by Swarm's own orchestrator), and nothing was written.
  */
 export type UpdateOutcome = 'updated' | 'out-of-sequence'
 
-/** What a registry says of an image. */
+/** An image in a registry. */
 export interface ResolvedImage {
-  /** `sha256:…`; of an image for several platforms, that of their list. */
+  /** `sha256:…`; for an image with several platforms, the digest of their list. */
   readonly digest: string
-  /** What it runs on, as the registry spells it; empty when the registry does not tell. */
+  /** The platforms that it runs on, as the registry spells them; empty when the registry lists none. */
   readonly platforms: readonly Platform[]
 }
 
 /** Credentials for a registry. */
 export interface RegistryCredentials {
   /**
-   * As Docker's `X-Registry-Auth` header holds them: base64url, padded, of a JSON object. Secret.
+   * The value of Docker's `X-Registry-Auth` header: a JSON object in base64url with padding. Secret.
    */
   readonly registryAuth?: string | undefined
 }
 
-/** A change of a service, as the engine tells it at once. */
+/** A change of a service, as the engine's event stream reports it. */
 export interface ServiceEvent {
   /** The service's full ID. */
   readonly serviceId: string
   readonly action: 'create' | 'update' | 'remove'
-  /** The state that the service's update came into with this change, if it did. */
+  /** The new state of the service's update, if this change changed it. */
   readonly updateState?: string
-  /** The image that the spec names with this change, if that changed. */
+  /** The new image of the spec, if this change changed it. */
   readonly image?: string
   /** When it happened, by the leading manager's clock, in milliseconds since 1970. */
   readonly timeMs: number
 }
 
-/** Who is told by {@link Swarm.watchServices}. */
+/** Gets the events of {@link Swarm.watchServices}. */
 export interface ServiceListener {
-  /** From now on no change is missed. */
+  /** The stream is open: from now on each change is reported. */
   opened(): void
   changed(event: ServiceEvent): void
 }
 
-/** How {@link Swarm.watchServices} watches. */
+/** Options of {@link Swarm.watchServices}. */
 export interface WatchOptions {
   /** Ends the watch. */
   readonly signal: AbortSignal
-  /** Changes from then on are told again; milliseconds since 1970. Default: only new ones. */
+  /** Changes since then are reported again; milliseconds since 1970. Default: only new ones. */
   readonly sinceMs?: number | undefined
 }
 
 /**
- * The swarm, as far as Deployer uses it. Each call but `watchServices` ends within a time that the
- * adapter bounds. Unless told otherwise a call rejects with a DeployerError `engine-error`,
+ * The swarm, as far as Deployer uses it. Each call except `watchServices` ends within a time limit of the
+ * adapter. Unless stated otherwise a call rejects with a DeployerError `engine-error`,
  * `engine-unreachable`, `not-a-manager`, `swarm-locked` or `no-quorum`.
  */
 export interface Swarm {
   /**
    * Reads a service.
    *
-   * @param nameOrId A service name or ID, already held to Docker's grammar. Like the engine, an
-   *   implementation may find a service by a prefix of its ID; the caller checks.
-   * @returns The service as the engine shows it.
-   * @throws DeployerError `service-not-found`, and what every call may.
+   * @param nameOrId A service name or ID that satisfies Docker's grammar. Like the engine, an
+   *   implementation may find a service by a prefix of its ID; the caller checks that.
+   * @returns The service as the engine returns it.
+   * @throws DeployerError `service-not-found`, and the codes of every call.
    */
   inspectService(nameOrId: string): Promise<Service>
 
   /**
-   * Writes a spec over the very version of a service that was inspected.
+   * Updates a service, if it still has the version that was inspected.
    *
    * @param service The service as it was inspected; its ID and version index are used.
-   * @param spec The whole next spec.
-   * @param credentials What nodes are to pull the image with; without, the service keeps what it
-   *   has.
-   * @returns Whether the engine wrote it.
-   * @throws DeployerError as every call may. The message says so when the engine may have written
-   *   the spec all the same.
+   * @param spec The complete next spec.
+   * @param credentials Credentials for the nodes to pull the image with. Default: the service keeps its
+   *   credentials.
+   * @returns Whether the engine accepted the spec.
+   * @throws DeployerError with the codes of every call. The message states it when the engine may have
+   *   accepted the spec nevertheless.
    */
   updateService(
     service: Service,
@@ -89,27 +88,27 @@ export interface Swarm {
   ): Promise<UpdateOutcome>
 
   /**
-   * Asks the image's registry, through the engine, what a reference stands for.
+   * Resolves an image reference with its registry, through the engine.
    *
-   * @param reference A whole reference, such as `docker.io/me/blog:v1.12`.
-   * @param credentials What to show the registry.
+   * @param reference A complete reference, such as `docker.io/me/blog:v1.12`.
+   * @param credentials Credentials for the registry.
    * @returns Digest and platforms.
-   * @throws DeployerError `image-not-found`, `image-not-readable` when the registry refuses these
-   *   credentials or wants some, `registry-unavailable` or `overloaded` after
-   *   20 s at most, `invalid-image-reference`, and what every call may.
+   * @throws DeployerError `image-not-found`, `image-not-readable` when the registry rejects these
+   *   credentials or requires some, `registry-unavailable` or `overloaded` after at most 20 s,
+   *   `invalid-image-reference`, and the codes of every call.
    */
   resolveImage(reference: string, credentials?: RegistryCredentials): Promise<ResolvedImage>
 
   /**
-   * Lists services.
+   * Lists the services with a label.
    *
    * @param label A service label and its value, such as `deployer.allowUpdates=true`.
-   * @returns The services that have it.
+   * @returns The services.
    */
   listServices(label: string): Promise<readonly Service[]>
 
   /**
-   * Lists the tasks of a service, those of earlier versions too.
+   * Lists the tasks of a service, including those of earlier versions.
    *
    * @param serviceId The service's full ID.
    * @returns The tasks; none when there is no such service.
@@ -124,26 +123,28 @@ export interface Swarm {
   listNodes(): Promise<readonly Node[]>
 
   /**
-   * Reads what a task wrote last.
+   * Reads the last log lines of a task.
    *
    * @param taskId The task's ID.
-   * @param lines How many lines at most.
-   * @returns The lines of both its outputs in order, without the last line break; empty when there
-   *   is nothing to be had. It never takes longer than 3 s and never holds more than 8 KiB.
+   * @param lines The maximum number of lines.
+   * @returns The lines of stdout and stderr in order, without the last line break; empty when no log is
+   *   available. It takes at most 3 s and has at most 8 KiB.
    */
   readTaskLog(taskId: string, lines: number): Promise<string>
 
   /**
-   * Tells of every change of every service until the stream breaks or the signal aborts.
+   * Reports each change of each service until the stream ends or the signal aborts. An implementation
+   * that cannot do this may reject, or never call `listener.opened`: then services are read every 3 s
+   * while a rollout is in progress.
    *
-   * @param listener Is told.
-   * @param options When to end, and from when on.
-   * @returns Nothing, once it has ended, for whatever reason but one that it rejects with.
+   * @param listener Gets the events.
+   * @param options When to end, and since when to report.
+   * @returns A promise that resolves when the stream has ended, or rejects with the reason.
    */
   watchServices(listener: ServiceListener, options: WatchOptions): Promise<void>
 
   /**
-   * The engine's clock, as near as may be.
+   * Gets the time of the engine's clock, as far as it is known.
    *
    * @returns Milliseconds since 1970.
    */

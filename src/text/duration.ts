@@ -1,12 +1,12 @@
-// Durations as people write them: `50`, `50s`, `5m`, `1h`; and as Go prints them: `1m12.4s`.
+// Parses durations such as `50`, `50s`, `5m` and `1h`, and prints them as Go does: `1m12.4s`.
 
 const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 }
 
 /**
- * Reads a duration.
+ * Parses a duration.
  *
  * @param text Whole seconds, or a whole number and `s`, `m` or `h`.
- * @returns Milliseconds, or undefined when that is no duration.
+ * @returns Milliseconds; undefined for any other text.
  */
 export function parseDuration(text: string): number | undefined {
   const [, digits, unit = 's'] = /^([0-9]{1,9})([smh])?$/.exec(text) ?? []

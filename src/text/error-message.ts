@@ -1,11 +1,11 @@
-// Why something failed, in words.
+// The message of an error.
 
 /**
- * The reason that an error gives.
+ * Gets the message of an error.
  *
- * @param error Whatever was thrown.
- * @returns Its message. Node's error for a name with several addresses has none of its own, and an
- *   error for each address inside; they are joined.
+ * @param error A value that was thrown.
+ * @returns Its message. Node's error for a host with several addresses has no message but contains an
+ *   error for each address; their messages are joined.
  */
 export function errorMessage(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) {

@@ -1,11 +1,11 @@
-// Pure: texts of others as a log can have them.
+// Shortens texts from elsewhere for logs and messages.
 
 const MAX_EXCERPT = 200
 
 /**
- * Makes one short line of a text.
+ * Shortens a text to one line.
  *
- * @param text What somebody else wrote.
+ * @param text The text, from any source.
  * @returns Its first 200 characters, without control characters and line breaks.
  */
 export function oneLine(text: string): string {

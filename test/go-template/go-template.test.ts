@@ -221,7 +221,7 @@ describe('what Go has and Deployer does not', () => {
     ['{{printf "100%"}}', '"%" in a format'],
     ['{{printf .Artifact}}', '"printf" with a format that is no string literal'],
     ['{{.Artifact | printf}}', '"printf" with a format that is no string literal'],
-    ['{{eq (and .Artifact true) "a"}}', 'comparing what may be a string or a bool'],
+    ['{{eq (and .Artifact true) "a"}}', 'a comparison of a value that can be a string or a bool'],
   ])('says of %j that it is not supported', (source, what) => {
     expect(faultOf(source)).toContain(`: ${what} is not supported by Deployer`)
   })

@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
 import { singleFlight } from '../../src/async/single-flight.ts'
 
-describe('what callers share', () => {
-  test('is done for none of them before they asked, and never twice at a time', async () => {
+describe('a shared call', () => {
+  test('starts after each of its callers called, and never runs twice at the same time', async () => {
     let began = 0
     let running = 0
     const shared = singleFlight(async () => {
@@ -21,7 +21,7 @@ describe('what callers share', () => {
     expect(began).toBe(2)
   })
 
-  test('tells those of a failure that it was done for, and nobody after', async () => {
+  test('that fails rejects for its callers, and not for later ones', async () => {
     let isBroken = true
     const shared = singleFlight(async () => {
       if (isBroken) {

@@ -1,4 +1,4 @@
-// Behaviour of the deployment's ID: what another process, or this one after a restart, tells of it.
+// Behaviour of GET with a deployment's ID in another process, or in the same one after a restart.
 
 import { equal } from '../support/assert-json-equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
@@ -50,21 +50,21 @@ const ELSEWHERE: readonly Elsewhere[] = [
     steer: (rollout) => rollout.pause(),
   },
   {
-    name: 'failed, though the engine says that it completed',
+    name: 'failed, though the engine reports that it completed',
     status: 424,
     verdict: 'failed',
     code: 'rollout-failed',
     steer: (rollout) => rollout.failAndComplete(),
   },
   {
-    name: 'gone with its service',
+    name: 'of a removed service',
     status: 410,
     verdict: 'removed',
     code: 'service-removed',
     steer: (_, swarm) => swarm.remove('blog'),
   },
   {
-    name: 'written over by somebody else',
+    name: 'overwritten by another client',
     status: 410,
     verdict: 'unknown',
     code: 'verdict-unknown',
@@ -85,25 +85,29 @@ function withoutRecord({ Labels, ...spec }: Spec): Spec {
   return { ...spec, Labels: { 'deployer.allowUpdates': 'true' } }
 }
 
-/** Deploys without waiting, and gives back the Location. */
+/** Deploys without waiting, and returns the Location. */
 async function accepted({ swarm, put }: Harness, image = 'me/app:v2'): Promise<string> {
   swarm.onUpdate = 'none'
   return String((await put('blog', { image })).headers.get('Location'))
 }
 
-/** Asks a new process. */
-async function askAnew({ swarm }: Harness, location: string, query = ''): Promise<Answer> {
+/** Sends the request to a new process. */
+async function getFromNewProcess(
+  { swarm }: Harness,
+  location: string,
+  query = '',
+): Promise<Answer> {
   return createHarness({ swarm }).get(`${location}${query}`)
 }
 
-/** The ID of a deployment that nobody made, newer than all others. */
-function madeUpId(serviceId: string, startedMs = Date.now()): string {
+/** The ID of a deployment that does not exist, newer than all others. */
+function forgedId(serviceId: string, startedMs = Date.now()): string {
   const parts = [1, 'blog', serviceId, 'me/app:v2', 'me/app:v2', 'me/app:v1', 0, 9e15]
   const text = JSON.stringify([...parts, startedMs, ''])
   return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
-/** The path of another ID for the same entry of the record, which has no image from before. */
+/** The path of another ID for the same entry of the record, which does not contain the previous image. */
 function repeated(location: string, number: number): string {
   const id = location.replace('/deployments/', '').replaceAll('-', '+').replaceAll('_', '/')
   const parts: readonly unknown[] = JSON.parse(atob(id))
@@ -111,7 +115,7 @@ function repeated(location: string, number: number): string {
   return `/deployments/${btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`
 }
 
-/** Tasks of earlier rollouts are told by their age. */
+/** Tasks of earlier rollouts are recognised by their age. */
 function anHourLater({ swarm }: Harness): void {
   const before = swarm.clock
   swarm.clock = () => before() + 3_600_000
@@ -125,7 +129,7 @@ export const byId: readonly Case[] = [
       first.swarm.addService('blog', { replicas: 2 })
       const location = await accepted(first)
       steer(first.swarm.rollout('blog'), first.swarm)
-      const other = await askAnew(first, location)
+      const other = await getFromNewProcess(first, location)
       equal([other.status, other.body.verdict, other.body.code], [status, verdict, code])
       equal(other.headers.get('Location'), location)
       equal(
@@ -136,7 +140,7 @@ export const byId: readonly Case[] = [
     },
   })),
   {
-    name: 'another process can wait for a deployment that is under way, and is told its end',
+    name: 'another process can wait for a deployment in progress and gets its verdict',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -153,7 +157,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'both processes tell the same of a rollback, but for the moment in which they knew',
+    name: 'both processes report the same for a rollback, except the time at which they found it',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -161,7 +165,7 @@ export const byId: readonly Case[] = [
       const location = await accepted(first)
       const here = first.get(`${location}?wait=50`)
       first.swarm.rollout('blog').rollBack()
-      const other = await askAnew(first, location)
+      const other = await getFromNewProcess(first, location)
       const { endedAt: _, ...expected } = (await here).body
       const { endedAt, ...body } = other.body
       equal(body, expected)
@@ -169,7 +173,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'what a later deployment noted of an earlier one is told by any process',
+    name: 'the verdict that a later deployment recorded for an earlier one is reported by any process',
     async run() {
       const steps: readonly [verdict: string, steer: (rollout: FakeRollout) => void][] = [
         ['converged', (rollout) => rollout.complete()],
@@ -190,13 +194,13 @@ export const byId: readonly Case[] = [
         const later = await accepted(first, 'me/app:v3')
         equal((await looked).body.verdict, verdict)
         first.swarm.rollout('blog').complete()
-        equal((await askAnew(first, location)).body.verdict, verdict)
-        equal((await askAnew(first, later)).body.verdict, 'converged')
+        equal((await getFromNewProcess(first, location)).body.verdict, verdict)
+        equal((await getFromNewProcess(first, later)).body.verdict, 'converged')
       }
     },
   },
   {
-    name: 'a process that knows nothing of the deployment before looks at it before it writes',
+    name: 'a process that does not know the previous deployment reads its verdict before it writes',
     async run() {
       for (const [verdict, steer] of [
         ['converged', (rollout: FakeRollout) => rollout.complete()],
@@ -210,12 +214,12 @@ export const byId: readonly Case[] = [
         const second = createHarness({ swarm: first.swarm })
         await accepted(second, 'me/app:v3')
         first.swarm.rollout('blog').complete()
-        equal((await askAnew(first, location)).body.verdict, verdict)
+        equal((await getFromNewProcess(first, location)).body.verdict, verdict)
       }
     },
   },
   {
-    name: 'when the record is gone, nobody knows what became of an earlier deployment: 410',
+    name: 'without the record, the outcome of an earlier deployment cannot be determined: 410',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -223,12 +227,12 @@ export const byId: readonly Case[] = [
       first.swarm.rollout('blog').complete()
       await accepted(first, 'me/app:v3')
       first.swarm.change('blog', withoutRecord)
-      const { status, body } = await askAnew(first, location)
+      const { status, body } = await getFromNewProcess(first, location)
       equal([status, body.code, body.verdict], [410, 'verdict-unknown', 'unknown'])
     },
   },
   {
-    name: 'a deployment that was rolled back is not said to be converged when a later one of its image is',
+    name: 'a deployment that was rolled back is not reported as converged when a later one of its image is',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -238,13 +242,13 @@ export const byId: readonly Case[] = [
       const second = createHarness({ swarm: first.swarm })
       const again = await accepted(second)
       first.swarm.rollout('blog').complete()
-      const told = await askAnew(first, location)
+      const told = await getFromNewProcess(first, location)
       equal([told.status, told.body.verdict], [410, 'unknown'])
-      equal((await askAnew(first, again)).body.verdict, 'converged')
+      equal((await getFromNewProcess(first, again)).body.verdict, 'converged')
     },
   },
   {
-    name: 'nor when somebody else deploys its image again, whose spec has the record from before',
+    name: 'a deployment that was rolled back is not reported as converged when another client deploys its image again with the earlier record',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -256,11 +260,11 @@ export const byId: readonly Case[] = [
       anHourLater(first)
       first.swarm.change('blog', (spec) => withImage(spec, Image))
       first.swarm.rollout('blog').complete()
-      equal((await askAnew(first, location)).body.verdict, 'unknown')
+      equal((await getFromNewProcess(first, location)).body.verdict, 'unknown')
     },
   },
   {
-    name: 'a deployment that was rolled back is not blamed on an earlier one that ran',
+    name: 'a rollback is not attributed to an earlier deployment that converged',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -268,12 +272,12 @@ export const byId: readonly Case[] = [
       first.swarm.rollout('blog').complete()
       const later = await accepted(first, 'me/app:v3')
       first.swarm.rollout('blog').rollBack()
-      equal((await askAnew(first, location)).body.verdict, 'converged')
-      equal((await askAnew(first, later)).body.verdict, 'rolled-back')
+      equal((await getFromNewProcess(first, location)).body.verdict, 'converged')
+      equal((await getFromNewProcess(first, later)).body.verdict, 'rolled-back')
     },
   },
   {
-    name: 'an ID that is mangled, cut short or made up is 404 deployment-not-found',
+    name: 'an ID that is changed, truncated or forged is 404 deployment-not-found',
     async run() {
       const { swarm, put, get } = createHarness()
       swarm.addService('blog')
@@ -327,7 +331,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'an ID of a service that does not allow updates shows nothing of its tasks',
+    name: 'an ID of a service that does not allow updates shows none of its tasks',
     async run() {
       for (const allowed of ['true', 'false']) {
         const first = createHarness()
@@ -343,7 +347,7 @@ export const byId: readonly Case[] = [
         for (let times = 0; times < 3; times += 1) {
           rollout.fail()
         }
-        const { body } = await askAnew(first, location)
+        const { body } = await getFromNewProcess(first, location)
         const isShown = allowed === 'true'
         equal([body.verdict, Array.isArray(body.tasks)], ['failed', isShown])
         const text = JSON.stringify(body)
@@ -353,7 +357,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'a spec from before without failed tasks is no proof of a rollback: 410',
+    name: 'the previous spec without failed tasks is no proof of a rollback: 410',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -362,13 +366,13 @@ export const byId: readonly Case[] = [
       const { listTasks } = first.swarm
       first.swarm.listTasks = async (serviceId) =>
         (await listTasks(serviceId)).filter(({ Status }) => Status.State === 'running')
-      equal((await askAnew(first, location)).body.verdict, 'unknown')
+      equal((await getFromNewProcess(first, location)).body.verdict, 'unknown')
       first.swarm.listTasks = listTasks
-      equal((await askAnew(first, location)).body.verdict, 'rolled-back')
+      equal((await getFromNewProcess(first, location)).body.verdict, 'rolled-back')
     },
   },
   {
-    name: 'nor is the image of a deployment that somebody writes without a record, long after: 410',
+    name: 'the image of a deployment that another client writes much later without a record is no proof either: 410',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -379,11 +383,11 @@ export const byId: readonly Case[] = [
       first.swarm.change('blog', (spec) => withImage(spec, Image))
       equal(first.swarm.spec('blog').Labels, { 'deployer.allowUpdates': 'true' })
       first.swarm.rollout('blog').complete()
-      equal((await askAnew(first, location)).body.verdict, 'unknown')
+      equal((await getFromNewProcess(first, location)).body.verdict, 'unknown')
     },
   },
   {
-    name: 'what somebody else wrote after a deployment is not noted as its verdict',
+    name: 'the verdict of a write of another client is not recorded for a deployment before it',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -391,14 +395,14 @@ export const byId: readonly Case[] = [
       first.swarm.rollout('blog').pause()
       first.swarm.change('blog', (spec) => withImage(spec, 'me/app:v9'))
       first.swarm.rollout('blog').complete()
-      equal((await askAnew(first, location)).body.verdict, 'unknown')
+      equal((await getFromNewProcess(first, location)).body.verdict, 'unknown')
       const second = createHarness({ swarm: first.swarm })
       equal((await second.put('blog', { image: 'me/app:v10' })).status, 200)
-      equal((await askAnew(first, location)).body.verdict, 'unknown')
+      equal((await getFromNewProcess(first, location)).body.verdict, 'unknown')
     },
   },
   {
-    name: 'a deployment that was long done is not superseded by one that comes while it is looked at',
+    name: 'a deployment that ended long ago is not superseded by one that is written while it is read',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -424,7 +428,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'a deployment that a request has joined goes on when the one who asked by its ID hangs up',
+    name: 'a deployment that a request has joined is still watched when the caller that opened it by ID hangs up',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -443,7 +447,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'the events of a made-up ID show no tasks of a service that does not allow updates',
+    name: 'the event stream of a forged ID shows no tasks of a service that does not allow updates',
     async run() {
       for (const allowed of ['true', 'no']) {
         const first = createHarness()
@@ -457,7 +461,7 @@ export const byId: readonly Case[] = [
             DesiredState: 'running',
             Status: { ...task.Status, State: 'pending', Err: error },
           }))
-        const request = new Request(`http://deployer/deployments/${madeUpId(ID)}?wait=1`, {
+        const request = new Request(`http://deployer/deployments/${forgedId(ID)}?wait=1`, {
           headers: { Authorization: TOKEN, Accept: 'text/event-stream' },
         })
         const text = await (await first.app.fetch(request)).text()
@@ -469,7 +473,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'made-up IDs push no verdict out of the memory, and leave no line in the log',
+    name: 'forged IDs evict no verdict of a real deployment, and write no log line',
     async run() {
       const first = createHarness()
       const { ID } = first.swarm.addService('blog')
@@ -480,14 +484,14 @@ export const byId: readonly Case[] = [
       const lines = first.logger.lines.length
       const nowMs = Date.now()
       for (let n = 0; n < 1050; n += 1) {
-        await first.get(`/deployments/${madeUpId(ID, nowMs - n)}`)
+        await first.get(`/deployments/${forgedId(ID, nowMs - n)}`)
       }
       equal((await first.get(location)).body.verdict, 'converged')
       equal(first.logger.lines.length, lines)
     },
   },
   {
-    name: 'of IDs that no record names, 100 are looked at, others are 503 overloaded; one that a record names is',
+    name: '100 deployments without a record can be open by ID, others are 503 overloaded; one with a record is opened',
     async run() {
       const first = createHarness()
       const { ID } = first.swarm.addService('other')
@@ -498,29 +502,29 @@ export const byId: readonly Case[] = [
       const stop = new AbortController()
       const nowMs = Date.now()
       const waits = Array.from({ length: 100 }, (_, n) =>
-        second.get(`/deployments/${madeUpId(ID, nowMs + n)}?wait=50`, { signal: stop.signal }),
+        second.get(`/deployments/${forgedId(ID, nowMs + n)}?wait=50`, { signal: stop.signal }),
       )
       // Until it waits, a request takes nothing but microtasks.
       await pass()
-      const refused = await second.get(`/deployments/${madeUpId(ID, nowMs - 1)}`)
+      const refused = await second.get(`/deployments/${forgedId(ID, nowMs - 1)}`)
       equal([refused.status, refused.body.code], [503, 'overloaded'])
       equal(refused.headers.get('Retry-After'), '5')
       equal((await second.get(location)).body.verdict, 'pending')
       stop.abort()
       await Promise.all(waits)
-      const later = await second.get(`/deployments/${madeUpId(ID, nowMs - 1)}`)
+      const later = await second.get(`/deployments/${forgedId(ID, nowMs - 1)}`)
       equal([later.status, later.body.verdict], [200, 'pending'])
     },
   },
   {
-    name: 'the limit of 100 holds for IDs that are opened in the same moment',
+    name: 'the limit of 100 holds for IDs that are opened at the same time',
     async run() {
       const { swarm, get } = createHarness()
       const { ID } = swarm.addService('blog')
       const stop = new AbortController()
       const nowMs = Date.now()
       const waits = Array.from({ length: 130 }, (_, n) =>
-        get(`/deployments/${madeUpId(ID, nowMs + n)}?wait=50`, { signal: stop.signal }),
+        get(`/deployments/${forgedId(ID, nowMs + n)}?wait=50`, { signal: stop.signal }),
       )
       await pass()
       stop.abort()
@@ -529,7 +533,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'an entry of a record exempts one deployment from the limit, not all IDs that repeat it',
+    name: 'an entry of a record exempts one deployment from the limit, not all IDs of the same write',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -550,7 +554,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: '40 callers who wait for one service share the reading that a change of it needs',
+    name: '40 callers that wait for one service share the reading after a change',
     async run() {
       const first = createHarness()
       const { swarm } = first
@@ -577,7 +581,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: '40 callers who follow one service share the readings of its tasks',
+    name: '40 callers that follow one service share the readings of its tasks',
     async run() {
       const { app, swarm } = createHarness()
       const { ID } = swarm.addService('blog')
@@ -585,7 +589,7 @@ export const byId: readonly Case[] = [
       const hangUp = new AbortController()
       const headers = { Authorization: TOKEN, Accept: 'text/event-stream' }
       const streams = Array.from({ length: 40 }, async (_, n) => {
-        const url = `http://deployer/deployments/${madeUpId(ID, nowMs + n)}`
+        const url = `http://deployer/deployments/${forgedId(ID, nowMs + n)}`
         const { body } = await app.fetch(new Request(url, { headers, signal: hangUp.signal }))
         await body?.pipeTo(new WritableStream()).catch(() => {})
       })
@@ -602,7 +606,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'an engine whose clock is behind makes no good ID unknown',
+    name: 'an engine whose clock is behind does not change the verdict of an ID',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -616,7 +620,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'HEAD never streams, and leaves no watch behind',
+    name: 'HEAD never streams, and leaves no watch running',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -640,7 +644,7 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'a stream whose reader stops reading ends with its request',
+    name: 'a stream whose client stops reading ends with its request',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
@@ -669,11 +673,11 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'an ID that is only asked for costs nothing when nobody waits any more',
+    name: 'a deployment that was opened by ID causes no calls after the last caller has left',
     async run() {
       const first = createHarness()
       const { ID } = first.swarm.addService('blog')
-      const id = madeUpId(ID)
+      const id = forgedId(ID)
       for (let n = 0; n < 3; n += 1) {
         equal((await first.get(`/deployments/${id}`)).body.verdict, 'pending')
         equal((await first.get(`/deployments/${id}?wait=0`)).status, 504)
@@ -684,19 +688,22 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'a deployment that converged is not said to have failed because a task fails hours later: 410',
+    name: 'a deployment that converged is not reported as failed because a task fails hours later: 410',
     async run() {
       for (const failures of [1, 2, 3]) {
         const first = createHarness()
         first.swarm.addService('blog')
         const location = await accepted(first)
         first.swarm.rollout('blog').complete()
-        equal((await askAnew(first, location)).body.verdict, 'converged')
+        equal((await getFromNewProcess(first, location)).body.verdict, 'converged')
         anHourLater(first)
         for (let n = 0; n < failures; n += 1) {
           first.swarm.rollout('blog').fail()
         }
-        equal([failures, (await askAnew(first, location)).body.verdict], [failures, 'unknown'])
+        equal(
+          [failures, (await getFromNewProcess(first, location)).body.verdict],
+          [failures, 'unknown'],
+        )
         first.swarm.rollout('blog').run()
         anHourLater(first)
         equal((await first.get(location)).body.verdict, 'converged')
@@ -704,30 +711,33 @@ export const byId: readonly Case[] = [
     },
   },
   {
-    name: 'a deployment whose tasks failed when the engine completed it has failed, whenever that is asked',
+    name: 'a deployment whose tasks failed when the engine completed it is reported as failed at any later time',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')
       const location = await accepted(first)
       first.swarm.rollout('blog').failAndComplete()
       anHourLater(first)
-      equal((await askAnew(first, location)).body.verdict, 'failed')
+      equal((await getFromNewProcess(first, location)).body.verdict, 'failed')
     },
   },
   {
-    name: 'an ID of an answer that wrote nothing tells the same to any process',
+    name: 'the ID of a response without a write gives the same verdict in any process',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog', { replicas: 0 })
       await first.put('blog')
       const unchanged = await first.put('blog')
       equal(unchanged.body.verdict, 'unchanged')
-      const { status, body } = await askAnew(first, String(unchanged.headers.get('Location')))
+      const { status, body } = await getFromNewProcess(
+        first,
+        String(unchanged.headers.get('Location')),
+      )
       equal([status, body.verdict, typeof body.message], [200, 'unchanged', 'string'])
     },
   },
   {
-    name: 'an engine that cannot be asked is told as such, and the next question finds the verdict',
+    name: 'an engine that fails is reported as its error, and the next request finds the verdict',
     async run() {
       const first = createHarness()
       first.swarm.addService('blog')

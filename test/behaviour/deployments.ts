@@ -9,7 +9,7 @@ const NAMES = ['shop_web', 'a', '9', 'a--b__c', 'A-b', 'x'.repeat(63), 'Blog']
 
 export const deployments: readonly Case[] = [
   {
-    name: 'the documented curl line works as it stands: a bare token and a form content type',
+    name: 'the documented curl line works: a token without a scheme, and a form content type',
     async run() {
       const { swarm, notifier, put } = createHarness()
       const { ID } = swarm.addService('blog', { image: 'me/blog:v1.11' })
@@ -54,7 +54,7 @@ export const deployments: readonly Case[] = [
     },
   })),
   {
-    name: 'a service name arrives percent-decoded, once',
+    name: 'a service name is percent-decoded once',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -63,7 +63,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'a full service ID works, and the answer and the message say the name',
+    name: 'a full service ID works, and the response and the message contain the name',
     async run() {
       const { swarm, notifier, put } = createHarness()
       const { ID } = swarm.addService('blog')
@@ -76,7 +76,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'everything in the spec but image, platforms and record goes back as it came',
+    name: 'everything in the spec except image, platforms and record is sent back unchanged',
     async run() {
       const { swarm, put } = createHarness()
       const spec = {
@@ -116,7 +116,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'the image that the spec names already is not written again, and the message is put as ever',
+    name: 'the current image is not written again, and the message is sent as usual',
     async run() {
       const { swarm, notifier, put } = createHarness()
       const image = `docker.io/library/${pinned('nginx:latest')}`
@@ -134,7 +134,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'never resolved, another tag, or the same without its digest, is written as it was sent',
+    name: 'with resolveImage never, another tag, or the same without its digest, is written as it was sent',
     async run() {
       const { swarm, put } = createHarness({ resolveImage: 'never' })
       swarm.addService('blog', { image: `me/blog:v1@sha256:${'a'.repeat(64)}` })
@@ -145,7 +145,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'a service that changes under the update is read again, and the change of the other is kept',
+    name: 'a service that changes during the update is read again, and the concurrent change is kept',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -161,7 +161,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'an update whose answer was lost is no failure when the service has the image',
+    name: 'an update whose response was lost is no failure when the service has the image',
     async run() {
       const { swarm, notifier, put } = createHarness()
       const { ID } = swarm.addService('blog')
@@ -175,7 +175,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'an update that failed is a failure when the service has another image, or cannot be seen',
+    name: 'an update that failed is a failure when the service has another image, or cannot be read',
     async run() {
       for (const isSeen of [true, false]) {
         const { swarm, notifier, put } = createHarness()
@@ -192,7 +192,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'an update that failed is a failure when another Deployer wrote over the very same version',
+    name: 'an update that failed is a failure when another Deployer replaced the same version',
     async run() {
       const { swarm, put } = createHarness()
       const other = createHarness({ swarm })
@@ -214,7 +214,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'a notifier that throws, rejects or never ends does not touch the answer',
+    name: 'a notifier that throws, rejects or never resolves does not change the response',
     async run() {
       const notifiers = [
         () => {
@@ -237,7 +237,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'a runtime with an execution context is asked to wait for the message',
+    name: 'on a runtime with an execution context, the message is passed to waitUntil',
     async run() {
       const { app, swarm } = createHarness({ notifier: () => Promise.resolve() })
       swarm.addService('blog')
@@ -254,7 +254,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'an accepted deployment is one log line that holds no token',
+    name: 'an accepted deployment is one log line without the token',
     async run() {
       const { swarm, logger, put } = createHarness()
       const { ID } = swarm.addService('blog')
@@ -278,7 +278,7 @@ export const deployments: readonly Case[] = [
     },
   },
   {
-    name: 'without notifier and logger it deploys just the same',
+    name: 'it deploys without notifier and logger too',
     async run() {
       const { createDeployer } = await import('../../src/deployer.ts')
       const { swarm } = createHarness()

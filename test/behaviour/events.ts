@@ -1,4 +1,4 @@
-// Behaviour of the engine's event stream: one for all, broken and opened again, and nothing lost.
+// Behaviour of the engine's event stream: it is shared, opened again when it breaks, and loses no verdict.
 
 import { DeployerError } from '../../src/errors.ts'
 import { equal } from '../support/assert-json-equal.ts'
@@ -13,7 +13,7 @@ const MISSED: readonly (readonly [string, number, (rollout: FakeRollout) => void
 
 export const events: readonly Case[] = [
   ...MISSED.map(([verdict, status, steer]) => ({
-    name: `a rollout that is ${verdict} while the stream is broken is told all the same`,
+    name: `a rollout that is ${verdict} while the stream is broken gets its verdict`,
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog')
@@ -31,7 +31,7 @@ export const events: readonly Case[] = [
     },
   })),
   {
-    name: 'a service that is removed while the stream is broken is told as removed',
+    name: 'a service that is removed while the stream is broken is reported as removed',
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog')
@@ -42,7 +42,7 @@ export const events: readonly Case[] = [
     },
   },
   {
-    name: 'another image that was written while the stream was broken leaves the verdict unknown',
+    name: 'another image that is written while the stream is broken makes the verdict unknown',
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog')
@@ -61,7 +61,7 @@ export const events: readonly Case[] = [
     },
   },
   {
-    name: 'a look that fails is repeated, though the stream is whole and tells nothing more',
+    name: 'a reading that fails is repeated, though the stream is open and reports nothing more',
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog')
@@ -77,7 +77,7 @@ export const events: readonly Case[] = [
     },
   },
   {
-    name: 'an engine that is away for a while is asked again until it tells',
+    name: 'an engine that is unreachable for some time is read again until the verdict is known',
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog')
@@ -130,7 +130,7 @@ export const events: readonly Case[] = [
     },
   },
   {
-    name: 'many deployments share one stream, which an hour of rest closes',
+    name: 'many deployments share one stream',
     async run() {
       const { swarm, begin } = createHarness()
       const names = ['blog', 'shop', 'wiki']
@@ -148,7 +148,7 @@ export const events: readonly Case[] = [
     },
   },
   {
-    name: 'what happens to one service wakes nobody who waits for another',
+    name: 'an event of one service causes no reading of another',
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog')
@@ -167,7 +167,7 @@ export const events: readonly Case[] = [
     },
   },
   {
-    name: 'no stream is opened for requests that are refused, nor for what is only looked at',
+    name: 'no stream is opened for rejected requests and for requests that only read',
     async run() {
       const { swarm, put, get } = createHarness()
       swarm.addService('blog', { labels: {} })

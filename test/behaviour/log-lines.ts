@@ -1,4 +1,4 @@
-// Behaviour of log lines in evidence: a caller's own image does not print a service's secrets for them.
+// Behaviour of log lines in evidence: an image that a caller chose cannot print the secrets of a service.
 
 import { deploymentId } from '../../src/deployment/deployment.ts'
 import { FOREIGN_IMAGE_LABEL } from '../../src/rollout/log-access.ts'
@@ -51,7 +51,7 @@ function expectWithheld({ body }: Answer): void {
 
 export const logLines: readonly Case[] = [
   {
-    name: 'log lines of the repository that the service has are shown, however it is spelled',
+    name: 'log lines of the repository of the service are shown, for any spelling of it',
     async run() {
       for (const image of ['me/app:v2', 'docker.io/me/app:v3', `me/app@${pinned('x').slice(2)}`]) {
         const made = harness()
@@ -61,7 +61,7 @@ export const logLines: readonly Case[] = [
     },
   },
   {
-    name: 'log lines of an image of another repository are withheld, with the reason; nothing is read',
+    name: 'log lines of an image of another repository are withheld, with the reason, and not read',
     async run() {
       for (const image of ['evil/app:v2', 'ghcr.io/me/app:v2', 'me/app/x:v2', 'app:v2']) {
         for (const end of ['pause', 'rollBack'] as const) {
@@ -78,7 +78,7 @@ export const logLines: readonly Case[] = [
     },
   },
   {
-    name: 'log lines of another repository stay withheld at the second deployment of it',
+    name: 'log lines of another repository are also withheld at the second deployment of it',
     async run() {
       const made = harness()
       expectWithheld(await deployFailing(made, 'evil/app:v1'))
@@ -96,7 +96,7 @@ export const logLines: readonly Case[] = [
     },
   },
   {
-    name: 'log lines of the own repository are shown again after another one, and the label goes',
+    name: "log lines of the owner's repository are shown again after another one, and the label is removed",
     async run() {
       const made = harness()
       await deployRunning(made, 'evil/app:v1')
@@ -131,7 +131,7 @@ export const logLines: readonly Case[] = [
     },
   },
   {
-    name: 'log lines of a service of a stack are shown of the repository that its file names',
+    name: 'log lines of a service of a stack are shown for the repository in the stack file',
     async run() {
       const stack = { 'com.docker.stack.image': 'me/app:v1' }
       const made = harness(stack)
@@ -144,7 +144,7 @@ export const logLines: readonly Case[] = [
     },
   },
   {
-    name: 'log lines stay withheld in every process, whatever an ID says of the image before',
+    name: 'log lines are withheld in each process, whatever previous image an ID contains',
     async run() {
       const made = harness()
       const told = await deployFailing(made, 'evil/app:v2')
@@ -163,7 +163,7 @@ export const logLines: readonly Case[] = [
     },
   },
   {
-    name: 'log lines are not said to be withheld where there can be none, or none are wanted',
+    name: 'log lines are not reported as withheld where there can be none, or logs are turned off',
     async run() {
       const made = harness()
       const { answer, rollout } = await made.begin('blog', { image: 'evil/app:v2' })

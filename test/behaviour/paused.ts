@@ -46,7 +46,7 @@ function failedSlots({ body }: Answer): readonly unknown[] {
 
 export const paused: readonly Case[] = [
   {
-    name: 'the same image on a paused update is paused, 424 at once, with evidence; nothing is written',
+    name: 'the same image on a paused update is paused, 424 immediately, with evidence; nothing is written',
     async run() {
       const { swarm, put, first } = await pausedService()
       const before = swarm.service('blog')
@@ -65,7 +65,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'the same image on a paused update is told the same by another process',
+    name: 'the same image on a paused update gets the same verdict from another process',
     async run() {
       const { swarm } = await pausedService()
       const other = await createHarness({ swarm }).put('blog')
@@ -74,7 +74,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'the image of a paused update that somebody else began is told so too, with evidence',
+    name: 'the image of a paused update of another client gets the same verdict, with evidence',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog', QUICK)
@@ -92,7 +92,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'with resume the same image is written again, is judged anew, and the answer says what it costs',
+    name: 'with resume the same image is written again and judged again, and a warning names the consequence',
     async run() {
       const { swarm, begin, first } = await pausedService()
       const { answer, rollout } = await begin('blog', RESUME)
@@ -104,7 +104,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'an update from the same image that is paused has nothing to lose, and needs resume all the same',
+    name: 'a paused update from the same image needs resume too, without a warning',
     async run() {
       const { swarm, begin, put } = await pausedService()
       const { answer, rollout } = await begin('blog', { body: '{"force":true}' })
@@ -133,7 +133,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'another image on a paused update is written as ever, without a warning',
+    name: 'another image on a paused update is written as usual, without a warning',
     async run() {
       const { swarm, begin } = await pausedService()
       const { answer, rollout } = await begin('blog', { image: 'me/app:v3' })
@@ -144,7 +144,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'force writes the same image over a paused update, and says what it costs',
+    name: 'force writes the same image over a paused update, and a warning names the consequence',
     async run() {
       for (const body of ['{"force":true}', '{"force":true,"image":"me/app:v2"}']) {
         const { swarm, begin } = await pausedService()
@@ -157,7 +157,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'force over a paused update works also where the image is no reference',
+    name: 'force over a paused update works also where the image is no valid reference',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog', QUICK)
@@ -170,7 +170,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'the image that a paused rollback could not go back to is written, which tries it again',
+    name: 'the image of a paused rollback is written, which tries it again',
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog', QUICK)
@@ -186,7 +186,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'after a rollback by hand that is paused, the warning says what cannot be gone back to',
+    name: 'after a manual rollback that is paused, the warning names the image that is no longer available for rollback',
     async run() {
       const { swarm, begin } = await pausedService()
       swarm.rollout('blog').rollBackByHand()
@@ -199,7 +199,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'a dry run tells whether a paused update would be resumed, and what that costs',
+    name: 'a dry run reports whether a paused update would be resumed, and the consequence',
     async run() {
       const { swarm, put } = await pausedService()
       const query = '?dryRun=true'
@@ -213,7 +213,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'with Idempotency-Keys: the old one tells the same, another one writes nothing, resume is another request',
+    name: 'with Idempotency-Keys: the same key gives the same result, another key writes nothing, resume is another request',
     async run() {
       const keyed = (key: string): PutOptions => ({ headers: { 'Idempotency-Key': key } })
       const { swarm, put, first } = await pausedService({}, keyed('one'))
@@ -231,7 +231,7 @@ export const paused: readonly Case[] = [
     },
   },
   {
-    name: 'each request for a paused update is told to the notifier once: accepted, then paused',
+    name: 'each request for a paused update is published once: accepted, then paused',
     async run() {
       const { put, notifier } = await pausedService()
       await put('blog', { query: '?wait=50' })

@@ -61,7 +61,7 @@ function statesOf({ data }: StreamEvent): readonly unknown[] {
 
 export const progress: readonly Case[] = [
   {
-    name: 'PUT with Accept: text/event-stream tells each task’s state, and then the verdict, once',
+    name: 'PUT with Accept: text/event-stream reports the state of each task, and then the verdict once',
     async run() {
       const harness = createHarness()
       const { swarm, get } = harness
@@ -95,7 +95,7 @@ export const progress: readonly Case[] = [
     },
   },
   {
-    name: 'the verdict of a failure is the very JSON of the plain answer, problem and evidence',
+    name: 'the verdict event of a failure has the JSON of the plain response, with problem and evidence',
     async run() {
       const harness = createHarness()
       const { swarm, begin, get } = harness
@@ -126,7 +126,7 @@ export const progress: readonly Case[] = [
     },
   },
   {
-    name: 'a stream with a wait ends when that is over, with what the plain answer would say',
+    name: 'a stream with a wait ends when the wait is over, with the content of the plain response',
     async run() {
       const harness = createHarness()
       const { swarm, put, get } = harness
@@ -146,7 +146,7 @@ export const progress: readonly Case[] = [
     },
   },
   {
-    name: 'whatever is refused before it is accepted is a problem document, not a stream',
+    name: 'a request that is rejected is answered with a problem document, not with a stream',
     async run() {
       const harness = createHarness()
       const { app, swarm } = harness
@@ -166,7 +166,7 @@ export const progress: readonly Case[] = [
     },
   },
   {
-    name: 'only who accepts event streams gets one',
+    name: 'only a client that accepts event streams gets one',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog', { replicas: 0 })
@@ -186,7 +186,7 @@ export const progress: readonly Case[] = [
     },
   },
   {
-    name: 'whoever hangs up is followed no more: tasks are not read for nobody',
+    name: 'tasks are no longer read after the client has hung up',
     async run() {
       const harness = createHarness()
       const { swarm, begin } = harness
@@ -209,7 +209,7 @@ export const progress: readonly Case[] = [
     },
   },
   {
-    name: 'when Deployer shuts down, a stream ends with what is known',
+    name: 'when Deployer shuts down, a stream ends with the last known state',
     async run() {
       const stop = new AbortController()
       const harness = createHarness({ signal: stop.signal })

@@ -1,4 +1,4 @@
-// Behaviour of several requests for one service at once: who is written, and what the others are told.
+// Behaviour of concurrent requests for one service: which one is written, and the verdicts of the others.
 
 import { DeployerError } from '../../src/errors.ts'
 import { equal } from '../support/assert-json-equal.ts'
@@ -23,7 +23,7 @@ function verdictsOf(answers: readonly Answer[]): readonly unknown[] {
 
 export const queue: readonly Case[] = [
   {
-    name: '50 images at once: the latest is deployed, each other caller is told what took its place',
+    name: '50 images at once: the latest is deployed, and each other response names the image that replaced it',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -53,7 +53,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: '50 images at once without a wait: nobody gets a 5xx, and every ID tells the truth later',
+    name: '50 images at once without a wait: no response is a 5xx, and each ID has the right verdict later',
     async run() {
       const { swarm, put, get } = createHarness()
       swarm.addService('blog')
@@ -81,7 +81,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'those that wait for the write: the same image joins, the latest wins, the rest is superseded',
+    name: 'of requests that wait for a write, the same image joins, the latest is written, the others are superseded',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -101,7 +101,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'the image that is being written, wished for again after another one, wins',
+    name: 'an image that is being written, and requested again after another one, is written last',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -117,7 +117,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'a latest wish that is refused does not take the earlier ones along',
+    name: 'a latest request that is rejected does not affect the earlier ones',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -152,7 +152,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'the image from before, wished for after another one is under way, is written again',
+    name: 'the previous image, requested while another one is in progress, is written again',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -185,7 +185,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'a restart keeps the image that somebody else writes under it',
+    name: 'a restart keeps the image that another client writes at the same time',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -204,7 +204,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'a fault of the engine ends all that wait for it, and the next request is written',
+    name: 'an error of the engine ends all requests that wait for it, and the next request is written',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -242,7 +242,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'a writer that changes labels and env all the while loses nothing, nor does the deployment',
+    name: 'a client that changes labels and env all the time loses nothing, and neither does the deployment',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -270,7 +270,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'a lost answer whose write is there is a deployment like any other, and is not written twice',
+    name: 'a lost response of an applied write is a deployment like any other, and is not written twice',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -282,7 +282,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'a lost answer is told as the fault when somebody has written another image since',
+    name: 'a lost response is reported as the error when another client has written another image since',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -298,7 +298,7 @@ export const queue: readonly Case[] = [
     },
   },
   {
-    name: 'a lost answer whose write is gone is told as the fault, however alike the image is',
+    name: 'a lost response whose write is not on the service is reported as the error, even for the same image',
     async run() {
       const { swarm, put, notifier } = createHarness()
       swarm.addService('blog')

@@ -1,4 +1,4 @@
-// Behaviour of resolving: the digest that is written, the platforms, the credentials, the refusals.
+// Behaviour of image resolution: the digest that is written, platforms, credentials, rejections.
 
 import { DeployerError, type ProblemCode } from '../../src/errors.ts'
 import { equal } from '../support/assert-json-equal.ts'
@@ -71,7 +71,7 @@ export const resolution: readonly Case[] = [
     },
   },
   ...REFUSALS.map(([code, status]) => ({
-    name: `${code} is ${status}, the service is not touched and nobody is told`,
+    name: `${code} is ${status}, nothing is written and no event is published`,
     async run() {
       for (const resolveImage of ['auto', 'require'] as const) {
         const { swarm, put, notifier } = createHarness({ resolveImage })
@@ -86,7 +86,7 @@ export const resolution: readonly Case[] = [
     },
   })),
   {
-    name: 'the repository that the service runs, with credentials of the swarm alone, is not pinned: a warning',
+    name: 'the repository of the service, where only the swarm has credentials, is not pinned: a warning',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog', { image: pinned('private.example/me/app:v1') })
@@ -103,7 +103,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'that exception is for no other repository, no other refusal, no credentials, and not for require',
+    name: 'that exception does not hold for another repository, another error, given credentials, or resolveImage require',
     async run() {
       const others: readonly Other[] = [
         { image: 'private.example/me/other:v2' },
@@ -124,7 +124,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'never resolved: no registry is asked, and platforms stay as they are',
+    name: 'with resolveImage never, no registry is called, and platforms are kept',
     async run() {
       const { swarm, put } = createHarness({ resolveImage: 'never' })
       swarm.addService('blog')
@@ -150,7 +150,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'the credentials that the caller sends go to the registry and to the nodes, and before others',
+    name: 'the credentials of the caller are sent to the registry and to the nodes, and precede others',
     async run() {
       const { swarm, logger, put } = createHarness({ registryAuth: () => 'other' })
       swarm.addService('blog')
@@ -164,7 +164,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'where the caller sends none, those for the image’s registry are used, by its domain',
+    name: 'without credentials of the caller, those for the registry of the image are used, by its domain',
     async run() {
       const asked: string[] = []
       const registryAuth = (domain: string): string | undefined => {
@@ -183,7 +183,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'an X-Registry-Auth that is no base64url of an object is 400, and the answer does not hold it',
+    name: 'an X-Registry-Auth that is no base64url of an object is 400, and the response does not contain it',
     async run() {
       const { swarm, logger, put } = createHarness()
       swarm.addService('blog')
@@ -209,7 +209,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'another registry without credentials is told as a warning, with credentials it is not',
+    name: 'another registry without credentials is a warning, with credentials it is not',
     async run() {
       for (const [headers, count] of [
         [{}, 1],
@@ -229,7 +229,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'an X-Registry-Auth that holds auth alone is 400: no engine reads that',
+    name: 'an X-Registry-Auth that contains only auth is 400: no engine reads that',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -247,7 +247,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'a registry that lists thousands of platforms makes no long answer, log line or spec',
+    name: 'a registry that lists thousands of platforms causes no long response, log line or spec',
     async run() {
       const names = Array.from({ length: 20_000 }, (_, i) => `arch${i}-${'x'.repeat(90)}`)
       const long = [{ Architecture: 'x'.repeat(1_000_000), OS: 'linux' }]
@@ -268,7 +268,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'stored credentials are cleared where the registry changes and there are none for the new one',
+    name: 'stored credentials are cleared when the registry changes and there are none for the new one',
     async run() {
       const empty = btoa('{}')
       for (const [from, to, sent] of [
@@ -297,7 +297,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'a force of the image that is there leaves the stored credentials, however it is spelled',
+    name: 'force with the current image keeps the stored credentials, for any spelling of the image',
     async run() {
       for (const image of ['me/app:v1', `sha256:${'a'.repeat(64)}`]) {
         const { swarm, put } = createHarness()
@@ -312,7 +312,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'foreignRegistry keep leaves the stored credentials, with a warning',
+    name: 'foreignRegistry keep keeps the stored credentials, with a warning',
     async run() {
       const { swarm, put } = createHarness({ foreignRegistry: 'keep' })
       swarm.addService('blog')
@@ -326,7 +326,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'what the service has when it is written decides about its credentials, not what it had before',
+    name: 'the service at the time of the write decides about its credentials, not an earlier state',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog', { image: 'other.example/me/app:v1' })
@@ -350,7 +350,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'platforms: no unknown ones, no doubles, and no architecture for arm',
+    name: 'platforms: no unknown ones, no duplicates, and no architecture for arm',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -370,7 +370,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'an image that tells no platforms leaves those of the service',
+    name: 'an image without platforms keeps those of the service',
     async run() {
       const { swarm, put } = createHarness()
       const Placement = { Platforms: [{ Architecture: 'amd64', OS: 'linux' }], MaxReplicas: 1 }
@@ -383,7 +383,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'an image that no node can run is 422 no-suitable-node, which names both, and touches nothing',
+    name: 'an image that no node can run is 422 no-suitable-node, which names both, and nothing is written',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -396,7 +396,7 @@ export const resolution: readonly Case[] = [
     },
   },
   {
-    name: 'the nodes are read once for many deployments, and again before one is refused',
+    name: 'the nodes are read once for many deployments, and again before one is rejected',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')

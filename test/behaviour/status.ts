@@ -1,4 +1,4 @@
-// Behaviour of the questions about services.
+// Behaviour of GET /service/<name> and GET /services.
 
 import { DeployerError } from '../../src/errors.ts'
 import { equal } from '../support/assert-json-equal.ts'
@@ -10,7 +10,7 @@ const PATHS = ['/service/blog', '/services', '/deployments/x']
 
 export const status: readonly Case[] = [
   {
-    name: 'a service is told with image, digest, mode, tasks, update status, and that it may be updated',
+    name: 'the status of a service has image, digest, mode, tasks, update status, and that it may be updated',
     async run() {
       const { swarm, put, get } = createHarness()
       const { ID } = swarm.addService('blog', { replicas: 2 })
@@ -37,7 +37,7 @@ export const status: readonly Case[] = [
     },
   },
   {
-    name: 'a service in each mode is told with its name and its counts',
+    name: 'the status of a service has name and counts in each mode',
     async run() {
       const modes: readonly (readonly [object, string, number, number | undefined, number])[] = [
         [{ Replicated: { Replicas: 0 } }, 'replicated', 0, undefined, 0],
@@ -59,7 +59,7 @@ export const status: readonly Case[] = [
     },
   },
   {
-    name: 'a service that may not be updated is told with the reason, and the remedy',
+    name: 'the status of a service that may not be updated has the reason and the remedy',
     async run() {
       const { swarm, get } = createHarness()
       swarm.addService('blog', { labels: { 'deployer.allowUpdates': 'no' } })
@@ -73,7 +73,7 @@ export const status: readonly Case[] = [
     },
   },
   {
-    name: 'a service is found by its name or whole ID alone; no other name reaches the engine',
+    name: 'a service is found only by its name or full ID; no other name reaches the engine',
     async run() {
       const { swarm, get } = createHarness()
       const { ID } = swarm.addService('blog')
@@ -112,7 +112,7 @@ export const status: readonly Case[] = [
     },
   },
   {
-    name: 'all questions need the token, and are answered with the fault of the engine',
+    name: 'all status requests need the token, and report the error of the engine',
     async run() {
       const { app, swarm, get } = createHarness()
       swarm.addService('blog')

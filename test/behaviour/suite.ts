@@ -15,12 +15,12 @@ import { progress } from './progress.ts'
 import { queue } from './queue.ts'
 import { refusals } from './refusals.ts'
 import { registryAuth } from './registry-auth.ts'
+import { requestOptions } from './request-options.ts'
 import { resolution } from './resolution.ts'
 import { restarts } from './restarts.ts'
 import { status } from './status.ts'
 import { verdicts } from './verdicts.ts'
 import { waiting } from './waiting.ts'
-import { wishes } from './wishes.ts'
 
 const cases: readonly Case[] = [
   ...deployments,
@@ -35,7 +35,7 @@ const cases: readonly Case[] = [
   ...paused,
   ...resolution,
   ...registryAuth,
-  ...wishes,
+  ...requestOptions,
   ...events,
   ...progress,
   ...plainText,

@@ -1,4 +1,4 @@
-// Behaviour of verdicts: what a caller who waits is told of each end that a rollout can have.
+// Behaviour of verdicts: the response to a caller that waits, for each end of a rollout.
 
 import { equal } from '../support/assert-json-equal.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
@@ -66,7 +66,7 @@ const ENDS: readonly End[] = [
     },
   },
   {
-    name: 'a rollback by hand',
+    name: 'a manual rollback',
     status: 409,
     code: 'superseded',
     verdict: 'superseded',
@@ -77,7 +77,7 @@ const ENDS: readonly End[] = [
     },
   },
   {
-    name: 'another image that somebody else writes',
+    name: 'another image that another client writes',
     status: 409,
     code: 'superseded',
     verdict: 'superseded',
@@ -141,7 +141,7 @@ export const verdicts: readonly Case[] = [
     },
   })),
   {
-    name: 'a rollout that takes longer than it may is timed-out, and the message says what it waits for',
+    name: 'a rollout that takes too long is timed-out, and the message contains what it waits for',
     async run() {
       const { swarm, begin } = createHarness({ rolloutTimeoutMs: 60_000 })
       swarm.addService('blog')
@@ -157,7 +157,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'a rollout of which nothing more is heard is timed-out by the clock alone',
+    name: 'a rollout without further events is timed-out by the clock alone',
     async run() {
       const { swarm, begin } = createHarness({ rolloutTimeoutMs: 50 })
       swarm.addService('blog')
@@ -167,7 +167,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'a service that cannot be looked at when the time is up is 410 verdict-unknown',
+    name: 'a service that cannot be read when the time is up is 410 verdict-unknown',
     async run() {
       const { swarm, begin } = createHarness({ rolloutTimeoutMs: 60_000 })
       swarm.addService('blog')
@@ -211,7 +211,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'evidence without logs: none is read and none is shown when they are switched off',
+    name: 'evidence without logs: none is read and none is shown when logs are turned off',
     async run() {
       const { swarm, begin } = createHarness({ evidenceLogs: false })
       swarm.addService('blog')
@@ -254,7 +254,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'the very image of the spec is unchanged, 200, and the message says why; nothing is written',
+    name: 'the current image is unchanged, 200, with a message; nothing is written',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog', { image: pinned('me/app:v2') })
@@ -268,7 +268,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'the very image of the spec, when its tasks fail, is not said to be unchanged',
+    name: 'the current image is not unchanged when its tasks fail',
     async run() {
       const { swarm, put, begin } = createHarness()
       swarm.addService('blog')
@@ -281,7 +281,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'the very image of the spec, when a task failed long after its rollout: told by how its tasks fare now',
+    name: 'the current image, when a task failed long after its rollout, is judged by the present tasks',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog')
@@ -298,7 +298,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'a service of 0 replicas has converged at once, though the engine says nothing of it',
+    name: 'a service of 0 replicas has converged immediately, though the engine reports no status',
     async run() {
       const { swarm, put } = createHarness()
       swarm.addService('blog', { replicas: 0 })
@@ -307,7 +307,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'global services and jobs converge too, though the engine says nothing of jobs',
+    name: 'global services and jobs converge too, though the engine reports no status for jobs',
     async run() {
       const modes = [{ Global: {} }, { ReplicatedJob: { TotalCompletions: 2 } }, { GlobalJob: {} }]
       for (const mode of modes) {
@@ -321,7 +321,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'a second deployment supersedes the first at once, and both are told the truth',
+    name: 'a second deployment supersedes the first immediately, and both get the right verdict',
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog')
@@ -341,7 +341,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'a label that somebody changes in the middle of the rollout does not hide its end',
+    name: 'a label that another client changes during the rollout does not hide its end',
     async run() {
       for (const isGood of [true, false]) {
         const { swarm, begin } = createHarness()
@@ -361,7 +361,7 @@ export const verdicts: readonly Case[] = [
     },
   },
   {
-    name: 'a rollout takes few calls: no polling, and tasks are read at the end alone',
+    name: 'a rollout takes few calls: no polling, and tasks are read only at the end',
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog', { replicas: 3 })

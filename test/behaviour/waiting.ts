@@ -20,7 +20,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'a wait that is no duration, or longer than an hour, is 400, and nothing is touched',
+    name: 'a wait that is no duration, or longer than an hour, is 400, and nothing is written',
     async run() {
       const { swarm, put, get } = createHarness()
       swarm.addService('blog', { replicas: 0 })
@@ -35,7 +35,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'without a wait the answer is accepted at once, and the verdict is to be had at the Location',
+    name: 'without a wait the response is accepted immediately, and the Location has the verdict',
     async run() {
       const { swarm, put, get } = createHarness()
       swarm.addService('blog')
@@ -91,7 +91,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'dry runs, refusals and wrong requests give their places back',
+    name: 'dry runs and rejected requests release their places',
     async run() {
       const { swarm, put, get } = createHarness()
       swarm.addService('blog', { replicas: 0 })
@@ -104,7 +104,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'a wait that is over before the rollout is 504 rollout-pending, with where and when to ask',
+    name: 'a wait that ends before the rollout is 504 rollout-pending, with Location and Retry-After',
     async run() {
       const { swarm, put, get } = createHarness()
       swarm.addService('blog')
@@ -122,7 +122,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'the same end is the same answer, by PUT and at the Location, with and without a wait',
+    name: 'the same verdict is the same response, by PUT and at the Location, with and without a wait',
     async run() {
       const { swarm, begin, get } = createHarness()
       swarm.addService('blog')
@@ -136,7 +136,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'when Deployer shuts down, whoever waits is answered at once, with what is known',
+    name: 'when Deployer shuts down, waiting callers get the last known state immediately',
     async run() {
       const stop = new AbortController()
       const { swarm, begin, get } = createHarness({ signal: stop.signal })
@@ -152,7 +152,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'a request that comes in while Deployer shuts down is answered all the same',
+    name: 'a request that arrives while Deployer shuts down is answered',
     async run() {
       const swarm = createHarness().swarm
       swarm.addService('blog')
@@ -167,7 +167,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'what a swarm throws that it should not is logged and not told, and the verdict comes all the same',
+    name: 'an unexpected error of the swarm is logged and not sent to the caller, and the verdict is still found',
     async run() {
       const { swarm, begin, get, logger } = createHarness()
       swarm.addService('blog')
@@ -200,7 +200,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'a caller that hangs up stops nothing: the deployment goes on, and its verdict is kept',
+    name: 'a caller that hangs up stops nothing: the deployment continues, and its verdict is kept',
     async run() {
       const { swarm, begin, get, logger } = createHarness()
       swarm.addService('blog')
@@ -216,7 +216,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'a thousand callers wait for one rollout, with one stream and no call more than for one',
+    name: 'a thousand callers wait for one rollout with one stream and no more calls than for one',
     async run() {
       const { swarm, begin, put, get } = createHarness()
       swarm.addService('blog')
@@ -242,7 +242,7 @@ export const waiting: readonly Case[] = [
     },
   },
   {
-    name: 'app.mount: the Location is right under the base path that the options tell',
+    name: 'app.mount: the Location is right under the base path in the options',
     async run() {
       const { app, swarm } = createHarness({ basePath: '/cd' })
       swarm.addService('blog', { replicas: 0 })

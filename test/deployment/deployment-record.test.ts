@@ -45,7 +45,7 @@ const entries: fc.Arbitrary<RecordEntry> = fc
   }))
 
 describe('the record', () => {
-  test('is read back as it was written, newest first, at most eight', () => {
+  test('is read as it was written, newest first, at most eight entries', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(entries, { selector: ({ versionIndex }) => versionIndex, minLength: 1 }),
@@ -60,7 +60,7 @@ describe('the record', () => {
     )
   })
 
-  test('keeps the rest of the spec, and changes nothing in place', () => {
+  test('keeps the rest of the spec, and does not mutate it', () => {
     const spec = Object.freeze({ ...SPEC, Labels: Object.freeze({ ...SPEC.Labels }) })
     const { Labels, ...rest } = withRecord(spec, entry(1), [])
     expect(Labels).toEqual({ other: 'kept', [RECORD_LABEL]: `1/${AT}///${WROTE}` })
@@ -70,7 +70,7 @@ describe('the record', () => {
     })
   })
 
-  test('grows from write to write, and loses the oldest', () => {
+  test('grows with each write, and drops the oldest entry', () => {
     let spec = SPEC
     for (let index = 1; index <= 12; index += 1) {
       spec = withRecord(spec, entry(index), [])
@@ -81,7 +81,7 @@ describe('the record', () => {
     expect(spec.Labels?.[RECORD_LABEL]?.length).toBeLessThan(1000)
   })
 
-  test('learns a verdict without forgetting the key, and keeps a verdict that is not told again', () => {
+  test('adds a verdict and keeps the key, and keeps a verdict that is not passed again', () => {
     const first = withRecord(SPEC, entry(1, { key: 'a.b' }), [])
     const second = withRecord(first, entry(2), [entry(1, { verdict: 'converged' })])
     expect(readRecord(second)).toEqual([
@@ -92,12 +92,12 @@ describe('the record', () => {
     expect(readRecord(third)[2]).toEqual(entry(1, { verdict: 'converged', key: 'a.b' }))
   })
 
-  test('has one entry for each write: one that is tried again replaces itself', () => {
+  test('has one entry for each write, also when a write is tried again', () => {
     const first = withRecord(SPEC, entry(1, { verdict: 'failed' }), [])
     expect(readRecord(withRecord(first, entry(1), []))).toEqual([entry(1, { wrote: WROTE })])
   })
 
-  test('knows its writer only as long as the spec has the image and the force that it wrote', () => {
+  test('has a writer only while the spec has the image and the ForceUpdate that it wrote', () => {
     const spec = withRecord(SPEC, entry(1), [])
     const { TaskTemplate } = spec
     expect(WROTE).toMatch(/^[0-9a-f]{8}$/)
@@ -110,7 +110,7 @@ describe('the record', () => {
     expect(writerOf(SPEC)).toBeUndefined()
   })
 
-  test('tells counters apart that are the same to a JavaScript number', () => {
+  test('distinguishes counters that are equal as JavaScript numbers', () => {
     const withForce = (ForceUpdate: bigint): ServiceSpec => ({
       ...SPEC,
       TaskTemplate: { ...SPEC.TaskTemplate, ForceUpdate },
@@ -143,7 +143,7 @@ describe('the record', () => {
     expect(readRecord(labelled(text))).toEqual([])
   })
 
-  test('is none where there is no label, and never throws', () => {
+  test('is empty without the label, and reading never throws', () => {
     expect(readRecord(SPEC)).toEqual([])
     expect(readRecord({ ...SPEC, Labels: null })).toEqual([])
     fc.assert(

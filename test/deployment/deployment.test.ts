@@ -62,7 +62,7 @@ function expectOneSpelling(text: string): void {
 }
 
 describe('a deployment ID', () => {
-  test('is read back as the deployment that it was made of', () => {
+  test('is decoded to the deployment that it was created from', () => {
     fc.assert(
       fc.property(deployments, (deployment) => {
         const id = deploymentId(deployment)
@@ -72,7 +72,7 @@ describe('a deployment ID', () => {
     )
   })
 
-  test('stays the same from version to version: IDs outlive a restart', () => {
+  test('has the same format in all versions, since IDs outlive a restart', () => {
     expect(deploymentId(DEPLOYMENT)).toBe(
       encoded(
         `[1,"blog","${'b'.repeat(25)}","me/blog:v2","me/blog:v2@sha256:${'a'.repeat(64)}","me/blog:v1",0,42,1795528800000,""]`,
@@ -110,7 +110,7 @@ describe('a deployment ID', () => {
     },
   )
 
-  test('cut short is none', () => {
+  test('that is truncated is invalid', () => {
     fc.assert(
       fc.property(deployments, fc.nat(), (deployment, length) => {
         const id = deploymentId(deployment)
@@ -119,7 +119,7 @@ describe('a deployment ID', () => {
     )
   })
 
-  test('with a bit flipped never throws, and is none or the only spelling of another', () => {
+  test('with one bit changed never throws, and is invalid or the only ID of another deployment', () => {
     const id = deploymentId(DEPLOYMENT)
     for (let at = 0; at < id.length; at += 1) {
       for (let bit = 0; bit < 8; bit += 1) {
@@ -129,7 +129,7 @@ describe('a deployment ID', () => {
     }
   })
 
-  test('never throws whatever text it is', () => {
+  test('never throws for any text', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), expectOneSpelling))
     fc.assert(
       fc.property(fc.json(), (json) => {
@@ -157,7 +157,7 @@ describe('a deployment ID', () => {
     ],
     ['another reason', (json: string) => json.replace(',""]', ',"converged"]')],
     ['one part more', (json: string) => json.replace(',""]', ',"",0]')],
-  ])('with %s is none', (_, change) => {
+  ])('with %s is invalid', (_, change) => {
     const json = readable(DEPLOYMENT)
     expect(parseDeploymentId(encoded(json))).toEqual(DEPLOYMENT)
     expect(change(json)).not.toBe(json)

@@ -72,7 +72,7 @@ describe('parseGoTemplate', () => {
   })
 })
 
-describe('what Go refuses as well', () => {
+describe('a template that Go rejects too', () => {
   const functions =
     'the functions are and, eq, html, json, ne, not, or, print, printf, println and urlquery'
   it.each([
@@ -185,7 +185,7 @@ describe('what Go refuses as well', () => {
   })
 })
 
-describe('what Go has and Deployer does not', () => {
+describe('a feature of Go that Deployer does not support', () => {
   it.each([
     ['{{$x := .Artifact}}{{$x}}', 'the variable $x'],
     ['{{$}}', 'the variable $'],

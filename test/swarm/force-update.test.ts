@@ -38,7 +38,7 @@ describe('ForceUpdate', () => {
     expect(parseForceUpdate(typeof value === 'bigint' ? String(value) : value)).toBe(text)
   })
 
-  test('is compared as a number, however many digits it has', () => {
+  test('is compared as a number of any length', () => {
     expect(isHigher('17326312345678902', '17326312345678901')).toBe(true)
     expect(isHigher('10', '9')).toBe(true)
     expect(isHigher('9', '9')).toBe(false)

@@ -45,7 +45,7 @@ describe('parseImageReference', () => {
     }).toEqual(parts)
   })
 
-  test('names the reference and the remedy when it refuses', () => {
+  test('names the reference and the remedy in its error', () => {
     expect(() => parseImageReference('me/Blog:1')).toThrow(
       'Cannot read "me/Blog:1" as an image reference: the repository name must be lower case',
     )
@@ -59,7 +59,7 @@ describe('parseImageReference', () => {
     [`me/blog:@sha256:${'a'.repeat(64)}`, 'its tag is empty'],
     [`sha256:${'a'.repeat(64)}`, 'it is a digest without a name'],
     ['a'.repeat(64), 'it is an image ID'],
-  ])('explains what is wrong with %s', (given, remedy) => {
+  ])('explains the mistake in %s', (given, remedy) => {
     expect(() => parseImageReference(given)).toThrow(`as an image reference: ${remedy}`)
   })
 

@@ -11,10 +11,10 @@ afterEach(() => {
 })
 
 test.each([
-  ['stands still', 0],
-  ['was set back by a day', -86_400_000],
-  ['jumped ahead by a day', 86_400_000],
-])('the list gets old by the time that has passed, when the clock %s', async (_, jumpMs) => {
+  ['does not change', 0],
+  ['is set back by a day', -86_400_000],
+  ['is set forward by a day', 86_400_000],
+])('the list expires by elapsed time, when the system clock %s', async (_, jumpMs) => {
   const swarm = createFakeSwarm()
   let reads = 0
   const listNodes = () => {

@@ -35,14 +35,14 @@ describe('hasSuitableNode', () => {
     expect(hasSuitableNode(platforms, nodes)).toBe(isSuitable)
   })
 
-  test('a node that is down or drained counts: the swarm may get it back', () => {
+  test('a node that is down or drained counts, since it may become available again', () => {
     for (const options of [{ state: 'down' }, { availability: 'drain' }]) {
       expect(hasSuitableNode([amd64], [fakeNode('n', options)])).toBe(true)
     }
   })
 })
 
-test('noSuitableNode names image, platforms and nodes, each once and as Go spells them', () => {
+test("noSuitableNode names image, platforms and nodes, each once and with Go's names", () => {
   const nodes = [node('x86_64'), node('x86_64'), node('amd64'), { ID: 'silent' }]
   const error = noSuitableNode('me/app:v2', [arm64, arm64, { OS: 'linux' }], nodes)
   expect(error.code).toBe('no-suitable-node')

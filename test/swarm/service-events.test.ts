@@ -16,18 +16,18 @@ function setUp() {
   const stop = new AbortController()
   const logger = createRecordingLogger()
   const events = createServiceEvents(swarm, { signal: stop.signal, logger })
-  const told: (string | ServiceEvent)[] = []
+  const reported: (string | ServiceEvent)[] = []
   const listener = {
-    missed: (): void => void told.push('missed'),
-    changed: (event: ServiceEvent): void => void told.push(event),
+    missed: (): void => void reported.push('missed'),
+    changed: (event: ServiceEvent): void => void reported.push(event),
   }
   const { ID } = swarm.addService('blog')
   const touch = (): void => swarm.change('blog', (spec) => spec)
-  return { swarm, stop, logger, events, told, listener, ID, touch }
+  return { swarm, stop, logger, events, reported, listener, ID, touch }
 }
 
-describe('the stream of events', () => {
-  test('is opened for the first who listens, shared, and closed ten seconds after the last', async () => {
+describe('the event stream', () => {
+  test('is opened for the first listener, shared, and closed ten seconds after the last one', async () => {
     const { swarm, events, listener, ID } = setUp()
     expect(swarm.streams).toBe(0)
     const one = events.listen(ID, listener)
@@ -46,7 +46,7 @@ describe('the stream of events', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test('stays open for who comes while it lingers, and is opened anew for who comes later', async () => {
+  test('stays open for a listener within ten seconds, and is opened again for a later one', async () => {
     const { swarm, events, listener, ID } = setUp()
     events.listen(ID, listener)()
     await vi.advanceTimersByTimeAsync(9_000)
@@ -60,7 +60,7 @@ describe('the stream of events', () => {
     expect([swarm.streams, swarm.calls.filter((call) => call === 'watch').length]).toEqual([1, 2])
   })
 
-  test('prepared for nobody, it is closed again', async () => {
+  test('is closed again when it was prepared and has no listener', async () => {
     const { swarm, events } = setUp()
     events.prepare()
     await vi.advanceTimersByTimeAsync(9_000)
@@ -71,7 +71,7 @@ describe('the stream of events', () => {
     expect(swarm.streams).toBe(0)
   })
 
-  test('prepared, it does not close under who listens by then', async () => {
+  test('is not closed when it was prepared and has a listener', async () => {
     const { swarm, events, listener, ID } = setUp()
     events.prepare()
     events.listen(ID, listener)
@@ -80,34 +80,34 @@ describe('the stream of events', () => {
     expect(swarm.streams).toBe(1)
   })
 
-  test('tells each listener of its own service, until it ends', async () => {
-    const { events, told, listener, ID, touch } = setUp()
+  test('reports to each listener the events of its own service, until the listener ends', async () => {
+    const { events, reported, listener, ID, touch } = setUp()
     const end = events.listen(ID, listener)
     events.listen('other', { missed() {}, changed: () => expect.unreachable() })
     await vi.advanceTimersByTimeAsync(0)
     touch()
     await vi.advanceTimersByTimeAsync(0)
-    expect(told).toMatchObject(['missed', { serviceId: ID, action: 'update' }])
+    expect(reported).toMatchObject(['missed', { serviceId: ID, action: 'update' }])
     end()
     end()
     touch()
     await vi.advanceTimersByTimeAsync(0)
-    expect(told).toHaveLength(2)
+    expect(reported).toHaveLength(2)
   })
 
-  test('two who listen for one service are both told, and one that ends takes no other along', async () => {
-    const { events, told, listener, ID, touch } = setUp()
+  test('reports to all listeners of a service, and one that ends does not end another', async () => {
+    const { events, reported, listener, ID, touch } = setUp()
     const end = events.listen(ID, { missed() {}, changed: () => end() })
     events.listen(ID, listener)
     await vi.advanceTimersByTimeAsync(0)
     touch()
     touch()
     await vi.advanceTimersByTimeAsync(0)
-    expect(told).toHaveLength(3)
+    expect(reported).toHaveLength(3)
   })
 
-  test('broken, it is opened again from a second before the last event, and all are told', async () => {
-    const { swarm, events, told, listener, ID, touch } = setUp()
+  test('is opened again when it breaks, from a second before the last event, and notifies all listeners', async () => {
+    const { swarm, events, reported, listener, ID, touch } = setUp()
     const sinces: (number | undefined)[] = []
     const { watchServices } = swarm
     swarm.watchServices = (one, options) => {
@@ -125,10 +125,10 @@ describe('the stream of events', () => {
     expect(swarm.streams).toBe(0)
     await vi.advanceTimersByTimeAsync(1)
     expect([swarm.streams, sinces]).toEqual([1, [undefined, at - 1000]])
-    expect(told.filter((one) => one === 'missed')).toHaveLength(2)
+    expect(reported.filter((one) => one === 'missed')).toHaveLength(2)
   })
 
-  test('broken before any event, it is opened again from the moment in which it broke', async () => {
+  test('is opened again from the time at which it broke when there was no event', async () => {
     const { swarm, events, listener, ID } = setUp()
     const sinces: (number | undefined)[] = []
     const { watchServices } = swarm
@@ -144,9 +144,9 @@ describe('the stream of events', () => {
     expect(sinces).toEqual([undefined, brokeAt - 1000])
   })
 
-  test('an engine that is away is asked less and less often, at least every five seconds', async () => {
+  test('is retried less and less often while the engine is unreachable, at least every five seconds', async () => {
     const { swarm, events, listener, ID } = setUp()
-    swarm.failure = new Error('away')
+    swarm.failure = new Error('unreachable')
     events.listen(ID, listener)
     await vi.advanceTimersByTimeAsync(60_000)
     const tries = swarm.calls.length
@@ -160,7 +160,7 @@ describe('the stream of events', () => {
     expect(swarm.streams).toBe(1)
   })
 
-  test('what answers and hangs up at once is asked less and less often too', async () => {
+  test('is retried less and less often too when it ends right after it was opened', async () => {
     const { swarm, events, listener, ID } = setUp()
     let tries = 0
     swarm.watchServices = async ({ opened }) => {
@@ -173,7 +173,7 @@ describe('the stream of events', () => {
     expect(tries).toBeLessThan(25)
   })
 
-  test('the signal closes it for good', async () => {
+  test('is closed for good by the signal', async () => {
     const { swarm, stop, events, listener, ID } = setUp()
     events.listen(ID, listener)
     await vi.advanceTimersByTimeAsync(0)

@@ -13,7 +13,7 @@ test.each(['', '-', '-a', 'a-', '_a', 'a_', 'a.b', 'a b', 'a\n', 'ä', 'x'.repea
   },
 )
 
-test('it agrees with swarmkit on everything short', () => {
+test('the grammar agrees with that of swarmkit for all short texts', () => {
   const swarmkit = /^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$/
   const text = fc.string({
     unit: fc.constantFrom('a', 'Z', '0', '-', '_', '.', '\n'),

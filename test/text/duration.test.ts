@@ -39,7 +39,7 @@ test.each([
   expect(parseDuration(text)).toBeUndefined()
 })
 
-test('every whole number of every unit is read as what it was written from', () => {
+test('each whole number of each unit is parsed to its value', () => {
   const units = fc.constantFrom(['', 1000], ['s', 1000], ['m', 60_000], ['h', 3_600_000])
   fc.assert(
     fc.property(fc.nat(999_999_999), units, (count, [unit, milliseconds]) => {
@@ -80,7 +80,7 @@ test.each([
   expect(goDuration(milliseconds)).toBe(text)
 })
 
-test('what is printed adds up to what it was printed from', () => {
+test('the parts of a printed duration add up to its value', () => {
   fc.assert(
     fc.property(fc.nat(1_000_000_000), (milliseconds) => {
       const text = goDuration(milliseconds)

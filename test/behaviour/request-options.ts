@@ -1,4 +1,4 @@
-// Behaviour of what a body can ask for besides an image: expect, force; and of a dry run.
+// Behaviour of the members of a request besides the image, expect and force, and of dry runs.
 
 import { DeployerError } from '../../src/errors.ts'
 import type { ServiceSpec } from '../../src/swarm/service.ts'
@@ -40,7 +40,7 @@ function counterOf({ TaskTemplate: { ForceUpdate } }: ServiceSpec): string {
   return `${typeof ForceUpdate} ${ForceUpdate}`
 }
 
-export const wishes: readonly Case[] = [
+export const requestOptions: readonly Case[] = [
   ...EXPECTATIONS.map(([running, expect, isMet]) => ({
     name: `${short(running)} ${isMet ? 'meets' : 'does not meet'} the expectation ${short(expect)}`,
     async run() {
@@ -59,7 +59,7 @@ export const wishes: readonly Case[] = [
     },
   })),
   {
-    name: 'what is expected has to hold at the write, not only before',
+    name: 'an expectation is checked at the write, not only before',
     async run() {
       const { swarm, put: send } = createHarness()
       swarm.addService('blog')
@@ -78,7 +78,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'an expectation or a force of the wrong type is 400, a bad reference as ever',
+    name: 'an expectation or a force of the wrong type is 400, and so is an invalid reference',
     async run() {
       const { swarm, put: send } = createHarness()
       swarm.addService('blog')
@@ -97,7 +97,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'force without an image replaces the tasks of the image that is there, and resolves nothing',
+    name: 'force without an image replaces the tasks of the current image, and resolves nothing',
     async run() {
       const { swarm, put: send } = createHarness()
       swarm.addService('blog', { image: V1 })
@@ -111,7 +111,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'force with the image that is there replaces its tasks, and with another one it deploys that',
+    name: 'force with the current image replaces its tasks, and with another one it deploys that one',
     async run() {
       const { swarm, put: send } = createHarness()
       swarm.addService('blog', { image: V1 })
@@ -127,7 +127,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'a ForceUpdate of 17 digits goes back exactly as it came',
+    name: 'a ForceUpdate of 17 digits is sent back exactly',
     async run() {
       const { swarm, put: send, get } = createHarness()
       swarm.addService('blog', { image: V1, spec: forced(17326312345678901n) })
@@ -140,7 +140,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'force with a ForceUpdate of 17 digits adds one to it, and waits for the tasks of that',
+    name: 'force with a ForceUpdate of 17 digits adds one to it, and waits for the tasks of the new value',
     async run() {
       const { swarm, begin, get } = createHarness()
       swarm.addService('blog', { image: V1, spec: forced(17326312345678901n) })
@@ -159,7 +159,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'a ForceUpdate grows past the exact numbers, and from the last one of 64 bits to 0',
+    name: 'a ForceUpdate grows beyond the exact numbers of JavaScript, and from the last one of 64 bits to 0',
     async run() {
       const { swarm, put: send } = createHarness()
       const steps = [
@@ -176,7 +176,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'a forced restart that fails is told by its own tasks, not by those from before',
+    name: 'a forced restart is judged by its own tasks, not by earlier ones',
     async run() {
       const { swarm, begin } = createHarness()
       swarm.addService('blog', { image: V1 })
@@ -188,7 +188,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'a dry run tells what would change, and changes nothing',
+    name: 'a dry run reports what would change, and changes nothing',
     async run() {
       const { swarm, put: send, notifier, logger } = createHarness()
       const { ID } = swarm.addService('blog')
@@ -215,7 +215,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'a dry run tells why nothing would change, warnings, and each refusal with its own status',
+    name: 'a dry run reports why nothing would change, warnings, and each rejection with its own status',
     async run() {
       const { swarm, put: send } = createHarness()
       swarm.addService('blog', { image: pinned('me/app:v2') })
@@ -277,7 +277,7 @@ export const wishes: readonly Case[] = [
     },
   },
   {
-    name: 'dryRun=false deploys, and anything but true and false is 400',
+    name: 'dryRun=false deploys, and any value except true and false is 400',
     async run() {
       const { swarm, put: send } = createHarness()
       swarm.addService('blog')

@@ -1,4 +1,4 @@
-// beanstalkd, and a reader of its own protocol that shares no code with what is tested.
+// beanstalkd, and a client that shares no code with Deployer.
 
 import { mkdir } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -6,22 +6,22 @@ import { join } from 'node:path'
 import { isListening } from './ports.ts'
 import { createDaemon, type Daemon } from './processes.ts'
 
-/** A job as a worker gets it. */
+/** A job as a worker reserves it. */
 export interface ReservedJob {
   readonly id: number
   readonly body: Buffer
-  /** What the job was put with: priority, delay in seconds, time to run in seconds. */
+  /** Priority, delay in seconds and time to run in seconds of the `put`. */
   readonly stats: { readonly pri: number; readonly delay: number; readonly ttr: number }
 }
 
-/** A beanstalkd that somebody runs. */
+/** Access to a running beanstalkd. */
 export interface BeanstalkdClient {
   /** `127.0.0.1:PORT`. */
   readonly address: string
   readonly host: string
   readonly port: number
   /**
-   * Takes the next job from a tube and deletes it, like a worker that did it.
+   * Reserves the next job of a tube and deletes it.
    *
    * @param tube The tube.
    * @param timeoutSeconds Whole seconds to wait for a job. Default: 60.
@@ -41,25 +41,25 @@ export interface BeanstalkdClient {
    *
    * @param tube The tube.
    * @param body The job's body.
-   * @param stats Priority 0, no delay and 60 seconds to run unless told.
+   * @param stats Default: priority 0, no delay and 60 seconds to run.
    * @returns The job's ID.
    */
   put(tube: string, body: string | Buffer, stats?: Partial<ReservedJob['stats']>): Promise<number>
 }
 
-/** A beanstalkd of one's own. It writes its jobs to disk: they survive its end and its killing. */
+/** A beanstalkd that this process started. Its jobs are on disk, and survive stop and kill. */
 export type Beanstalkd = BeanstalkdClient & Daemon
 
-/** One connection: lines and bytes in the order in which they come. */
+/** One connection. */
 interface Conversation {
-  /** Sends a command and reads the first line of the answer. */
+  /** Sends a command and reads the first line of the response. */
   ask(command: string | Buffer): Promise<string>
-  /** Reads a body of so many bytes, and the line end behind it. */
+  /** Reads a body of this length, and the line end after it. */
   body(length: number): Promise<Buffer>
 }
 
 /**
- * Prepares a beanstalkd; nothing runs before its `start`.
+ * Prepares a beanstalkd, which its `start` starts.
  *
  * @param directory The lab's directory.
  * @param port A free port.
@@ -77,7 +77,7 @@ export async function createBeanstalkd(directory: string, port: number): Promise
 }
 
 /**
- * Reaches a beanstalkd that runs.
+ * Gives access to a running beanstalkd.
  *
  * @param port Its port on 127.0.0.1.
  * @returns The beanstalkd.
@@ -133,7 +133,7 @@ export function connectBeanstalkd(port: number): BeanstalkdClient {
   return { address: `127.0.0.1:${port}`, host: '127.0.0.1', port, reserve, countJobs, put }
 }
 
-/** Opens a connection, lets `talk` use it and closes it. */
+/** Opens a connection for `talk`, and closes it afterwards. */
 async function converse<T>(
   port: number,
   timeoutSeconds: number,
@@ -141,7 +141,7 @@ async function converse<T>(
 ): Promise<T> {
   const socket = connect(port, '127.0.0.1')
   socket.setTimeout((timeoutSeconds + 5) * 1000, () => {
-    socket.destroy(new Error(`Could not talk to beanstalkd on port ${port}: it is silent`))
+    socket.destroy(new Error(`No response from beanstalkd on port ${port}`))
   })
   const chunks = socket[Symbol.asyncIterator]()
   let received = Buffer.alloc(0)
@@ -186,7 +186,7 @@ function expect(answer: string, word: string): string {
   throw new Error(`Expected "${word}" from beanstalkd, got "${answer}"`)
 }
 
-/** The numbers behind the first word of an answer. */
+/** The numbers after the first word of a response. */
 function numbers(answer: string): [number, number] {
   const [, first, second] = answer.split(' ').map(Number)
   return [first ?? Number.NaN, second ?? Number.NaN]

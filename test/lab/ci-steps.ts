@@ -1,4 +1,4 @@
-// The deploy steps of docs/ci.md, as each CI would run them.
+// The deploy steps of docs/ci.md, as each CI system runs them.
 
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,45 +7,45 @@ import { join } from 'node:path'
 import { parse } from 'yaml'
 import { codeUnder, fencedBlocks } from '../support/fenced-blocks.ts'
 
-/** A step that deploys. */
+/** A step of a pipeline that deploys. */
 export interface CiStep {
   readonly name: string
-  /** The shell that the CI runs it with. */
+  /** The shell command that the CI system runs the script with. */
   readonly shell: readonly string[]
   readonly script: string
-  /** What the document's own environment says, expressions and variables filled in. */
+  /** The environment in the document, with expressions and variables replaced. */
   readonly env: Readonly<Record<string, string>>
 }
 
-/** What a CI knows of a run, and the document's reader sets. */
+/** The values that a CI system and the reader of the document provide. */
 export interface CiRun {
   /** The tag of the image, which is the commit in the document. */
   readonly commit: string
   readonly digest: string
   readonly token: string
-  /** What is unique to the run. */
+  /** The unique ID of the run. */
   readonly run: string
 }
 
-/** Where the lab has what the document's steps name. */
+/** The parts of the lab that replace the names in the document. */
 export interface StepPlace {
-  /** Is given a folder, in which the step runs. */
+  /** The step runs in a new folder in this directory. */
   readonly directory: string
-  /** Of Deployer. */
+  /** The URL of Deployer. */
   readonly url: string
   readonly service: string
   /** The repository of the image. */
   readonly repository: string
-  /** In seconds; the document's 50 unless told. */
+  /** The query parameter `wait`, in seconds. Default: 50, as in the document. */
   readonly wait?: string
-  /** What `.curlrc` says. */
+  /** The content of `.curlrc`. */
   readonly curlConfig?: string
 }
 
 /** A step that ended. */
 export interface EndedStep {
   readonly status: number
-  /** What it wrote, standard error included. */
+  /** Standard output and standard error. */
   readonly output: string
   readonly tookMs: number
 }
@@ -53,7 +53,7 @@ export interface EndedStep {
 const blocks = fencedBlocks('docs/ci.md')
 const sh = ['sh', '-e']
 
-/** Makes the steps; each of them fails for a run that the document asks for more than it knows. */
+/** The steps by name. A step throws if the document uses a variable that the run does not have. */
 export const ciSteps: Readonly<Record<string, (run: CiRun) => CiStep>> = {
   'GitHub Actions': gitHub,
   'GitLab CI': gitLab,
@@ -71,8 +71,8 @@ export const ciSteps: Readonly<Record<string, (run: CiRun) => CiStep>> = {
  * Runs a step to its end.
  *
  * @param step The step.
- * @param place What stands in place of what the document names.
- * @returns How it ended.
+ * @param place The parts of the lab that the step uses.
+ * @returns Its exit status and its output.
  */
 export async function runStep(
   { shell, script, env }: CiStep,
@@ -106,7 +106,7 @@ export async function runStep(
   return { status, output, tookMs: performance.now() - startedAt }
 }
 
-/** `run` is written to a file, for `bash -e {0}`. */
+/** GitHub writes `run` to a file and calls `bash -e {0}`. */
 function gitHub({ commit, digest, token, run }: CiRun): CiStep {
   const workflow = parse(codeUnder(blocks, 'GitHub Actions', { language: 'yaml' }))
   const step = workflow.jobs.deploy.steps.find((each: { run?: string }) => each.run !== undefined)
@@ -128,7 +128,7 @@ function gitHub({ commit, digest, token, run }: CiRun): CiStep {
   }
 }
 
-/** The runner evaluates the lines of `script` in one shell; variables may name others. */
+/** The runner evaluates the lines of `script` in one shell. Variables may refer to others. */
 function gitLab({ commit, token, run }: CiRun): CiStep {
   const { deploy } = parse(codeUnder(blocks, 'GitLab CI', { language: 'yaml' }))
   const values: Readonly<Record<string, string>> = {
@@ -148,7 +148,7 @@ function gitLab({ commit, token, run }: CiRun): CiStep {
   }
 }
 
-/** Woodpecker and Drone fill in `${NAME}` before they read the YAML, and nothing where they cannot. */
+/** Woodpecker and Drone replace `${NAME}` before they parse the YAML; unknown names become empty. */
 function steps(name: 'Woodpecker' | 'Drone', { commit, token, run }: CiRun): CiStep {
   const values: Readonly<Record<string, string>> =
     name === 'Drone'
@@ -171,7 +171,7 @@ function steps(name: 'Woodpecker' | 'Drone', { commit, token, run }: CiRun): CiS
   }
 }
 
-/** `sh` steps run with `sh -xe`, which shows each command with its variables filled in. */
+/** `sh` steps run with `sh -xe`, which prints each command with its variables replaced. */
 function jenkins({ commit, token, run }: CiRun): CiStep {
   const code = codeUnder(blocks, 'Jenkins', { language: 'groovy' })
   const [, quoted = ''] = /sh '''([\s\S]*?)'''/.exec(code) ?? []
@@ -203,7 +203,7 @@ function plain(heading: string, nth: number, { commit, token, run }: CiRun): CiS
   }
 }
 
-/** The stream goes between the deployment and the last question. */
+/** The stream runs between the deployment and the last request for the verdict. */
 function liveLog(run: CiRun): CiStep {
   const around = plain('Several Deployers, or connections that break', 0, run)
   const stream = codeUnder(blocks, 'A live log', { language: 'sh' })
@@ -211,7 +211,7 @@ function liveLog(run: CiRun): CiStep {
   return { ...around, script: [...lines.slice(0, -1), stream, lines.at(-1), ''].join('\n') }
 }
 
-/** What Groovy makes of a string in single quotes. */
+/** Replaces the escape sequences of a Groovy string in single quotes. */
 function groovyString(quoted: string): string {
   return quoted.replace(/\\(\n|.)/g, (_, escaped) =>
     escaped === '\n' ? '' : escaped === 'n' ? '\n' : escaped === 't' ? '\t' : escaped,

@@ -1,4 +1,4 @@
-// The steps of docs/ci.md, run as each CI would run them, against a real rollout.
+// The deploy steps of docs/ci.md, run as each CI system runs them, against real rollouts.
 
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -38,9 +38,9 @@ async function kill(process: DeployerProcess): Promise<void> {
   await ended
 }
 
-/** A service that takes some seconds for a rollout: a good task is watched for so many. */
-async function createService(watched: number): Promise<string> {
-  const args = ['--update-failure-action=rollback', `--update-monitor=${watched}s`]
+/** Creates a service whose rollouts take at least as many seconds as its update monitor. */
+async function createService(monitorSeconds: number): Promise<string> {
+  const args = ['--update-failure-action=rollback', `--update-monitor=${monitorSeconds}s`]
   const image = lab.image('lab/app:v1')
   const { name } = await lab.createService({ image, labels: ALLOWED, args })
   await lab.waitRunning(name, image)
@@ -61,7 +61,7 @@ function deploymentIds(output: string): ReadonlySet<string> {
 }
 
 describe.concurrent.each(Object.entries(ciSteps))('%s', (_, step) => {
-  test('a good image: the step is green, says converged, and the image runs', async () => {
+  test('with a good image the step succeeds, prints the verdict converged, and the image runs', async () => {
     const service = await createService(3)
     const place = { directory, url, service, repository }
     const { status, output } = await runStep(step(await runOf('v2')), place)
@@ -70,7 +70,7 @@ describe.concurrent.each(Object.entries(ciSteps))('%s', (_, step) => {
     expect(await runningImages(lab.engine, service)).toEqual([await pinned('lab/app:v2')])
   })
 
-  test('a bad image: the step is red and shows why, though each wait is too short', async () => {
+  test('with a bad image the step fails and prints the reason, although each wait is shorter than the rollout', async () => {
     const service = await createService(60)
     const place = { directory, url, service, repository, wait: '1' }
     const { status, output, tookMs } = await runStep(step(await runOf('bad')), place)
@@ -84,7 +84,7 @@ describe.concurrent.each(Object.entries(ciSteps))('%s', (_, step) => {
     expect(await runningImages(lab.engine, service)).toEqual([await pinned('lab/app:v1')])
   })
 
-  test('a service that does not exist: the step fails with the reason, without another try', async () => {
+  test('with a service that does not exist the step fails with the reason and does not retry', async () => {
     const service = `nosuch-${randomUUID()}`
     const { status, output } = await runStep(step(await runOf('v2')), {
       ...{ directory, url, service, repository },
@@ -97,12 +97,12 @@ describe.concurrent.each(Object.entries(ciSteps))('%s', (_, step) => {
   })
 })
 
-describe.concurrent('a Deployer that is away half way', () => {
+describe.concurrent('when Deployer is restarted during the rollout', () => {
   test.each([
     { name: 'the line alone', signal: 'SIGTERM' },
     { name: 'several Deployers', signal: 'SIGTERM' },
     { name: 'several Deployers', signal: 'SIGKILL' },
-  ] as const)('$name: the step is green in spite of $signal', async ({ name, signal }) => {
+  ] as const)('the step "$name" succeeds after $signal', async ({ name, signal }) => {
     const service = await createService(3)
     const [port] = await freePorts(1)
     const BIND = `127.0.0.1:${port}`
@@ -111,7 +111,7 @@ describe.concurrent('a Deployer that is away half way', () => {
     const step = ciSteps[name]?.(await runOf('v2'))
     if (step === undefined) throw new Error(`No step "${name}"`)
     const running = runStep(step, place)
-    await waitFor('the rollout to begin', async () => {
+    await waitFor('the rollout to start', async () => {
       const { UpdateStatus } = await inspectService(lab.engine, service)
       return UpdateStatus?.State === 'updating'
     })

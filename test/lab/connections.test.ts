@@ -1,4 +1,4 @@
-// The ways to a daemon other than its socket: TCP, TCP with TLS, ssh; each for real.
+// Connections to a Docker daemon other than its socket: TCP, TCP with TLS, and ssh.
 
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -58,18 +58,18 @@ async function deployWith(env: Readonly<Record<string, string>>): Promise<CurlAn
 describe('tcp:// with TLS', () => {
   const certificates = { DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: scratch }
 
-  test('a daemon that wants certificates gets them, and is verified', async () => {
+  test('a daemon that requires client certificates gets them, and its certificate is verified', async () => {
     const DOCKER_HOST = `tcp://127.0.0.1:${tlsPort}`
     expect((await deployWith({ DOCKER_HOST, ...certificates })).status).toBe(200)
     expect((await deployWith({ DOCKER_HOST, DOCKER_CERT_PATH: scratch })).status).toBe(200)
   })
 
-  test('without certificates the daemon refuses', async () => {
+  test('without client certificates the deployment fails', async () => {
     const answer = await deployWith({ DOCKER_HOST: `tcp://127.0.0.1:${tlsPort}` })
     expect(answer.status).toBeGreaterThanOrEqual(502)
   })
 
-  test('a daemon whose certificate is of another authority, or for another name, is not spoken to', async () => {
+  test('a daemon whose certificate has another issuer or another name is rejected', async () => {
     const other = join(scratch, 'other')
     mkdirSync(other)
     makeAuthority(other)
@@ -90,8 +90,8 @@ describe('tcp:// with TLS', () => {
   })
 })
 
-test('tcp:// without TLS', async () => {
-  // The lab's daemon speaks TLS on TCP alone; socat's part is played by a few lines of Node.
+test('tcp:// without TLS reaches the daemon', async () => {
+  // The lab's daemon requires TLS on TCP, so this relay forwards plain TCP to its Unix socket.
   const relay = spawnOwned(
     process.execPath,
     [
@@ -117,12 +117,12 @@ describe('ssh://', () => {
     PATH = await startSshd(sshPort)
   })
 
-  test('the far daemon is reached through the ssh program', async () => {
+  test('the daemon is reached through the ssh program', async () => {
     const DOCKER_HOST = `ssh://${userInfo().username}@127.0.0.1:${sshPort}`
     expect((await deployWith({ DOCKER_HOST, PATH })).status).toBe(200)
   })
 
-  test('a host whose key is not known is not spoken to, and the answer says so', async () => {
+  test('a host whose key is unknown is rejected, and the response has the reason', async () => {
     const DOCKER_HOST = `ssh://${userInfo().username}@localhost:${sshPort}`
     const { status, body } = await deployWith({ DOCKER_HOST, PATH })
     expect([status, body.code]).toEqual([503, 'engine-unreachable'])
@@ -134,13 +134,13 @@ function openssl(...args: readonly string[]): void {
   execFileSync('openssl', args, { stdio: 'ignore' })
 }
 
-/** A self-signed `ca.pem`, and its key. */
+/** Creates a self-signed `ca.pem` and its key. */
 function makeAuthority(folder: string): void {
   const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=authority']
   openssl(...request, '-days', '1', '-keyout', `${folder}/ca-key.pem`, '-out', `${folder}/ca.pem`)
 }
 
-/** An authority, a server certificate for 127.0.0.1 and a client certificate, as Docker's docs do. */
+/** Creates a CA, a server certificate for 127.0.0.1 and a client certificate, as in Docker's documentation. */
 function makeCertificates(): void {
   const file = (name: string): string => join(scratch, name)
   const days = ['-days', '1']
@@ -181,7 +181,7 @@ function makeCertificates(): void {
   }
 }
 
-/** An sshd on loopback for a key of its own; gives a PATH whose `ssh` uses just that key. */
+/** Starts an sshd on loopback. Gives a PATH whose `ssh` uses the key that this sshd accepts. */
 async function startSshd(port: number): Promise<string> {
   const file = (name: string): string => join(scratch, name)
   for (const key of ['host-key', 'user-key']) {

@@ -1,4 +1,4 @@
-// The verdict on a real engine: every rollout is looked at again and again, and judged each time.
+// The judgement of rollouts on a real engine: the state is read every 50 ms and judged each time.
 
 import { describe, expect, test } from 'vitest'
 import { evidence, type FailedTask } from '../../src/convergence/evidence.ts'
@@ -17,7 +17,7 @@ import { waitFor } from './wait.ts'
 
 const lab = sharedLab()
 const INTERVAL_MS = 50
-const LOOKS_AFTER_END = 20
+const READS_AFTER_END = 20
 // A rollout of a good image takes as long as the monitor.
 const WATCH = ['--update-monitor=3s', '--rollback-monitor=3s']
 // The bad image exits after a second. On a busy machine that takes longer, and the engine ignores a task
@@ -27,16 +27,16 @@ const CONTINUE = ['--update-failure-action=continue', '--update-monitor=10s']
 
 interface Scene {
   readonly image: string
-  /** Flags of `docker service create`, two replicas unless they tell. */
+  /** Flags of `docker service create`. Default: two replicas. */
   readonly flags?: readonly string[]
   readonly job?: boolean
-  /** More that is written, besides the image. */
+  /** Changes the spec in addition to the image. */
   readonly write?: (spec: Spec) => void
-  /** Is done once, as soon as the engine says `on`. */
+  /** `act` is called once, as soon as the update has the state `on`. */
   readonly meanwhile?: { readonly on: string; readonly act: (id: string) => Promise<void> }
 }
 
-/** A whole spec; more of it is written than judged. */
+/** A spec. The tests write more of its members than the judgement reads. */
 interface Spec extends WatchedSpec {
   TaskTemplate: {
     ContainerSpec: { Image: string }
@@ -46,7 +46,7 @@ interface Spec extends WatchedSpec {
   Labels: Record<string, string>
 }
 
-/** A service as the engine shows it. */
+/** A service as the engine returns it. */
 interface Inspected extends WatchedService {
   readonly ID: string
   readonly Spec: Spec
@@ -58,7 +58,7 @@ async function get<T>(path: string): Promise<T> {
   return JSON.parse(text)
 }
 
-async function look(id: string): Promise<ObservedState> {
+async function observe(id: string): Promise<ObservedState> {
   const filters = encodeURIComponent(JSON.stringify({ service: { [id]: true } }))
   const service = await get<WatchedService>(`/services/${id}`)
   const tasks = await get<readonly Task[]>(`/tasks?filters=${filters}`)
@@ -74,7 +74,7 @@ async function create({ flags = [], job = false }: Scene): Promise<string> {
   return (await lab.createService({ image, args: [...replicas, ...WATCH, ...flags] })).id
 }
 
-/** Writes the newest spec with a change, until the engine takes it. */
+/** Applies a change to the current spec, and tries again while the version is out of date. */
 async function write(id: string, change: (spec: Spec) => void, query = ''): Promise<Rollout> {
   return waitFor(`a write to service ${id}`, async () => {
     const { Version, Spec } = await get<Inspected>(`/services/${id}`)
@@ -97,7 +97,7 @@ async function write(id: string, change: (spec: Spec) => void, query = ''): Prom
 
 async function settle(id: string, job: boolean): Promise<void> {
   await waitFor(`service ${id} to settle`, async () => {
-    const { service, tasks = [] } = await look(id)
+    const { service, tasks = [] } = await observe(id)
     const mode = service.Spec.Mode ?? {}
     const wanted = mode.ReplicatedJob?.TotalCompletions ?? mode.Replicated?.Replicas ?? 1
     const state = job ? 'complete' : 'running'
@@ -105,7 +105,7 @@ async function settle(id: string, job: boolean): Promise<void> {
   })
 }
 
-/** Judges every 50 ms until the rollout comes to its end, and a second longer. */
+/** Judges every 50 ms until the rollout ends, and for one more second. */
 async function watch(
   rollout: Rollout,
   id: string,
@@ -114,23 +114,23 @@ async function watch(
   const verdicts: Convergence[] = []
   let failed: readonly FailedTask[] = []
   let isDone = meanwhile === undefined
-  let looksAfterEnd = 0
+  let readsAfterEnd = 0
   await waitFor(
     `the end of the rollout of ${id}`,
     async () => {
-      const sight = await look(id)
-      if (!isDone && sight.service.UpdateStatus?.State === meanwhile?.on) {
+      const state = await observe(id)
+      if (!isDone && state.service.UpdateStatus?.State === meanwhile?.on) {
         isDone = true
         await meanwhile?.act(id)
       }
-      const verdict = judge(rollout, sight)
-      const alone = judge(rollout, { ...sight, tasks: undefined, nodes: undefined })
+      const verdict = judge(rollout, state)
+      const alone = judge(rollout, { ...state, tasks: undefined, nodes: undefined })
       if (alone.state !== 'pending') expect(verdict).toEqual(alone)
       if (verdict.state !== verdicts.at(-1)?.state) verdicts.push(verdict)
       if (verdict.state === 'pending') return false
-      looksAfterEnd += 1
-      failed = looksAfterEnd === 1 ? evidence(rollout, sight.tasks ?? [], sight) : failed
-      return looksAfterEnd > LOOKS_AFTER_END
+      readsAfterEnd += 1
+      failed = readsAfterEnd === 1 ? evidence(rollout, state.tasks ?? [], state) : failed
+      return readsAfterEnd > READS_AFTER_END
     },
     { intervalMs: INTERVAL_MS, timeoutMs: 240_000, describe: () => JSON.stringify(verdicts) },
   )
@@ -148,7 +148,7 @@ async function changeLabel(id: string): Promise<void> {
   })
 }
 
-describe.concurrent('every rollout is pending until its one verdict, which it keeps', () => {
+describe.concurrent('a rollout is pending until it gets one verdict, which stays', () => {
   test.each<[string, Scene, Convergence['state'], object?]>([
     ['stop-first', { image: 'app:v2' }, 'converged'],
     ['start-first', { image: 'app:v2', flags: ['--update-order=start-first'] }, 'converged'],
@@ -206,7 +206,7 @@ describe.concurrent('every rollout is pending until its one verdict, which it ke
       unhealthy,
     ],
     [
-      'another image half way',
+      'another image during the rollout',
       {
         image: 'app:v2',
         meanwhile: {
@@ -221,7 +221,7 @@ describe.concurrent('every rollout is pending until its one verdict, which it ke
       'superseded',
     ],
     [
-      'a manual rollback half way',
+      'a manual rollback during the rollout',
       {
         image: 'app:v2',
         meanwhile: {
@@ -234,12 +234,12 @@ describe.concurrent('every rollout is pending until its one verdict, which it ke
       'superseded',
     ],
     [
-      'a label that changes half way',
+      'a label that changes during the rollout',
       { image: 'app:v2', meanwhile: { on: 'updating', act: changeLabel } },
       'converged',
     ],
     [
-      'a label that changes in the middle of a rollback',
+      'a label that changes during the rollback',
       {
         image: 'app:bad',
         flags: ROLLBACK,
@@ -249,7 +249,7 @@ describe.concurrent('every rollout is pending until its one verdict, which it ke
       exited,
     ],
     [
-      'the same image by force',
+      'the same image with ForceUpdate',
       {
         image: 'app:v1',
         write: (spec) => {
@@ -281,7 +281,7 @@ describe.concurrent('every rollout is pending until its one verdict, which it ke
     }
   })
 
-  test('a constraint that no node meets: pending, and it says what for', async () => {
+  test('with a constraint that no node satisfies the state is pending, with the reason', async () => {
     const scene = { image: 'app:v2' }
     const id = await create(scene)
     try {
@@ -293,11 +293,11 @@ describe.concurrent('every rollout is pending until its one verdict, which it ke
       await waitFor(
         'the message',
         async () => {
-          const verdict = judge(rollout, await look(id))
+          const verdict = judge(rollout, await observe(id))
           expect(verdict.state).toBe('pending')
           return verdict.state === 'pending' && verdict.message.includes('no suitable node (')
         },
-        { describe: async () => JSON.stringify(await look(id)) },
+        { describe: async () => JSON.stringify(await observe(id)) },
       )
     } finally {
       await lab.engine.docker('service', 'rm', id)

@@ -1,4 +1,4 @@
-// The main job against the real thing: an engine, a registry, beanstalkd, curl.
+// Deployments with curl on a real engine, with a registry and beanstalkd.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -29,7 +29,7 @@ function start(env: Readonly<Record<string, string>>): DeployerProcess {
   })
 }
 
-/** The README's line. */
+/** The command of the README. */
 function deploy(service: string, image: string, at: string = url): Promise<CurlAnswer> {
   const body = JSON.stringify({ image })
   return curl(
@@ -66,7 +66,7 @@ beforeAll(async () => {
 
 afterAll(() => deployer.kill('SIGKILL'))
 
-test('the seed example: one curl line, the new image runs, and the job is on the tube', async () => {
+test('one curl command deploys the new image and puts a job into the tube', async () => {
   const labels = ALLOWED
   const { id } = await lab.createService({ name: 'blog', image: v1, labels, replicas: 2 })
   await lab.waitRunning('blog', v1, 2)
@@ -99,7 +99,7 @@ test('priority, delay and TTR of the job are those of NOTIFY_FLAGS', async () =>
   tuned.kill('SIGKILL')
 })
 
-test('a service with as many features as the lab can make goes back to the byte, but for the image, its platforms and the record of deployments', async () => {
+test('an update changes no byte of a rich spec except the image, its platforms and the record of deployments', async () => {
   await createRichService('rich')
   await settledBytes(lab.engine, 'rich')
   const before = await inspect('rich')
@@ -133,7 +133,7 @@ test('a service with as many features as the lab can make goes back to the byte,
   expect(rawSpec(after.raw).length).toBeGreaterThan(2500)
 })
 
-test('the image that the spec names already: unchanged and a message, and the engine keeps what it knows', async () => {
+test('the image that the service has already is unchanged with a message, and the service keeps PreviousSpec', async () => {
   await lab.createService({ name: 'same', image: v1, labels: ALLOWED, replicas: 1 })
   const first = await deploy('same?wait=150', v2)
   expect([first.status, first.body.verdict]).toEqual([200, 'converged'])
@@ -147,15 +147,15 @@ test('the image that the spec names already: unchanged and a message, and the en
   expect((await lab.beanstalkd.reserve('deployments')).body.toString()).toContain('Deployed same')
 })
 
-test('50 deployments at once on one service: each is written or superseded, the last one stays, and each that was written is told', async () => {
+test('of 50 concurrent deployments of one service each is written or superseded, the last one stays, and each written one has a message', async () => {
   await lab.createService({ name: 'busy', image: v1, labels: ALLOWED, replicas: 0 })
   const tags = Array.from({ length: 50 }, (_, n) => `busy${n}`)
   await pushCopies(lab.registry.address, 'lab/app:v2', tags)
   const images = tags.map((tag) => lab.image(`lab/app:${tag}`))
   const answers = await Promise.all(images.map((image) => deploy('busy', image)))
-  const told = answers.map(({ status, body }) => `${status} ${body.verdict}`)
-  // Where no task is to run, a write is all that it takes.
-  expect([...new Set(told)].toSorted()).toEqual(['200 converged', '409 superseded'])
+  const verdicts = answers.map(({ status, body }) => `${status} ${body.verdict}`)
+  // Without tasks a rollout has converged as soon as it is written.
+  expect([...new Set(verdicts)].toSorted()).toEqual(['200 converged', '409 superseded'])
   const written = answers.filter(({ status }) => status === 200).map(({ body }) => body)
   const [last] = written.toSorted((a, b) => (`${a.startedAt}` < `${b.startedAt}` ? 1 : -1))
   const { Image } = (await inspect('busy')).service.Spec.TaskTemplate.ContainerSpec
@@ -169,8 +169,8 @@ test('50 deployments at once on one service: each is written or superseded, the 
   )
 })
 
-describe('refused by what the swarm says', () => {
-  test('no such service, a prefix of an ID, an ambiguous prefix', async () => {
+describe('refused because of the service', () => {
+  test('an unknown name, a prefix of an ID and an ambiguous prefix are service-not-found', async () => {
     const ids: string[] = []
     for (const name of ['prefix1', 'prefix2', 'prefix3', 'prefix4', 'prefix5', 'prefix6']) {
       ids.push((await lab.createService({ name, image: v1, labels: ALLOWED, replicas: 0 })).id)
@@ -181,7 +181,7 @@ describe('refused by what the swarm says', () => {
     }
   })
 
-  test('a full ID works, and the answer says the name', async () => {
+  test('a full ID is accepted, and the response has the name', async () => {
     const { id } = await lab.createService({
       name: 'by_id',
       image: v1,
@@ -194,7 +194,7 @@ describe('refused by what the swarm says', () => {
     )
   })
 
-  test('a service without the label is untouched; its remedy makes it work', async () => {
+  test('a service without the label is not changed, and the command in the response makes it updatable', async () => {
     await lab.createService({ name: 'closed', image: v1, replicas: 0 })
     const raw = await settledBytes(lab.engine, 'closed')
     const { status, body } = await deploy('closed', v2)
@@ -206,21 +206,21 @@ describe('refused by what the swarm says', () => {
     await lab.beanstalkd.reserve('deployments')
   })
 
-  test('what is refused puts no message', async () => {
+  test('a refused deployment puts no job', async () => {
     expect(await lab.beanstalkd.countJobs('deployments')).toBe(0)
   })
 })
 
-describe('a beanstalkd that does not take the message', () => {
-  const AWAY = 'messages are not delivered for now'
+describe('when beanstalkd does not accept the message', () => {
+  const NOT_DELIVERED = 'messages are not delivered for now'
   const GIVEN_UP = 'message not delivered'
 
-  /** Deploys, and waits for the log line that tells why the message is still here. */
+  /** Deploys, and waits for the log line that has the reason of the failed delivery. */
   async function deployWith(
     NOTIFY_FLAGS: string,
     { message, reason }: { readonly message: string; readonly reason: RegExp },
   ): Promise<DeployerProcess> {
-    const name = `unheard${Math.random().toString(36).slice(2)}`
+    const name = `undelivered${Math.random().toString(36).slice(2)}`
     await lab.createService({ name, image: v1, labels: ALLOWED, replicas: 0 })
     const process = start({ NOTIFY_FLAGS })
     expect((await deploy(name, v2, await process.url())).status).toBe(200)
@@ -230,19 +230,21 @@ describe('a beanstalkd that does not take the message', () => {
       process.log().filter(({ msg }) => msg === message)
     await waitFor('the log line', () => lines().length > 0)
     expect(lines()).toHaveLength(1)
-    expect(lines()[0]?.reason).toMatch(/tube "unheard" of beanstalkd at 127/)
+    expect(lines()[0]?.reason).toMatch(/tube "undelivered" of beanstalkd at 127/)
     expect(lines()[0]?.reason).toMatch(reason)
     return process
   }
 
-  test('because it is down: it gets the message once it is up', async () => {
+  test('because it is down, the message is delivered after its start', async () => {
     const [port = 0] = await freePorts(1)
-    const flags = notifyFlags('unheard', { addr: `127.0.0.1:${port}` })
-    const process = await deployWith(flags, { message: AWAY, reason: /ECONNREFUSED/ })
+    const flags = notifyFlags('undelivered', { addr: `127.0.0.1:${port}` })
+    const process = await deployWith(flags, { message: NOT_DELIVERED, reason: /ECONNREFUSED/ })
     const directory = await mkdtemp(`${lab.directory}/down-`)
     const beanstalkd = await createBeanstalkd(directory, port)
     await beanstalkd.start()
-    expect((await beanstalkd.reserve('unheard', 31)).body.toString()).toContain('Deployed unheard')
+    expect((await beanstalkd.reserve('undelivered', 31)).body.toString()).toContain(
+      'Deployed undelivered',
+    )
     await waitFor(
       'the log line',
       () => process.log().at(-1)?.msg === 'messages are delivered again',
@@ -251,26 +253,26 @@ describe('a beanstalkd that does not take the message', () => {
     await rm(directory, { recursive: true })
   })
 
-  test('because the job is too big: it is given up', async () => {
+  test('because the job is too big, delivery is given up', async () => {
     const template = Buffer.from('x'.repeat(70_000)).toString('base64')
-    const flags = notifyFlags('unheard', { template })
+    const flags = notifyFlags('undelivered', { template })
     await deployWith(flags, { message: GIVEN_UP, reason: /"JOB_TOO_BIG"/ })
   })
 
-  test('because it is draining', async () => {
+  test('because it is draining, delivery is tried again later', async () => {
     const directory = await mkdtemp(`${lab.directory}/draining-`)
     const [port = 0] = await freePorts(1)
     const beanstalkd = await createBeanstalkd(directory, port)
     await beanstalkd.start()
     beanstalkd.signal('SIGUSR1')
-    const flags = notifyFlags('unheard', { addr: beanstalkd.address })
-    await deployWith(flags, { message: AWAY, reason: /"DRAINING"/ })
+    const flags = notifyFlags('undelivered', { addr: beanstalkd.address })
+    await deployWith(flags, { message: NOT_DELIVERED, reason: /"DRAINING"/ })
     await beanstalkd.kill()
     await rm(directory, { recursive: true })
   })
 })
 
-/** Through the API, since the CLI knows less than the engine. Replicas 0: nothing has to run. */
+/** Uses the API, since the CLI does not support every member. No task has to run: 0 replicas. */
 async function createRichService(name: string): Promise<void> {
   const secret = await create('/secrets/create', { Name: `${name}-secret`, Data: 'c2VjcmV0' })
   const config = await create('/configs/create', { Name: `${name}-config`, Data: 'Y29uZmln' })
@@ -385,7 +387,7 @@ async function createRichService(name: string): Promise<void> {
   })
 }
 
-/** `{ raw }` goes out as a number of just these digits. */
+/** Writes `{ raw }` as a number with these digits. */
 async function create(path: string, body: object): Promise<string> {
   const json = JSON.stringify(body).replace(/\{"raw":"(\d+)"\}/g, '$1')
   const { status, text } = await lab.engine.request('POST', path, json)

@@ -1,5 +1,4 @@
-// The dockerode adapter on a real engine: registries of all kinds, logs, events, and an engine that
-// is killed.
+// The dockerode adapter on a real engine: registries, logs, events, and an engine that is killed.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -27,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(() => lab.down())
 
-/** As Docker's `X-Registry-Auth` header. */
+/** Encodes credentials as in Docker's header `X-Registry-Auth`. */
 function authFor(address: string, password: string, padding = ''): { registryAuth: string } {
   const account = { username: 'deployer', password, serveraddress: address, padding }
   return { registryAuth: Buffer.from(JSON.stringify(account)).toString('base64url') }
@@ -39,7 +38,7 @@ function withImage({ Spec }: Service, Image: string): ServiceSpec {
   return { ...Spec, TaskTemplate: { ...TaskTemplate, ContainerSpec } }
 }
 
-/** Writes an image until the engine takes it. */
+/** Writes an image, and tries again while the version is out of date. */
 async function write(
   id: string,
   image: string,
@@ -75,7 +74,7 @@ describe('a registry with a password', () => {
     await lab.engine.docker('rmi', image, lab.image('lab/app:v2'))
   })
 
-  test('tells nothing without credentials', async () => {
+  test('without credentials the image is not readable', async () => {
     await expect(swarm.resolveImage(image)).rejects.toMatchObject({
       code: 'image-not-readable',
       cause: expect.objectContaining({ message: expect.stringContaining('no basic auth') }),
@@ -85,19 +84,19 @@ describe('a registry with a password', () => {
     })
   })
 
-  test('tells digest and platforms to those who have the password', async () => {
+  test('with credentials digest and platforms are resolved', async () => {
     const resolved = {
       digest: await lab.registry.digest('lab/app:v2'),
       platforms: [{ Architecture: 'amd64', OS: 'linux' }],
     }
-    // Base64 ends in three ways.
+    // Base64 has up to two padding characters.
     for (const padding of ['', '1', '22']) {
       const credentials = authFor(registry.address, PASSWORD, padding)
       expect(await swarm.resolveImage(image, credentials)).toEqual(resolved)
     }
   })
 
-  test('tells them that an image is not there', async () => {
+  test('with credentials a missing image is not found', async () => {
     const credentials = authFor(registry.address, PASSWORD)
     await expect(swarm.resolveImage(`${image}x`, credentials)).rejects.toMatchObject({
       code: 'image-not-found',
@@ -105,7 +104,7 @@ describe('a registry with a password', () => {
     })
   })
 
-  test('tells nothing to those who have another password', async () => {
+  test('with a wrong password the image is not readable', async () => {
     const credentials = authFor(registry.address, 'open barley')
     const fault = await swarm.resolveImage(image, credentials).catch((error: unknown) => error)
     expect(fault).toMatchObject({
@@ -115,13 +114,13 @@ describe('a registry with a password', () => {
     expect(JSON.stringify(fault)).not.toContain(credentials.registryAuth)
   })
 
-  test('an engine passes garbled credentials over', async () => {
+  test('credentials that cannot be decoded count as none', async () => {
     await expect(swarm.resolveImage(image, { registryAuth: 'garbled' })).rejects.toMatchObject({
       code: 'image-not-readable',
     })
   })
 
-  test('lets nodes pull with the credentials that came with the update, and not without', async () => {
+  test('nodes can pull the image only if the update has credentials', async () => {
     const { id } = await lab.createService({ image: lab.image('lab/app:v1'), replicas: 1 })
     const runs = (wanted: string, State: string) => (task: Task) =>
       task.Spec.ContainerSpec?.Image === wanted && task.Status.State === State
@@ -149,7 +148,7 @@ describe('a registry', () => {
     await silent.close()
   })
 
-  test('that is not there is unavailable at once', async () => {
+  test('that does not listen is unavailable', async () => {
     await expect(swarm.resolveImage('127.0.0.1:1/a:b')).rejects.toMatchObject({
       code: 'registry-unavailable',
       retryAfterSeconds: 5,
@@ -158,16 +157,16 @@ describe('a registry', () => {
   })
 
   test.each<[string, number, object, string, string, number | undefined]>([
-    ['wants fewer requests', 429, {}, 'TOOMANYREQUESTS', 'registry-unavailable', 30],
-    ['wants fewer requests, in HTML', 429, {}, '', 'registry-unavailable', 30],
+    ['limits the rate of requests', 429, {}, 'TOOMANYREQUESTS', 'registry-unavailable', 30],
+    ['limits the rate of requests, in HTML', 429, {}, '', 'registry-unavailable', 30],
     ['denies', 403, {}, 'DENIED', 'image-not-readable', undefined],
     ['denies in HTML', 403, {}, '', 'image-not-readable', undefined],
-    ['has a fault', 500, {}, 'UNKNOWN', 'registry-unavailable', 5],
-    ['has a proxy without a server', 502, {}, '', 'registry-unavailable', 5],
+    ['has an internal error', 500, {}, 'UNKNOWN', 'registry-unavailable', 5],
+    ['is behind a proxy without an upstream', 502, {}, '', 'registry-unavailable', 5],
     ['does not know the name', 404, {}, 'NAME_UNKNOWN', 'image-not-found', undefined],
-    ['is none at all', 404, {}, '', 'image-not-found', undefined],
+    ['is another kind of server', 404, {}, '', 'image-not-found', undefined],
     [
-      'names an authority that is not there',
+      'names a token server that does not listen',
       401,
       { 'WWW-Authenticate': 'Bearer realm="http://127.0.0.1:1/token",service="unauthorized"' },
       'UNAUTHORIZED',
@@ -208,18 +207,18 @@ describe('readTaskLog', () => {
     return (await waitTask(id, ({ Status }) => Status.State === 'failed')).ID
   }
 
-  test('tells what a task wrote before it failed, on both outputs', async () => {
+  test('gives what a task wrote before it failed, of both outputs', async () => {
     const script =
       'echo one; sleep 0.2; echo "è€😀" >&2; sleep 0.2; printf "\\033[31mred\\033[0m"; exit 3'
     expect(await swarm.readTaskLog(await failedTask(script), 20)).toBe('one\nè€😀\nred')
   })
 
-  test('tells what a task with a terminal wrote', async () => {
+  test('gives what a task with a terminal wrote', async () => {
     const task = await failedTask('echo one; echo two >&2; exit 3', '--tty')
     expect(await swarm.readTaskLog(task, 20)).toBe('one\ntwo')
   })
 
-  test('tells the last lines of many, and 8 KiB of long ones', async () => {
+  test('gives the last lines, and at most 8 KiB', async () => {
     const script = 'i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo "$i $PATH $PATH"; done; exit 3'
     const task = await failedTask(script)
     const lines = (await swarm.readTaskLog(task, 5)).split('\n')
@@ -230,7 +229,7 @@ describe('readTaskLog', () => {
     expect(all).toMatch(/\n500 \S+ \S+$/)
   })
 
-  test('ends with what there is while the task runs on', async () => {
+  test('gives the log of a task that is still running', async () => {
     const { id } = await lab.createService({
       image: await lab.pushImage('lab/log:v2', {
         version: 'log',
@@ -239,7 +238,7 @@ describe('readTaskLog', () => {
     })
     const task = await waitTask(id, ({ Status }) => Status.State === 'running')
     await waitFor('the log', async () => (await swarm.readTaskLog(task.ID, 20)) === 'ready')
-    // The log of a task that runs does not end by itself.
+    // The engine does not end the log of a running task.
     expect((await swarm.listTasks(id)).find(({ ID }) => ID === task.ID)?.Status.State).toBe(
       'running',
     )
@@ -247,7 +246,7 @@ describe('readTaskLog', () => {
 })
 
 describe('watchServices', () => {
-  test('tells of a rollout that fails and is rolled back', async () => {
+  test('reports a rollout that fails and is rolled back', async () => {
     const args = [
       '--update-failure-action=rollback',
       '--update-monitor=60s',
@@ -271,22 +270,21 @@ describe('watchServices', () => {
     await lab.engine.docker('service', 'rm', id)
   })
 
-  test('an aborted watch is gone from the engine', async () => {
+  test('an aborted watch closes its connection to the engine', async () => {
     const listeners = async (): Promise<number> =>
       JSON.parse((await lab.engine.request('GET', '/info')).text).NEventsListener
-    // Swarm's own executor listens to events too, once for each task that it runs, and the tasks and
-    // watches of earlier tests end in their own time: so many watches are opened that those few do
-    // not matter.
+    // Swarm's executor has a listener for each running task, and those of earlier tests end later: there
+    // are so many watches that these listeners do not matter.
     const others = await listeners()
     const watches = await Promise.all(Array.from({ length: 60 }, openWatch))
     expect(await listeners()).toBeGreaterThan(others + 30)
     for (const { controller } of watches) {
       controller.abort()
     }
-    await waitFor('the engine to let go', async () => (await listeners()) < others + 30)
+    await waitFor('the listeners to be removed', async () => (await listeners()) < others + 30)
   })
 
-  test('ends when the engine is killed; one that is opened afterwards tells what happened since', async () => {
+  test('a watch ends when the engine is killed, and a later one reports the events since then', async () => {
     const { id } = await lab.createService({ image: lab.image('lab/app:v1'), replicas: 0 })
     const first = await openWatch()
     await write(id, lab.image('lab/app:v2'))
@@ -304,7 +302,7 @@ describe('watchServices', () => {
     const again = await openWatch(event?.timeMs)
     const images = () =>
       again.events.filter(({ serviceId }) => serviceId === id).flatMap(({ image = [] }) => image)
-    // An engine keeps its events in memory; reading its raft log again, it may tell of old writes.
+    // An engine keeps events in memory. When it replays its raft log, it may report old writes.
     await waitFor('the event', () => images().at(-1) === lab.image('lab/app:v3'))
     again.controller.abort()
     expect(await again.ended).toBe('resolved')

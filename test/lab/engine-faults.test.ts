@@ -1,4 +1,4 @@
-// The states of an engine in which it refuses, each produced for real, as curl sees them.
+// Responses of Deployer while the engine cannot update services, for each such state of an engine.
 
 import { describe, expect, type TestContext, test, vi } from 'vitest'
 import { createDockerodeSwarm } from '../../src/node/docker/dockerode-swarm.ts'
@@ -11,7 +11,7 @@ import { waitFor } from './wait.ts'
 // Each test has a lab of its own, and two labs in the last ones.
 vi.setConfig({ maxConcurrency: 4 })
 
-interface Scene {
+interface Setup {
   readonly lab: Lab
   readonly deployer: DeployerProcess
   put(image?: string, service?: string): Promise<CurlAnswer>
@@ -32,7 +32,7 @@ function start(DOCKER_HOST: string, { onTestFinished }: TestContext): DeployerPr
 }
 
 /** A lab with a service, and a Deployer that uses it. */
-async function setScene(context: TestContext): Promise<Scene> {
+async function setUp(context: TestContext): Promise<Setup> {
   const lab = await raise(context)
   const image = lab.image('lab/app:v1')
   const labels = { 'deployer.allowUpdates': 'true' }
@@ -68,8 +68,8 @@ describe.concurrent('two managers', () => {
     await second.engine.docker('swarm', 'join', '--token', token, ...listen, RemoteManagers[0].Addr)
   }
 
-  test('one is lost: no-quorum with Retry-After, and no promise about what was being written; whoever waits for a verdict waits on until it is back', async (context) => {
-    const { lab, put } = await setScene(context)
+  test('after the loss of one the response is no-quorum, a write in progress is reported as uncertain, and a caller that waits gets the verdict after its return', async (context) => {
+    const { lab, put } = await setUp(context)
     const second = await raise(context)
     await join(lab, second)
     const { Swarm } = JSON.parse((await lab.engine.request('GET', '/info')).text)
@@ -86,7 +86,7 @@ describe.concurrent('two managers', () => {
     expect([lost.status, lost.body.code]).toEqual([503, 'no-quorum'])
     expect(lost.body.detail).toContain('the update may have been applied nevertheless')
     expect(lost.headers['retry-after']).toBeUndefined()
-    const later = await waitFor('the manager to know that it leads no more', async () => {
+    const later = await waitFor('the manager to lose its leadership', async () => {
       const answer = await put(lab.image('lab/app:v3'))
       return answer.headers['retry-after'] !== undefined && answer
     })
@@ -97,25 +97,25 @@ describe.concurrent('two managers', () => {
     expect([status, body.verdict]).toEqual([200, 'converged'])
   })
 
-  test('one is made a worker: not-a-manager there', async (context) => {
-    const { lab } = await setScene(context)
+  test('an engine that was demoted is not-a-manager', async (context) => {
+    const { lab } = await setUp(context)
     const second = await raise(context)
     await join(lab, second)
     const { text } = await second.engine.request('GET', '/info')
     await lab.engine.docker('node', 'demote', JSON.parse(text).Swarm.NodeID)
     const worker = createDockerodeSwarm({ dockerHost: second.engine.dockerHost })
-    const fault = await waitFor('the engine to be a worker', () =>
+    const error = await waitFor('the engine to be a worker', () =>
       worker.inspectService('blog').then(
         () => undefined,
-        (error) => (/Worker nodes/.test(error.message) ? error : undefined),
+        (reason) => (/Worker nodes/.test(reason.message) ? reason : undefined),
       ),
     )
-    expect(fault).toMatchObject({ code: 'not-a-manager', retryAfterSeconds: undefined })
+    expect(error).toMatchObject({ code: 'not-a-manager', retryAfterSeconds: undefined })
   })
 })
 
-test.concurrent('a stopped engine is engine-unreachable; started again, it works without a restart of Deployer', async (context) => {
-  const { lab, put } = await setScene(context)
+test.concurrent('a stopped engine is engine-unreachable, and works after its start without a restart of Deployer', async (context) => {
+  const { lab, put } = await setUp(context)
   await lab.engine.kill()
   const { status, body, headers } = await put()
   expect([status, body.code, headers['retry-after']]).toEqual([503, 'engine-unreachable', '5'])
@@ -124,11 +124,11 @@ test.concurrent('a stopped engine is engine-unreachable; started again, it works
   expect((await put()).status).toBe(200)
 })
 
-test.concurrent('a locked swarm is swarm-locked, without Retry-After: somebody has to unlock it', async (context) => {
-  const { lab, put } = await setScene(context)
+test.concurrent('a locked swarm is swarm-locked, without Retry-After', async (context) => {
+  const { lab, put } = await setUp(context)
   await lab.engine.docker('swarm', 'update', '--autolock')
   await lab.engine.stop()
-  // It never gets ready as the lab means it: that needs the key.
+  // A locked swarm does not become ready.
   void lab.engine.start().catch(() => {})
   const answer = await waitFor('the engine to be locked', async () => {
     const answer = await put()
@@ -139,8 +139,8 @@ test.concurrent('a locked swarm is swarm-locked, without Retry-After: somebody h
   expect(answer.body.detail).toContain('docker swarm unlock')
 })
 
-test.concurrent('an engine in no swarm is not-a-manager, and told at start', async (context) => {
-  const { lab, put } = await setScene(context)
+test.concurrent('an engine without a swarm is not-a-manager, and the log has a warning at startup', async (context) => {
+  const { lab, put } = await setUp(context)
   await lab.engine.docker('swarm', 'leave', '--force')
   const { status, body, headers } = await put()
   expect([status, body.code]).toEqual([503, 'not-a-manager'])
@@ -151,16 +151,16 @@ test.concurrent('an engine in no swarm is not-a-manager, and told at start', asy
   await waitFor('the log line', hasReason)
 })
 
-test.concurrent('an address where something else answers is engine-error, never a success', async (context) => {
-  const { lab } = await setScene(context)
+test.concurrent('an address of another kind of server is engine-error', async (context) => {
+  const { lab } = await setUp(context)
   const deployer = start(`tcp://${lab.registry.address}`, context)
   const put = ['-X', 'PUT', '-H', 'Authorization: x', '-d', '{"image":"a:1"}']
   const { status, body } = await curl(...put, `${await deployer.url()}/service/blog`)
   expect([status, body.code]).toEqual([502, 'engine-error'])
 })
 
-test.concurrent("what the engine refuses is engine-error with the engine's words", async (context) => {
-  const { lab } = await setScene(context)
+test.concurrent("an update that the engine rejects is engine-error with the engine's message", async (context) => {
+  const { lab } = await setUp(context)
   const swarm = createDockerodeSwarm({ dockerHost: lab.engine.dockerHost })
   const service = await swarm.inspectService('blog')
   await expect(

@@ -1,5 +1,5 @@
-// A Docker engine of the lab's own: containerd, dockerd and a swarm of one node. It shares nothing
-// with a Docker that may be there already, and leaves the host's network as it is.
+// A private Docker Engine: containerd, dockerd and a swarm of one node. It shares nothing with an
+// installed Docker, and does not change the network of the host.
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
@@ -10,13 +10,13 @@ import { freePorts, isListening } from './ports.ts'
 import { createDaemon, type Daemon, runProgram } from './processes.ts'
 import { waitFor } from './wait.ts'
 
-/** The answer of the Engine API. */
+/** A response of the Engine API. */
 export interface EngineAnswer {
   readonly status: number
   readonly text: string
 }
 
-/** An engine that somebody runs. */
+/** Access to a running engine. */
 export interface EngineClient {
   readonly socketPath: string
   /** `unix://` and the socket's path. */
@@ -26,33 +26,33 @@ export interface EngineClient {
    *
    * @param method The HTTP method.
    * @param path The path, with the query, as in `/services/web`.
-   * @param body Is sent as JSON; a string is JSON already.
-   * @returns The answer, whatever its status.
+   * @param body A string with JSON, or a value that is sent as JSON.
+   * @returns The response, whatever its status.
    */
   request(method: string, path: string, body?: unknown): Promise<EngineAnswer>
   /**
    * Runs Debian's `docker` against this engine.
    *
    * @param args Its arguments.
-   * @returns What it wrote to stdout, trimmed.
-   * @throws Error with what it wrote to stderr, when it fails.
+   * @returns Its standard output, trimmed.
+   * @throws Error with its standard error, when it fails.
    */
   docker(...args: readonly string[]): Promise<string>
 }
 
 /**
- * An engine of one's own. Containers outlive a killed engine; a stopped one takes them along. `stop`
- * takes five seconds, in which the socket is gone already: dockerd waits in vain for its ingress
- * network, which the lab keeps from coming up.
+ * An engine that this process started. Containers keep running when the engine is killed, and end when it
+ * is stopped. `stop` takes five seconds, during which the socket does not exist: dockerd waits for its
+ * ingress network, which the lab prevents.
  */
 export interface Engine extends EngineClient, Omit<Daemon, 'signal'> {
-  /** Stops the engine and starts it, until its swarm answers again. */
+  /** Stops the engine, starts it and waits for its swarm. */
   restart(): Promise<void>
 }
 
-/** What to run other than Debian's engine with the lab's flags. */
+/** Options of {@link createEngine}. */
 export interface EngineOptions {
-  /** Address of the registry that is spoken to in plain HTTP. */
+  /** Address of the registry that the engine accesses without TLS. */
   readonly registryAddress: string
   /** More flags for dockerd. */
   readonly flags?: readonly string[]
@@ -62,7 +62,7 @@ const requestTimeoutMs = 60_000
 const dockerTimeoutMs = 300_000
 
 /**
- * Reaches an engine that runs.
+ * Gives access to a running engine.
  *
  * @param directory The lab's directory.
  * @returns The engine.
@@ -107,10 +107,10 @@ export function connectEngine(directory: string): EngineClient {
 }
 
 /**
- * Prepares an engine; nothing runs before its `start`, which makes the swarm too.
+ * Prepares an engine. Its `start` starts the daemons and creates the swarm.
  *
  * @param directory The lab's directory.
- * @param options The registry, and more flags.
+ * @param options The registry and more flags.
  * @returns The engine.
  */
 export async function createEngine(directory: string, options: EngineOptions): Promise<Engine> {
@@ -121,9 +121,9 @@ export async function createEngine(directory: string, options: EngineOptions): P
   let gossipPort: Server | undefined
 
   /**
-   * Swarm sets up overlay networks and the `docker_gwbridge` in the host's network as soon as its
-   * gossip can listen on port 7946, which cannot be chosen. With that port taken, on an address
-   * that is this lab's alone, it leaves the network alone; services on the host network need none.
+   * Swarm creates overlay networks and `docker_gwbridge` in the network of the host as soon as its gossip
+   * protocol can listen on port 7946, which is not configurable. While that port is in use, on an address
+   * that only this lab has, Swarm creates none; services on the host network do not need them.
    */
   async function initSwarm(): Promise<void> {
     gossipPort = await takePort(7946, swarmAddress)
@@ -151,7 +151,7 @@ export async function createEngine(directory: string, options: EngineOptions): P
   return { ...client, start, stop: dockerd.stop, kill: dockerd.kill, restart }
 }
 
-/** A containerd of the lab's own: without one, dockerd would use the system's when it runs. */
+/** Without a private containerd, dockerd would use the one of the system. */
 async function createContainerd(directory: string): Promise<Daemon> {
   const configFile = join(directory, 'containerd.toml')
   const socketPath = containerdSocket(directory)
@@ -176,7 +176,7 @@ async function createDockerd(
   options: EngineOptions,
   client: EngineClient,
 ): Promise<Daemon> {
-  // A config file of its own, or dockerd would read the one of the machine's Docker.
+  // Without this file dockerd would read the configuration of the installed Docker.
   const configFile = join(directory, 'dockerd.json')
   await writeFile(configFile, '{}')
   await mkdir(join(directory, 'docker-cli'))
@@ -214,7 +214,7 @@ function randomLoopbackAddress(): string {
   return `127.${a}.${b}.${c}`
 }
 
-/** Listens on a port, unless somebody else does: taken is taken. */
+/** Occupies a port, unless another process does. */
 function takePort(port: number, host: string): Promise<Server> {
   return new Promise((resolve) => {
     const server = createServer((socket) => socket.destroy())

@@ -1,5 +1,4 @@
-// The Dockerfile, built and run in the swarm with the line of the README: it updates another service,
-// and then itself.
+// The image of the Dockerfile, run with the command of the README: it updates another service, then itself.
 
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -87,7 +86,7 @@ describe('the image', () => {
     expect(job.body.toString()).toBe(`neighbour ${v2}`)
   })
 
-  test('SIGUSR1 opens no inspector, by a flag of its Node too', async () => {
+  test('SIGUSR1 opens no inspector, because of a flag of Node', async () => {
     const filter = 'label=com.docker.swarm.service.name=deployer'
     const container = await lab.engine.docker('ps', '--quiet', '--filter', filter)
     const command = await lab.engine.docker('inspect', '--format', '{{json .Args}}', container)
@@ -99,7 +98,7 @@ describe('the image', () => {
     expect(listeningPorts(Number(pid))).toEqual([Number(new URL(url).port)])
   })
 
-  test('updates itself: whoever waits is told where to ask on, the message gets out, the old process ends with 0, the new one tells the verdict', async () => {
+  test('updates itself: the caller gets a Location, the message is delivered, the old process exits with 0, the new one gives the verdict', async () => {
     const answer = await deploy('deployer?wait=150', second)
     expect([answer.status, answer.body.service]).toEqual([504, 'deployer'])
     expect((await lab.beanstalkd.reserve('from-the-image')).body.toString()).toBe(
@@ -109,15 +108,15 @@ describe('the image', () => {
     const tasks = await listTasks(lab.engine, 'deployer')
     const old = tasks.find(({ Spec }) => Spec.ContainerSpec.Image.startsWith(first))
     expect(old?.Status).toMatchObject({ State: 'shutdown', ContainerStatus: { ExitCode: 0 } })
-    await waitFor('the new one to answer', () =>
+    await waitFor('the new process to respond', () =>
       curl(url).then(
         () => true,
         () => false,
       ),
     )
     const authorization = ['-H', 'Authorization: SOME_TOKEN']
-    const told = await curl(...authorization, `${url}${answer.headers.location}?wait=150`)
-    expect([told.status, told.body.verdict]).toEqual([200, 'converged'])
+    const verdict = await curl(...authorization, `${url}${answer.headers.location}?wait=150`)
+    expect([verdict.status, verdict.body.verdict]).toEqual([200, 'converged'])
     const again = await deploy('deployer', second)
     const resolved = `${second}@${await lab.registry.digest('me/deployer:2')}`
     expect(again.body).toMatchObject({ verdict: 'unchanged', resolved, previous: resolved })

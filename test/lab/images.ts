@@ -1,21 +1,21 @@
-// Images of a few programs from a static busybox, pushed to the loopback registry.
+// Images with a static busybox, pushed to the loopback registry.
 
 import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EngineClient } from './engine.ts'
 import { findProgram, runProgram } from './processes.ts'
 
-/** What an image is made of. */
+/** The content of an image. */
 export interface ImageRecipe {
-  /** The content of the file `/version`: another content makes another digest. */
+  /** The content of the file `/version`, which determines the digest. */
   readonly version: string
-  /** What runs in it, as a script for sh; until it is told to stop unless told. */
+  /** The script for sh that the container runs. Default: wait for SIGTERM. */
   readonly script?: string
   /** More instructions of a Dockerfile: ENV, EXPOSE, HEALTHCHECK, LABEL, USER, WORKDIR. */
   readonly changes?: readonly string[]
 }
 
-const untilTold = 'trap "exit 0" TERM; while :; do sleep 3600 & wait; done'
+const untilTerminated = 'trap "exit 0" TERM; while :; do sleep 3600 & wait; done'
 
 const recipes: Readonly<Record<string, ImageRecipe>> = {
   'lab/app:v1': { version: 'v1' },
@@ -38,10 +38,10 @@ const recipes: Readonly<Record<string, ImageRecipe>> = {
 }
 
 /**
- * Makes the lab's images and pushes them.
+ * Creates the lab's images and pushes them.
  *
- * @param engine The engine that makes and pushes them.
- * @param registryAddress Where they go.
+ * @param engine The engine that creates and pushes them.
+ * @param registryAddress The registry that gets them.
  */
 export async function pushLabImages(engine: EngineClient, registryAddress: string): Promise<void> {
   const pushes = Object.entries(recipes).map(([name, recipe]) =>
@@ -51,11 +51,11 @@ export async function pushLabImages(engine: EngineClient, registryAddress: strin
 }
 
 /**
- * Makes one image and pushes it; a tag that exists moves.
+ * Creates an image and pushes it, also if the tag exists.
  *
- * @param engine The engine that makes and pushes it.
+ * @param engine The engine that creates and pushes it.
  * @param reference The full reference.
- * @param recipe What it is made of.
+ * @param recipe The content of the image.
  */
 export async function pushImage(
   engine: EngineClient,
@@ -67,7 +67,7 @@ export async function pushImage(
     const archive = join(folder, 'image.tar')
     await makeRoot(join(folder, 'root'), recipe.version)
     await runProgram('tar', ['-C', join(folder, 'root'), '-c', '-f', archive, '.'])
-    const command = JSON.stringify(['sh', '-c', recipe.script ?? untilTold])
+    const command = JSON.stringify(['sh', '-c', recipe.script ?? untilTerminated])
     const changes = [`CMD ${command}`, ...(recipe.changes ?? [])]
     const flags = changes.flatMap((change) => ['--change', change])
     await engine.docker('import', ...flags, archive, reference)

@@ -1,4 +1,4 @@
-// Deployer on the engine of a lab, as its callers meet it: a process, and curl.
+// Deployer as a process that uses the engine of a lab, called with curl.
 
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,12 +9,12 @@ import type { EngineClient } from './engine.ts'
 import { listTasks } from './services.ts'
 import { waitFor } from './wait.ts'
 
-/** The label by which a service's owner allows updates. */
+/** The label that allows updates of a service. */
 export const ALLOWED: Readonly<Record<string, string>> = { 'deployer.allowUpdates': 'true' }
 
-/** What Deployer answered; the body is the report of a deployment, or a problem document. */
-export interface Told extends CurlAnswer {
-  /** How long curl took. */
+/** A response of Deployer. The body is the report of a deployment or a problem document. */
+export interface DeployerResponse extends CurlAnswer {
+  /** Duration of the request. */
   readonly tookMs: number
 }
 
@@ -24,22 +24,26 @@ export interface StreamEvent {
   readonly data: Record<string, unknown>
 }
 
-/** Deployer, running. */
+/** A running Deployer. */
 export interface LabDeployer {
   readonly process: DeployerProcess
   readonly url: string
   /**
-   * Asks for a deployment.
+   * Requests a deployment.
    *
-   * @param service The service's name, and the query if there is one: `web?wait=50`.
-   * @param wish The image, or the whole body.
+   * @param service The service's name, with the query: `web?wait=50`.
+   * @param deployment The image, or the whole body.
    * @param args More arguments of curl.
    */
-  put(service: string, wish: string | object, ...args: readonly string[]): Promise<Told>
-  /** Asks at a path, such as a `Location`. */
-  get(path: string, ...args: readonly string[]): Promise<Told>
-  /** Asks for a deployment, or at a path when there is no wish, and reads events to their end. */
-  stream(path: string, wish?: string): Promise<readonly StreamEvent[]>
+  put(
+    service: string,
+    deployment: string | object,
+    ...args: readonly string[]
+  ): Promise<DeployerResponse>
+  /** Requests a path, such as a `Location`. */
+  get(path: string, ...args: readonly string[]): Promise<DeployerResponse>
+  /** Reads the events of a deployment; requests a new one if there is an image. */
+  stream(path: string, image?: string): Promise<readonly StreamEvent[]>
   /** Ends the process with SIGKILL. */
   kill(): Promise<void>
 }
@@ -58,7 +62,7 @@ export async function startLabDeployer(
   const process = startDeployer({ env: { TOKEN: 'x', DOCKER_HOST: engine.dockerHost, ...env } })
   const url = await process.url()
 
-  async function ask(...args: readonly string[]): Promise<Told> {
+  async function ask(...args: readonly string[]): Promise<DeployerResponse> {
     const startedAt = performance.now()
     const answer = await curl('-H', 'Authorization: Bearer x', ...args)
     return { ...answer, tookMs: performance.now() - startedAt }
@@ -66,11 +70,14 @@ export async function startLabDeployer(
 
   return {
     ...{ process, url },
-    put: (service, wish, ...args) =>
-      ask(...args, '-X', 'PUT', '-d', bodyOf(wish), `${url}/service/${service}`),
+    put: (service, deployment, ...args) =>
+      ask(...args, '-X', 'PUT', '-d', bodyOf(deployment), `${url}/service/${service}`),
     get: (path, ...args) => ask(...args, `${url}${path}`),
-    stream: (path, wish) =>
-      readEvents(...(wish === undefined ? [] : ['-X', 'PUT', '-d', bodyOf(wish)]), `${url}${path}`),
+    stream: (path, image) =>
+      readEvents(
+        ...(image === undefined ? [] : ['-X', 'PUT', '-d', bodyOf(image)]),
+        `${url}${path}`,
+      ),
     async kill() {
       const ended = process.ended()
       process.kill('SIGKILL')
@@ -79,11 +86,11 @@ export async function startLabDeployer(
   }
 }
 
-function bodyOf(wish: string | object): string {
-  return JSON.stringify(typeof wish === 'string' ? { image: wish } : wish)
+function bodyOf(deployment: string | object): string {
+  return JSON.stringify(typeof deployment === 'string' ? { image: deployment } : deployment)
 }
 
-/** As they come: `event:` and `data:` lines, and an empty one after each. */
+/** Reads events with one `event:` line and one `data:` line each. */
 async function readEvents(...args: readonly string[]): Promise<readonly StreamEvent[]> {
   const flags = ['-s', '-S', '-N', '-f', '-H', 'Authorization: Bearer x']
   const child = execFile('curl', [...flags, '-H', 'Accept: text/event-stream', ...args])
@@ -101,7 +108,7 @@ async function readEvents(...args: readonly string[]): Promise<readonly StreamEv
   return events
 }
 
-/** A service as the engine shows it, as far as the tests look at it. */
+/** A service as the engine returns it, with the members that the tests use. */
 export interface InspectedService {
   readonly Version: { readonly Index: number }
   readonly Spec: {
@@ -125,7 +132,7 @@ export interface InspectedService {
  *
  * @param engine The engine of a manager.
  * @param service Its name.
- * @returns The service, and the very bytes that tell of it.
+ * @returns The service, and the response as text.
  */
 export async function inspectService(
   engine: EngineClient,
@@ -137,12 +144,11 @@ export async function inspectService(
 }
 
 /**
- * Waits until the engine has done its part for a new service: a moment after the create it writes
- * down its end points.
+ * Waits until the engine has added the endpoints of a new service, shortly after its creation.
  *
  * @param engine The engine of a manager.
  * @param service Its name.
- * @returns The bytes that tell of the service, which change no more by themselves.
+ * @returns The service as text, which the engine does not change any more.
  */
 export function settledBytes(engine: EngineClient, service: string): Promise<string> {
   return waitFor(`service "${service}" to settle`, async () => {
@@ -152,11 +158,11 @@ export function settledBytes(engine: EngineClient, service: string): Promise<str
 }
 
 /**
- * The images of the tasks that run and are to go on running.
+ * Lists the images of the tasks that run and have the desired state running.
  *
  * @param engine The engine of a manager.
  * @param service The service's name.
- * @returns An image a task, as the spec spelled it.
+ * @returns One image for each task, as in its spec.
  */
 export async function runningImages(
   engine: EngineClient,
@@ -169,7 +175,7 @@ export async function runningImages(
 }
 
 /**
- * Removes every service of a swarm, lest those that fail again and again slow down the next file.
+ * Removes every service of a swarm. Services whose tasks keep failing would slow down the next test file.
  *
  * @param engine The engine of a manager.
  */

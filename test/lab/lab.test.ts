@@ -1,4 +1,4 @@
-// The lab itself works: its images, its services, its beanstalkd, and its end.
+// The lab itself: its images, its services, its beanstalkd and its removal.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ import { listTasks, waitRunning } from './services.ts'
 import { sharedLab } from './shared-lab.ts'
 import { waitFor } from './wait.ts'
 
-/** Runs a service as long as `use` needs it. */
+/** Creates a service that is removed after `use`. */
 async function withService(
   lab: SharedLab,
   image: string,
@@ -29,7 +29,7 @@ async function withService(
   }
 }
 
-/** What is left of a lab: processes, mounts, control groups and the directory. */
+/** What exists of a lab: processes, mounts, control groups and the directory. */
 async function traces(directory: string): Promise<readonly string[]> {
   const processes = (await labProcesses(directory)).map(({ command }) => command)
   const mounts = await mountsBelow(directory)
@@ -70,7 +70,7 @@ describe('a service', () => {
   test('of the image "unhealthy" starts and never becomes healthy', async () => {
     await withService(lab, lab.image('lab/app:unhealthy'), async (name) => {
       const states = new Set<string>()
-      await waitFor('the first task to be given up', async () => {
+      await waitFor('the first task to be stopped', async () => {
         const tasks = await listTasks(lab.engine, name)
         // The engine may report a task that it stops as running for a moment.
         const kept = tasks.filter((task) => task.DesiredState !== 'shutdown')
@@ -82,7 +82,7 @@ describe('a service', () => {
     })
   })
 
-  test('that does not come up is told with the states of its tasks', async () => {
+  test('that does not start is reported with the states of its tasks', async () => {
     const image = lab.image('lab/app:v1')
     const { name } = await lab.createService({ image, args: ['--constraint=node.role==worker'] })
     const options = { image, timeoutMs: 300 }
@@ -92,7 +92,7 @@ describe('a service', () => {
     await lab.engine.docker('service', 'rm', name)
   })
 
-  test('that is not there is told in the words of docker', async () => {
+  test('that does not exist is reported with the message of docker', async () => {
     await expect(lab.engine.docker('service', 'inspect', 'nosuch')).rejects.toThrow(
       /no such service: nosuch/i,
     )
@@ -122,7 +122,7 @@ describe('an image', () => {
 describe('a job', () => {
   const lab = sharedLab()
 
-  test('is read back as it was put, and is gone then', async () => {
+  test('is reserved as it was put, and deleted', async () => {
     const body = Buffer.from([0, 13, 10, 255, ...Buffer.from('größer')])
     const id = await lab.beanstalkd.put('lab-test', body, { pri: 7, ttr: 30 })
     expect(await lab.beanstalkd.countJobs('lab-test')).toBe(1)
@@ -131,14 +131,14 @@ describe('a job', () => {
     expect(await lab.beanstalkd.countJobs('lab-test')).toBe(0)
   })
 
-  test('that does not come is told with the tube', async () => {
+  test('that is missing is reported with the tube', async () => {
     await expect(lab.beanstalkd.reserve('lab-empty', 0)).rejects.toThrow(
       'Waited 0 s in vain for a job in tube "lab-empty"',
     )
   })
 })
 
-describe("a lab of one's own", () => {
+describe('a lab that this process started', () => {
   async function withLab(use: (lab: Lab) => Promise<void>): Promise<string> {
     const lab = await raiseLab()
     try {
@@ -149,7 +149,7 @@ describe("a lab of one's own", () => {
     return lab.directory
   }
 
-  test('goes on after its daemons were stopped and killed, and leaves nothing', async () => {
+  test('works after its daemons were stopped and killed, and leaves nothing', async () => {
     const directory = await withLab(async (lab) => {
       const image = lab.image('lab/app:v1')
       const { name } = await lab.createService({ image, replicas: 2 })
@@ -176,7 +176,7 @@ describe("a lab of one's own", () => {
     expect(await traces(directory)).toEqual([])
   })
 
-  test('is cleared away by the next one when its owner was killed', async () => {
+  test('is removed by the next one after its owner was killed', async () => {
     const script = fileURLToPath(new URL('./raise-and-stay.ts', import.meta.url))
     // In a folder of its own, where no other test file removes the labs of dead processes.
     const TMPDIR = await mkdtemp('/tmp/dead-lab-')
@@ -203,12 +203,12 @@ describe("a lab of one's own", () => {
     await withLab(async () => {
       expect(await traces(directory)).toEqual([])
     })
-    // The shared lab has a living owner.
+    // The owner of the shared lab is alive.
     const { status } = await sharedLab().engine.request('GET', '/services')
     expect(status).toBe(200)
   })
 
-  test('makes no bridge in the network of the machine', async () => {
+  test('creates no bridge in the network of the host', async () => {
     const bridges = async () => {
       const { stdout } = await runProgram('ip', ['-o', '-br', 'link'])
       return stdout.split('\n').filter((line) => line.startsWith('docker'))

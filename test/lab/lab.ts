@@ -1,5 +1,5 @@
 // The lab: a private engine with a swarm of one node, a loopback registry with a few images, and
-// beanstalkd. For tests, the demo and the benchmark.
+// beanstalkd. Tests, the demo and the benchmark use it.
 
 import {
   type Beanstalkd,
@@ -15,9 +15,9 @@ import { findProgram } from './processes.ts'
 import { connectRegistry, createRegistry, type Registry, type RegistryClient } from './registry.ts'
 import { type CreatedService, createService, type ServiceOptions, waitRunning } from './services.ts'
 
-/** A lab that somebody runs; everything in it may be used, nothing may be stopped. */
+/** Access to a lab that another process started. Its daemons must not be stopped. */
 export interface SharedLab {
-  /** Where the lab keeps its files, the logs of its daemons (`NAME.log`) among them. */
+  /** The directory of all files of the lab, such as the logs of its daemons (`NAME.log`). */
   readonly directory: string
   readonly engine: EngineClient
   readonly registry: RegistryClient
@@ -31,32 +31,32 @@ export interface SharedLab {
    * @returns The full reference in the loopback registry.
    */
   image(name: string): string
-  /** Makes one more image and pushes it; a tag that exists moves. Gives the full reference. */
+  /** Creates an image and pushes it, also if the tag exists. Gives the full reference. */
   pushImage(name: string, recipe: ImageRecipe): Promise<string>
   /** Creates a service on the host network; its tasks may not run yet. */
   createService(options: ServiceOptions): Promise<CreatedService>
-  /** Waits until just so many (1) tasks of a service run, all of them from this full reference. */
+  /** Waits until exactly `replicas` (1) tasks of a service run, all of them with this image. */
   waitRunning(service: string, image: string, replicas?: number): Promise<void>
 }
 
-/** A lab of one's own. */
+/** A lab that this process started. */
 export interface Lab extends SharedLab {
   readonly engine: Engine
   readonly registry: Registry
   readonly beanstalkd: Beanstalkd
-  /** Takes the lab down: nothing of it is left, whatever state it is in. */
+  /** Removes the lab completely, whatever its state is. */
   down(): Promise<void>
 }
 
-/** How a lab is raised. */
+/** Options of {@link raiseLab}. */
 export interface LabOptions {
-  /** Is told, in lines, what goes on. */
+  /** Gets the progress, one line at a time. */
   readonly log?: (line: string) => void
   /** More flags for dockerd. */
   readonly engineFlags?: readonly string[]
 }
 
-/** What it takes to reach a lab from another process. */
+/** What another process needs to access a lab. */
 export interface LabCoordinates {
   readonly directory: string
   readonly registryAddress: string
@@ -66,10 +66,10 @@ export interface LabCoordinates {
 const programs = ['dockerd', 'docker', 'containerd', 'docker-registry', 'beanstalkd', 'busybox']
 
 /**
- * Raises a lab, after clearing away the labs of processes that died.
+ * Starts a lab, after removing the labs of processes that ended.
  *
  * @param options A log and more flags for dockerd.
- * @returns The lab; whoever raised it takes it `down`.
+ * @returns The lab; the caller must call `down`.
  */
 export async function raiseLab(options: LabOptions = {}): Promise<Lab> {
   const { log = () => {}, engineFlags = [] } = options
@@ -97,9 +97,9 @@ export async function raiseLab(options: LabOptions = {}): Promise<Lab> {
 }
 
 /**
- * Reaches a lab that another process raised.
+ * Gives access to a lab that another process started.
  *
- * @param coordinates Where it is.
+ * @param coordinates Its directory and addresses.
  * @returns The lab.
  */
 export function connectLab(coordinates: LabCoordinates): SharedLab {

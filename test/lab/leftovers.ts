@@ -1,5 +1,5 @@
-// The lab's directory, and the clearing away of everything that belongs to a lab: its processes,
-// containers, mounts, control groups, sockets and files, whether its owner lives or was killed.
+// The directory of a lab, and the removal of everything that belongs to a lab: its processes, containers,
+// mounts, control groups, sockets and files, also after its owner was killed.
 
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, rmdir, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,7 +7,7 @@ import { basename, join } from 'node:path'
 import { runProgram } from './processes.ts'
 import { waitFor } from './wait.ts'
 
-/** A Unix socket's path has at most 107 bytes; this much is kept for the part below a lab. */
+/** The path of a Unix socket has at most 107 bytes; the rest is for the part below the directory. */
 const longestDirectory = 107 - '/exec/libnetwork/123456789012.sock'.length
 
 async function labHome(): Promise<string> {
@@ -15,8 +15,8 @@ async function labHome(): Promise<string> {
 }
 
 /**
- * Makes the directory of a new lab. Its name carries the owner's process ID and start time, so
- * that anybody can tell whether the owner still lives, with no moment in between.
+ * Creates the directory of a new lab. Its name has the process ID and the start time of its owner, so that
+ * other processes can find out whether the owner is alive.
  *
  * @returns The directory.
  */
@@ -35,22 +35,22 @@ export async function createLabDirectory(): Promise<string> {
 }
 
 /**
- * Clears away the labs whose owners are dead; labs of living owners stay as they are.
+ * Removes the labs whose owners are not alive.
  *
- * @param log Is told of each lab that is cleared away, or that could not be.
+ * @param log Gets a line for each of these labs, and for each failure.
  */
 export async function removeDeadLabs(log: (line: string) => void): Promise<void> {
   const home = await labHome()
   for (const name of await entries(home)) {
     const [pid, started] = name.split('-')
     if (started === undefined || (await processStart(Number(pid))) === started) continue
-    log(`Clearing away the lab of process ${pid}, which is gone`)
+    log(`Removing the lab of process ${pid}, which has ended`)
     await removeLab(join(home, name)).catch((error: unknown) => log(String(error)))
   }
 }
 
 /**
- * Clears away one lab, running or not.
+ * Removes one lab, running or not.
  *
  * @param directory The lab's directory.
  */
@@ -63,7 +63,7 @@ export async function removeLab(directory: string): Promise<void> {
 }
 
 /**
- * The control group that holds the lab's containers.
+ * Gives the control group of the lab's containers.
  *
  * @param directory The lab's directory.
  * @returns Its name, without a slash.
@@ -73,8 +73,8 @@ export function controlGroup(directory: string): string {
 }
 
 /**
- * Finds the processes that belong to a lab: those that carry its mark, or a directory in it, in
- * their environment, and those in its containers.
+ * Finds the processes that belong to a lab: those with its variable, or a directory in it, in their
+ * environment, and those in its containers.
  *
  * @param directory The lab's directory.
  * @returns Their process IDs, with their command lines.
@@ -93,7 +93,7 @@ export async function labProcesses(
       environment.some((entry) => entry === mark || entry.startsWith(`${mark}/`)) ||
       (await contents(`/proc/${pid}/cgroup`)).includes(group)
     if (!isOurs) continue
-    // A zombie has no command line; nothing is left of it to be ended.
+    // A zombie has no command line, and cannot be killed.
     const command = (await contents(`/proc/${pid}/cmdline`)).replaceAll('\0', ' ').trim()
     if (command !== '') found.push({ pid, command })
   }
@@ -101,10 +101,10 @@ export async function labProcesses(
 }
 
 /**
- * Finds what is mounted in a directory.
+ * Lists the mount points in a directory.
  *
  * @param directory The directory.
- * @returns The mount points, the latest first.
+ * @returns The mount points, the newest first.
  */
 export async function mountsBelow(directory: string): Promise<readonly string[]> {
   const table = await contents('/proc/self/mountinfo')
@@ -123,7 +123,7 @@ async function killProcesses(directory: string): Promise<void> {
         try {
           process.kill(pid, 'SIGKILL')
         } catch {
-          // It ended by itself in the meantime.
+          // It has ended.
         }
       }
       return processes.length === 0
@@ -143,7 +143,7 @@ async function unmountAll(directory: string): Promise<void> {
   if (left.length > 0) throw new Error(`Could not unmount ${left.join(', ')}: unmount them by hand`)
 }
 
-/** A containerd shim that was killed leaves its socket outside the lab; its bundle says where. */
+/** A killed containerd shim leaves a socket outside the lab, whose path is in its bundle. */
 async function removeShimSockets(directory: string): Promise<void> {
   const bundles = join(directory, 'containerd/state/io.containerd.runtime.v2.task/moby')
   for (const id of await entries(bundles)) {
@@ -164,10 +164,10 @@ async function removeGroupTree(path: string): Promise<void> {
   await rmdir(path).catch(() => {})
 }
 
-/** When a process started, in clock ticks since the machine did: with the ID, this names it. */
+/** Start time of a process in clock ticks since boot. Together with the process ID it is unique. */
 async function processStart(pid: number): Promise<string | undefined> {
   const stat = await contents(`/proc/${pid}/stat`)
-  // The second field, the program's name in parentheses, may hold spaces; the start is field 22.
+  // The second field, the name of the program in parentheses, may contain spaces. Field 22 is the start time.
   const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return state === 'Z' ? undefined : fields[18]
 }

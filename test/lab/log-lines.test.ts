@@ -1,16 +1,16 @@
-// Whose log lines a verdict shows, on a real engine: an image that prints the secrets of the service
-// that it is deployed to.
+// Log lines in verdicts on a real engine: an image from another repository prints the secrets of the
+// service that it is deployed to.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   ALLOWED,
+  type DeployerResponse,
   inspectService,
   type LabDeployer,
   removeServices,
   startLabDeployer,
-  type Told,
 } from './lab-deployer.ts'
 import { sharedLab } from './shared-lab.ts'
 
@@ -35,14 +35,14 @@ afterAll(async () => {
   await removeServices(lab.engine)
 })
 
-function expectWithheld({ status, body }: Told): void {
+function expectWithheld({ status, body }: DeployerResponse): void {
   expect(status).toBe(424)
   expect(body.tasks).toEqual([expect.objectContaining({ state: 'failed', exitCode: 1 })])
   expect(body.logsWithheld).toContain('Log lines are shown only of images of the repository')
   expect(JSON.stringify(body)).not.toContain(SECRET)
 }
 
-test('an image of another repository shows no log lines, at the second deployment neither', async () => {
+test('log lines of an image from another repository are withheld, also for the second such deployment', async () => {
   const args = [`--env=SECRET=${SECRET}`, '--update-failure-action=pause', '--update-monitor=60s']
   await lab.createService({ name: 'guarded', image: own, labels: ALLOWED, args })
   await lab.waitRunning('guarded', own, 1)
@@ -62,7 +62,7 @@ test('an image of another repository shows no log lines, at the second deploymen
   expect(after.Spec.Labels['deployer.foreignImage']).toBeUndefined()
 })
 
-test('a stack that is deployed again keeps the image, loses the label, and withholds the lines', async () => {
+test('after another docker stack deploy, which removes the label, log lines are withheld', async () => {
   const file = join(lab.directory, 'guarded.yml')
   await writeFile(
     file,

@@ -1,16 +1,16 @@
-// Manifests put into a registry by hand, through its own API: what Docker 20.10 does not make, such
-// as images for other processors.
+// Manifests that Docker 20.10 cannot create, such as images for other platforms, pushed with the API of
+// the registry.
 
 import { createHash } from 'node:crypto'
 
-/** A platform as registries spell it. */
+/** A platform, with the member names of manifests. */
 export interface ImagePlatform {
   readonly architecture: string
   readonly os: string
   readonly variant?: string
 }
 
-/** What a manifest names. */
+/** A descriptor (OCI image specification). */
 export interface Descriptor {
   readonly mediaType: string
   readonly digest: string
@@ -20,7 +20,7 @@ export interface Descriptor {
 const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 const LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
 
-/** A manifest, as far as it is read here. */
+/** The members of a manifest that are read here. */
 interface Manifest {
   readonly config: Descriptor
 }
@@ -49,12 +49,12 @@ async function putManifest(
 }
 
 /**
- * Pushes an image that says it is for another platform; its files are those of the first one.
+ * Pushes a copy of an image with another platform in its configuration.
  *
  * @param address The registry, `127.0.0.1:PORT`.
- * @param name The image that is there, as in `lab/app:v1`.
- * @param as The tag, in the same repository, and the platform of the new one.
- * @returns What a list of manifests would say of it.
+ * @param name The existing image, as in `lab/app:v1`.
+ * @param as The tag, in the same repository, and the platform of the copy.
+ * @returns Its descriptor for a manifest list.
  */
 export async function pushForPlatform(
   address: string,
@@ -77,12 +77,12 @@ export async function pushForPlatform(
 }
 
 /**
- * Pushes a list of manifests: one image for several platforms.
+ * Pushes a manifest list: one image for several platforms.
  *
  * @param address The registry, `127.0.0.1:PORT`.
  * @param name The list's name and tag.
- * @param entries The images, all in the same repository, each with the platform that it is for.
- * @returns What a list would say of it.
+ * @param entries The images, all in the same repository, each with its platform.
+ * @returns Its descriptor.
  */
 export function pushList(
   address: string,
@@ -95,11 +95,11 @@ export function pushList(
 }
 
 /**
- * Gives an image another tag, in the registry alone.
+ * Pushes copies of an image under other tags, without the engine.
  *
  * @param address The registry, `127.0.0.1:PORT`.
- * @param name The image that is there, as in `lab/app:v1`.
- * @param tags The new tags. Each has a digest of its own: the manifests differ in white space.
+ * @param name The existing image, as in `lab/app:v1`.
+ * @param tags The new tags. Each gets its own digest, since the manifests differ in white space.
  */
 export async function pushCopies(
   address: string,

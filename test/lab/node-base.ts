@@ -1,6 +1,5 @@
-// A stand-in for the official image `node:24-alpine`, so that the project's Dockerfile can be built
-// without Docker Hub: busybox, glibc of this machine, Node and npm from npm. Nothing of Alpine is in
-// it: no musl, no apk.
+// A replacement for the official image `node:24-alpine`, so that the Dockerfile can be built without Docker
+// Hub. It contains busybox, glibc of this machine, and Node and npm from npm; no musl and no apk.
 
 import { existsSync } from 'node:fs'
 import { chown, copyFile, cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
@@ -13,7 +12,7 @@ const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const cache = join(projectRoot, '.cache/node-base')
 
 /**
- * Makes the stand-in, unless the engine has it.
+ * Creates the image, unless the engine has it.
  *
  * @param engine The engine that gets the image.
  * @param tag The image's name.
@@ -46,7 +45,7 @@ export async function ensureNodeBase(
   }
 }
 
-/** Fetches Node and npm into the project's cache, once. Gives the `node_modules` they are in. */
+/** Installs Node and npm into the project's cache, once. Gives the path of `node_modules`. */
 async function fetchPackages(): Promise<string> {
   const packages = join(cache, 'node_modules')
   const done = join(cache, 'done')
@@ -126,7 +125,7 @@ async function addSystemFiles(base: string): Promise<void> {
   ]
   const groups = ['root:x:0:', 'node:x:1000:', 'nogroup:x:65534:']
   await copyFile(certificates, join(base, certificates))
-  // npm inside trusts what this machine trusts.
+  // npm in the image uses the certificate authorities of this machine.
   await writeFile(join(base, 'usr/local/etc/npmrc'), `cafile=${certificates}\n`)
   await writeFile(join(base, 'etc/passwd'), `${users.join('\n')}\n`)
   await writeFile(join(base, 'etc/group'), `${groups.join('\n')}\n`)

@@ -1,5 +1,5 @@
-// No notification is lost: beanstalkd and Deployer are killed again and again while CI deploys. What
-// Deployer delivered is what beanstalkd acknowledged to it, as a recorder between the two saw it.
+// No notification is lost: beanstalkd and Deployer are killed many times during 2,000 deployments. A
+// message is delivered when beanstalkd has acknowledged it, as a recorder between the two observes.
 
 import { mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const DEPLOYMENTS = 2000
 const CALLERS = 8
 const DEPLOYER_KILLS = 10
 const TUBE = 'storm'
-// What a wait in vain shows.
+// How much the error of a failed wait shows.
 const LOG_LINES = 40
 const SPOOL_FILES = 20
 const SPOOL_FILE_LENGTH = 1000
@@ -44,7 +44,7 @@ beforeAll(async () => {
   beanstalkd = await createBeanstalkd(directory, port)
   await beanstalkd.start()
   recorder = await startBeanstalkdRecorder(port)
-  // Without tasks a rollout ends at once, and the storm is Deployer's alone.
+  // Without tasks a rollout ends at once, so that the load is on Deployer.
   for (let i = 0; i < CALLERS; i += 1) {
     const image = lab.image('lab/app:v1')
     await lab.createService({ name: `storm-${i}`, image, labels: ALLOWED, replicas: 0 })
@@ -57,8 +57,8 @@ afterAll(async () => {
   await removeServices(lab.engine)
 })
 
-/** Kills beanstalkd at random, about once a second, until told to stop. */
-function beBadTo(daemon: Beanstalkd): () => Promise<number> {
+/** Kills and starts beanstalkd at random, about once a second. Gives a function that ends this. */
+function killAtRandom(daemon: Beanstalkd): () => Promise<number> {
   let isOver = false
   let kills = 0
   const done = (async () => {
@@ -77,7 +77,7 @@ function beBadTo(daemon: Beanstalkd): () => Promise<number> {
   }
 }
 
-test('2,000 deployments, and every accepted one has its message, and its verdict', async () => {
+test('every accepted deployment has a message, and one with its verdict', async () => {
   const [port = 0] = await freePorts(1)
   const template = Buffer.from(TEMPLATE).toString('base64')
   const env = {
@@ -95,7 +95,7 @@ test('2,000 deployments, and every accepted one has its message, and its verdict
   let next = 0
   let retries = 0
 
-  /** As a pipeline does: the same request with the same key until it is answered. */
+  /** Like a pipeline, repeats a request with the same key until it gets a response. */
   async function call(caller: number): Promise<void> {
     for (let n = next++; n < DEPLOYMENTS; n = next++) {
       const body = JSON.stringify({
@@ -105,15 +105,19 @@ test('2,000 deployments, and every accepted one has its message, and its verdict
       })
       const headers = { Authorization: 'x', 'Idempotency-Key': `${n}` }
       for (;;) {
-        const told = await fetch(`${url}/service/storm-${caller}`, { method: 'PUT', body, headers })
-          .then(async (response) => ({ status: response.status, body: await response.json() }))
+        const response = await fetch(`${url}/service/storm-${caller}`, {
+          method: 'PUT',
+          body,
+          headers,
+        })
+          .then(async (one) => ({ status: one.status, body: await one.json() }))
           .catch(() => undefined)
-        if (told?.status === 200) {
-          accepted.set(`${n}`, JSON.stringify(told.body))
+        if (response?.status === 200) {
+          accepted.set(`${n}`, JSON.stringify(response.body))
           break
         }
-        if (told !== undefined && told.status < 500) {
-          throw new Error(`deployment ${n}: ${JSON.stringify(told)}`)
+        if (response !== undefined && response.status < 500) {
+          throw new Error(`deployment ${n}: ${JSON.stringify(response)}`)
         }
         retries += 1
         await pause(100)
@@ -123,7 +127,7 @@ test('2,000 deployments, and every accepted one has its message, and its verdict
 
   const deployers: LabDeployer[] = [await startLabDeployer(lab.engine, env)]
 
-  /** The state of things, for a wait in vain. */
+  /** The state, for the error of a failed wait. */
   async function describe(): Promise<string> {
     const missing = missingOf([...accepted.keys()], delivered())
     const logs = deployers
@@ -137,7 +141,7 @@ test('2,000 deployments, and every accepted one has its message, and its verdict
     ].join('\n')
   }
 
-  const endBadness = beBadTo(beanstalkd)
+  const stopKilling = killAtRandom(beanstalkd)
   const calling = Promise.all(Array.from({ length: CALLERS }, (_, caller) => call(caller)))
   for (let kill = 1; kill <= DEPLOYER_KILLS; kill += 1) {
     const until = (DEPLOYMENTS * (kill - Math.random() / 2)) / (DEPLOYER_KILLS + 1)
@@ -149,14 +153,14 @@ test('2,000 deployments, and every accepted one has its message, and its verdict
     deployers.push(await startLabDeployer(lab.engine, env))
   }
   await calling
-  const beanstalkdKills = await endBadness()
+  const beanstalkdKills = await stopKilling()
 
   await waitFor(
     'an acknowledged "accepted" and an acknowledged verdict of every accepted deployment',
     () => missingOf([...accepted.keys()], delivered()).length === 0,
     { timeoutMs: 240_000, intervalMs: 250, describe },
   )
-  // What is delivered twice may come later.
+  // The second copy of a message may be delivered later.
   await waitFor(
     'the spool to be empty',
     async () => (await spoolFiles(env.SPOOL_DIR)).length === 0,
@@ -179,8 +183,8 @@ test('2,000 deployments, and every accepted one has its message, and its verdict
   )
   expect(accepted.size).toBe(DEPLOYMENTS)
   expect(beanstalkdKills).toBeGreaterThan(5)
-  // The end of a deployment is one: it never has two verdicts. A request that joined it after a kill may
-  // tell of its beginning under an ID of its own.
+  // A deployment has exactly one verdict. A request that joins it after a kill may have its own message
+  // `accepted`, with another ID.
   const ends = new Map<string, Set<string>>()
   for (const { n, event } of messages) {
     const verdicts = ends.get(n) ?? new Set()
@@ -195,7 +199,7 @@ function delivered(): readonly Message[] {
   return recorder.acknowledged.map(({ body }) => JSON.parse(body.toString()))
 }
 
-/** Names what is not delivered yet, by the numbers of the accepted deployments. */
+/** Lists the messages that are not delivered yet, by the numbers of the accepted deployments. */
 function missingOf(numbers: readonly string[], messages: readonly Message[]): readonly string[] {
   const accepted = new Set(messages.filter(isAccepted).map(({ n }) => n))
   const ended = new Set(messages.filter((message) => !isAccepted(message)).map(({ n }) => n))
@@ -217,7 +221,7 @@ async function spoolFiles(directory: string): Promise<readonly string[]> {
 async function spoolContent(directory: string): Promise<string> {
   const names = await spoolFiles(directory)
   const shown = names.slice(0, SPOOL_FILES).map(async (name) => {
-    const content = await readFile(join(directory, name), 'utf8').catch(() => 'gone by now')
+    const content = await readFile(join(directory, name), 'utf8').catch(() => 'deleted meanwhile')
     return `${name}: ${content.trim().slice(0, SPOOL_FILE_LENGTH)}`
   })
   return [`${names.length} records`, ...(await Promise.all(shown))].join('\n')

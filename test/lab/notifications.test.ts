@@ -1,5 +1,5 @@
-// Notifications on the real thing: whole bodies as a worker reserves them, webhooks as a receiver gets
-// them, and what outlives a Deployer that was killed or stopped.
+// Notifications with real rollouts: messages in beanstalkd, webhooks, and delivery after Deployer was killed
+// or stopped.
 
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
@@ -58,7 +58,7 @@ interface Received {
   readonly body: string
 }
 
-/** A receiver of webhooks, which answers as it is told. */
+/** Starts a receiver of webhooks, which responds with the given status. */
 async function startReceiver(answer: () => number, { onTestFinished }: TestContext) {
   const received: Received[] = []
   const server = createServer(async (request, response) => {
@@ -72,22 +72,22 @@ async function startReceiver(answer: () => number, { onTestFinished }: TestConte
   return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-describe.concurrent('whole bodies', () => {
-  test('of a rollout that converges, and of one that is rolled back', async (context) => {
-    await create('told-good')
-    await create('told-bad', ['--update-failure-action=rollback', '--update-monitor=60s'])
-    const { put } = await start({ NOTIFY_FLAGS: JSON.stringify(flags('told-both')) }, context)
-    const good = await put('told-good?wait=150', { image: v2, metadata: { commit: 'a"1\n' } })
+describe.concurrent('messages', () => {
+  test('of a rollout that converges and of one that is rolled back have every value', async (context) => {
+    await create('messages-good')
+    await create('messages-bad', ['--update-failure-action=rollback', '--update-monitor=60s'])
+    const { put } = await start({ NOTIFY_FLAGS: JSON.stringify(flags('messages-both')) }, context)
+    const good = await put('messages-good?wait=150', { image: v2, metadata: { commit: 'a"1\n' } })
     expect(good.status).toBe(200)
-    const { digest } = await nextMessage('told-both')
-    const message = await nextMessage('told-both')
+    const { digest } = await nextMessage('messages-both')
+    const message = await nextMessage('messages-both')
     const { body } = good
     expect(digest).toBe(String(body.resolved).split('@')[1])
     const [, seconds = ''] = /^(?:0s|([\d.]+)s)$/.exec(message.duration) ?? []
     expect(Number(seconds)).toBeGreaterThan(0.1)
     expect(message).toEqual({
       event: 'converged',
-      service: 'told-good',
+      service: 'messages-good',
       image: v2,
       previous: body.previous,
       digest,
@@ -103,22 +103,28 @@ describe.concurrent('whole bodies', () => {
       message: expect.stringMatching(/^msg_[0-9a-f]{32}_converged$/),
     })
 
-    expect((await put('told-bad?wait=150', bad)).status).toBe(424)
-    expect((await nextMessage('told-both')).event).toBe('accepted')
-    const failed = await nextMessage('told-both')
+    expect((await put('messages-bad?wait=150', bad)).status).toBe(424)
+    expect((await nextMessage('messages-both')).event).toBe('accepted')
+    const failed = await nextMessage('messages-both')
     expect(failed).toMatchObject({ event: 'rolled-back', image: bad, commit: '' })
     expect(failed.error).toMatch(/^.*rollback completed; task 1 on \S+ failed: .*exit code 1$/)
     expect(failed.error).not.toMatch(/no database/)
   })
 
-  test('of a caller who is turned away', async (context) => {
-    await lab.createService({ name: 'told-shut', image: v1 })
-    const { put } = await start({ NOTIFY_FLAGS: JSON.stringify(flags('told-shut')) }, context)
-    const { status, body } = await put('told-shut', { image: v2, metadata: { commit: 'b2' } })
+  test('of a refused deployment have the reason', async (context) => {
+    await lab.createService({ name: 'messages-refused', image: v1 })
+    const { put } = await start(
+      { NOTIFY_FLAGS: JSON.stringify(flags('messages-refused')) },
+      context,
+    )
+    const { status, body } = await put('messages-refused', {
+      image: v2,
+      metadata: { commit: 'b2' },
+    })
     expect(status).toBe(403)
-    expect(await nextMessage('told-shut')).toMatchObject({
+    expect(await nextMessage('messages-refused')).toMatchObject({
       event: 'refused',
-      service: 'told-shut',
+      service: 'messages-refused',
       image: v2,
       error: body.detail,
       commit: 'b2',
@@ -126,16 +132,16 @@ describe.concurrent('whole bodies', () => {
     })
   })
 
-  test('of a signed webhook, from settings in a file, beside a tube', async (context) => {
-    await create('told-hook')
+  test('go to a signed webhook and to a tube, with settings from a file', async (context) => {
+    await create('messages-hook')
     const secret = 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'
     const answers = [500, 204, 204]
     const { received, url } = await startReceiver(() => answers.shift() ?? 204, context)
     const hook = { type: 'webhook', url, secret, events: ['accepted', 'converged'] }
-    const file = join(lab.directory, 'told-hook.json')
-    await writeFile(file, `${JSON.stringify([flags('told-hook', ['accepted']), hook])}\n`)
+    const file = join(lab.directory, 'messages-hook.json')
+    await writeFile(file, `${JSON.stringify([flags('messages-hook', ['accepted']), hook])}\n`)
     const { put } = await start({ NOTIFY_FLAGS_FILE: file }, context)
-    const { body } = await put('told-hook?wait=150', { image: v2, metadata: { commit: 'c3' } })
+    const { body } = await put('messages-hook?wait=150', { image: v2, metadata: { commit: 'c3' } })
     await waitFor('three requests', async () => received.length === 3)
     for (const { headers, body: text } of received) {
       new Webhook(secret).verify(text, headers as Record<string, string>)
@@ -147,22 +153,22 @@ describe.concurrent('whole bodies', () => {
       'deployment.converged',
     ])
     expect(events[2].data).toMatchObject({
-      ...{ service: 'told-hook', image: v2, deploymentId: body.deploymentId },
+      ...{ service: 'messages-hook', image: v2, deploymentId: body.deploymentId },
       metadata: { commit: 'c3' },
     })
     const ids = received.map(({ headers }) => headers['webhook-id'])
     expect([ids[0] === ids[1], ids[0] === ids[2]]).toEqual([true, false])
-    expect((await nextMessage('told-hook')).event).toBe('accepted')
-    expect(await lab.beanstalkd.countJobs('told-hook')).toBe(0)
+    expect((await nextMessage('messages-hook')).event).toBe('accepted')
+    expect(await lab.beanstalkd.countJobs('messages-hook')).toBe(0)
   })
 })
 
-describe.concurrent('over a restart, with SPOOL_DIR', () => {
+describe.concurrent('after a restart, with SPOOL_DIR', () => {
   test.for([
     ['converged', v2, []],
     ['paused', bad, ['--update-monitor=60s']],
   ] as const)(
-    'a verdict that comes after a SIGKILL is told by the next Deployer: %s',
+    'the verdict %s after a SIGKILL is sent by the next Deployer',
     async ([verdict, image, args], context) => {
       const name = `spool-${verdict}`
       await create(name, args)
@@ -173,7 +179,7 @@ describe.concurrent('over a restart, with SPOOL_DIR', () => {
       const first = await start(env, context)
       const { body } = await first.put(name, { image, metadata: { commit: 'd4' } })
       const accepted = await nextMessage(name)
-      await waitFor('the spool to have the verdict alone', async () => {
+      await waitFor('the spool to have only the record of the verdict', async () => {
         const files = await filesIn(env.SPOOL_DIR)
         const [file = ''] = files
         return files.length === 1 && (await readFile(file, 'utf8')).includes('"published"')
@@ -192,8 +198,8 @@ describe.concurrent('over a restart, with SPOOL_DIR', () => {
     },
   )
 
-  test('two that overlap, as with the order start-first: every message arrives, and none twice', async (context) => {
-    // Its rollout is not over before the older one is.
+  test('two Deployers that overlap, as with start-first, send every message once', async (context) => {
+    // This rollout ends after the older Deployer has stopped.
     await create('spool-slow', ['--update-monitor=25s'])
     await create('spool-quick')
     const env = {
@@ -220,8 +226,8 @@ describe.concurrent('over a restart, with SPOOL_DIR', () => {
     }
     await waitFor('the spool to be empty', async () => (await filesIn(env.SPOOL_DIR)).length === 0)
     expect(await lab.beanstalkd.countJobs('spool-overlap')).toBe(0)
-    const told = messages.map(({ service, event, commit }) => `${service} ${event} ${commit}`)
-    expect(told.toSorted()).toEqual([
+    const sent = messages.map(({ service, event, commit }) => `${service} ${event} ${commit}`)
+    expect(sent.toSorted()).toEqual([
       'spool-quick accepted newer',
       'spool-quick converged newer',
       'spool-slow accepted older',
@@ -230,19 +236,19 @@ describe.concurrent('over a restart, with SPOOL_DIR', () => {
     expect(newer.process.log().filter(({ level }) => level === 'error')).toEqual([])
   })
 
-  test('messages for a beanstalkd that is away outlive SIGTERM, and are delivered in order', async (context) => {
-    await create('spool-away')
+  test('messages for an unreachable beanstalkd are kept at SIGTERM, and delivered in order', async (context) => {
+    await create('spool-unreachable')
     const [port = 0] = await freePorts(1)
-    const directory = join(lab.directory, 'spool-away')
+    const directory = join(lab.directory, 'spool-unreachable')
     await mkdir(directory)
     const beanstalkd = await createBeanstalkd(directory, port)
     const env = {
-      NOTIFY_FLAGS: JSON.stringify(flags('spool-away', ALL, beanstalkd.address)),
+      NOTIFY_FLAGS: JSON.stringify(flags('spool-unreachable', ALL, beanstalkd.address)),
       SPOOL_DIR: join(directory, 'spool'),
     }
     const first = await start(env, context)
     for (const image of [v2, v1]) {
-      expect((await first.put('spool-away?wait=150', image)).status).toBe(200)
+      expect((await first.put('spool-unreachable?wait=150', image)).status).toBe(200)
     }
     const ended = first.process.ended()
     first.process.kill('SIGTERM')
@@ -255,19 +261,19 @@ describe.concurrent('over a restart, with SPOOL_DIR', () => {
     await beanstalkd.start()
     context.onTestFinished(() => beanstalkd.stop())
     await start(env, context)
-    const told: string[] = []
+    const sent: string[] = []
     for (let i = 0; i < 4; i += 1) {
-      const { event, image } = await nextMessage('spool-away', beanstalkd)
-      told.push(`${event} ${image}`)
+      const { event, image } = await nextMessage('spool-unreachable', beanstalkd)
+      sent.push(`${event} ${image}`)
     }
-    expect(told).toEqual([
+    expect(sent).toEqual([
       ...[`accepted ${v2}`, `converged ${v2}`],
       ...[`accepted ${v1}`, `converged ${v1}`],
     ])
     await waitFor('the spool to be empty', async () => (await filesIn(env.SPOOL_DIR)).length === 0)
   })
 
-  test('a disk that is full fails no deployment: the message is told, and the log says so', async (context) => {
+  test('with a full disk deployments and messages succeed, and the log has the error', async (context) => {
     await create('spool-full')
     const SPOOL_DIR = join(lab.directory, 'spool-full')
     await mkdir(SPOOL_DIR)
@@ -283,7 +289,7 @@ describe.concurrent('over a restart, with SPOOL_DIR', () => {
     expect(lines.join('\n')).toMatch(/SPOOL_DIR cannot be used.*ENOSPC/)
   })
 
-  test('files are nobody’s but the user’s, and hold no password', async (context) => {
+  test('files are readable only by their owner, and contain no password', async (context) => {
     await create('spool-modes')
     const [port = 0] = await freePorts(1)
     const SPOOL_DIR = join(lab.directory, 'spool-modes')
@@ -304,7 +310,7 @@ describe.concurrent('over a restart, with SPOOL_DIR', () => {
   })
 })
 
-test.concurrent('without SPOOL_DIR what is not delivered at the end is in the log, whole', async (context) => {
+test.concurrent('without SPOOL_DIR messages that are not delivered at shutdown are in the log', async (context) => {
   await create('memory-alone')
   const [port = 0] = await freePorts(1)
   const NOTIFY_FLAGS = JSON.stringify(flags('memory-alone', ALL, `127.0.0.1:${port}`))

@@ -1,4 +1,4 @@
-// The lab's processes: daemons that can be started, stopped and killed, and programs that end.
+// Processes of the lab: daemons that can be started, stopped and killed, and programs that end.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,29 +7,29 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { waitFor } from './wait.ts'
 
-/** A program that runs until it is told to end. */
+/** A program that runs until it gets a signal. */
 export interface Daemon {
-  /** Starts the program and waits until it is ready; does nothing when it runs already. */
+  /** Starts the program and waits until it is ready; does nothing while it is running. */
   start(): Promise<void>
-  /** Ends the program politely (SIGTERM) and waits for its end. */
+  /** Sends SIGTERM and waits for the end of the program. */
   stop(): Promise<void>
-  /** Ends the program at once (SIGKILL) and waits for its end. */
+  /** Sends SIGKILL and waits for the end of the program. */
   kill(): Promise<void>
   /** Sends a signal that does not end the program. */
   signal(signal: NodeJS.Signals): void
 }
 
-/** How a daemon is run. */
+/** Options of {@link createDaemon}. */
 export interface DaemonOptions {
   /** The lab's directory; the log is `NAME.log` in it. */
   readonly directory: string
   /** The program's arguments. */
   readonly args: readonly string[]
-  /** Tells whether the daemon is ready for work. */
+  /** Checks whether the daemon is ready. */
   readonly isReady: () => Promise<boolean>
 }
 
-/** What a program that ended with 0 wrote. */
+/** The output of a program. */
 export interface ProgramOutput {
   readonly stdout: string
   readonly stderr: string
@@ -39,8 +39,8 @@ const startTimeoutMs = 120_000
 const stopTimeoutMs = 120_000
 
 /**
- * The environment of the lab's processes. `DEPLOYER_LAB` marks them, and what they start, as the
- * lab's own: whoever clears the lab away finds them by it.
+ * The environment of the lab's processes. `DEPLOYER_LAB` marks them and their child processes, so that the
+ * removal of the lab finds them.
  *
  * @param directory The lab's directory.
  * @returns The environment.
@@ -55,7 +55,7 @@ export function labEnvironment(directory: string): Record<string, string> {
 }
 
 /**
- * Finds a program of the system, which may lie in one of several folders.
+ * Finds a program of the system.
  *
  * @param name The program's name.
  * @returns Its path, or `undefined`.
@@ -66,10 +66,10 @@ export function findProgram(name: string): string | undefined {
 }
 
 /**
- * Prepares a daemon; nothing runs before its `start`.
+ * Prepares a daemon, which its `start` starts.
  *
  * @param command The program's name or path.
- * @param options Its arguments, its directory and the test of its readiness.
+ * @param options Its arguments, its directory and its readiness check.
  * @returns The daemon.
  */
 export function createDaemon(command: string, options: DaemonOptions): Daemon {
@@ -141,9 +141,10 @@ export function createDaemon(command: string, options: DaemonOptions): Daemon {
  *
  * @param path The program.
  * @param args Its arguments.
- * @param options Its environment (the caller's unless told), folder and deadline (120 000 ms).
- * @returns What it wrote.
- * @throws Error with what it wrote to stderr, when it ends with another code than 0.
+ * @param options Its environment (default: the caller's), its directory and its deadline (default:
+ *   120 000 ms).
+ * @returns Its output.
+ * @throws Error with its standard error, when it does not exit with 0.
  */
 export function runProgram(
   path: string,

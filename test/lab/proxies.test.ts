@@ -1,4 +1,4 @@
-// Deployer behind the proxies of docs/ci.md, over TLS, with real rollouts.
+// Deployer behind the proxies of docs/ci.md, with TLS and real rollouts.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -25,10 +25,10 @@ const KINDS = [
   { kind: 'Caddy', startProxy: startCaddy },
 ] as const
 const [v1, v2, bad] = ['v1', 'v2', 'bad'].map((tag) => lab.image(`lab/app:${tag}`))
-/** For bad images: their rollback does not wait, however busy the machine is. */
-const PATIENT = '--update-monitor=60s'
+/** For bad images: on a busy machine a task may fail late. It does not delay the rollback. */
+const LONG_MONITOR = '--update-monitor=60s'
 const closers: (() => Promise<unknown>)[] = []
-/** Two, the second of which is called below `/cd`. */
+/** Two Deployers; the second one has the path prefix `/cd`. */
 let deployers: readonly DeployerProcess[]
 let ports: readonly number[]
 
@@ -54,7 +54,7 @@ async function kill(deployer: DeployerProcess): Promise<void> {
   await ended
 }
 
-/** Starts a proxy that ends with the tests. */
+/** Starts a proxy that is stopped after the tests. */
 async function started(
   startProxy: (options: ProxyOptions) => Promise<LabProxy>,
   options: Omit<ProxyOptions, 'directory'>,
@@ -64,7 +64,7 @@ async function started(
   return proxy
 }
 
-/** A server in Deployer's place that takes requests and does not answer them. */
+/** A server that accepts requests and does not respond. */
 async function silentServer(): Promise<Loopback & { readonly requests: string[] }> {
   const requests: string[] = []
   const server = await httpLoopback(({ method, url }) => requests.push(`${method} ${url}`))
@@ -72,7 +72,7 @@ async function silentServer(): Promise<Loopback & { readonly requests: string[] 
   return { ...server, requests }
 }
 
-/** A service that takes some seconds for a rollout; flags of `docker service create` win. */
+/** Creates a service whose rollouts take some seconds, unless flags of `docker service create` differ. */
 async function createService(...args: readonly string[]): Promise<string> {
   const watch = ['--update-failure-action=rollback', '--update-monitor=3s']
   const { name } = await lab.createService({
@@ -104,7 +104,7 @@ function put(
   )
 }
 
-/** Asks at a `Location`, as a client would that follows it. */
+/** Requests a `Location`, like a client that follows it. */
 function getLocation(proxy: LabProxy, location: string | undefined): Promise<CurlAnswer> {
   return curl(...request(proxy, new URL(`${location}`, proxy.url).href))
 }
@@ -114,7 +114,7 @@ interface StreamLine {
   readonly atMs: number
 }
 
-/** Deploys, and notes when each line of the stream of events came. */
+/** Deploys, and records the time of each line of the event stream. */
 async function stream(proxy: LabProxy, service: string): Promise<readonly StreamLine[]> {
   const flags = ['-s', '-S', '-N', '-H', 'Accept: text/event-stream', '-X', 'PUT']
   const body = ['-d', JSON.stringify({ image: v2 })]
@@ -131,9 +131,9 @@ async function stream(proxy: LabProxy, service: string): Promise<readonly Stream
 }
 
 describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
-  test('verdicts come through with status, headers and evidence', async () => {
+  test('verdicts have their status, headers and evidence', async () => {
     const proxy = await started(startProxy, { ports: ports.slice(0, 1) })
-    const [good, failing] = await Promise.all([createRunning(), createRunning(PATIENT)])
+    const [good, failing] = await Promise.all([createRunning(), createRunning(LONG_MONITOR)])
     const [converged, pending] = await Promise.all([
       put(proxy, `${good}?wait=80`),
       put(proxy, `${failing}?wait=1`, { image: bad }),
@@ -158,18 +158,18 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
     ])
   })
 
-  test('events come one by one', async () => {
+  test('events arrive one by one', async () => {
     const proxy = await started(startProxy, { ports: ports.slice(0, 1) })
     const lines = await stream(proxy, await createRunning())
     const events = lines.filter(({ line }) => line.startsWith('event: '))
     expect(events.at(-1)?.line).toBe('event: verdict')
-    // The last comes after the three seconds for which the engine watches.
+    // The last event arrives after the monitor of three seconds.
     const [first = 0, second = 0, ...later] = events.map(({ atMs }) => atMs)
     expect(later.at(-1)).toBeGreaterThan(first + 3000)
     expect(later.at(-1)).toBeGreaterThan(second + 2500)
   })
 
-  test('under a path that it cuts off: Location has the path, and can be asked', async () => {
+  test('below a path prefix that the proxy strips, Location has the prefix', async () => {
     const proxy = await started(startProxy, { ports: ports.slice(1), path: '/cd' })
     const service = await createRunning()
     const accepted = await put(proxy, service)
@@ -185,11 +185,11 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
     await expect(curl(...request(proxy, '--fail', outside))).rejects.toThrow()
   })
 
-  test('the step of a CI works through it, with the path in DEPLOYER_URL', async () => {
+  test('the steps of a CI system work, with the path prefix in DEPLOYER_URL', async () => {
     const proxy = await started(startProxy, { ports: ports.slice(1), path: '/cd' })
     const run = { commit: 'bad', digest: '', token: TOKEN, run: 'through-proxy' }
     for (const name of ['the line alone', 'several Deployers']) {
-      const service = await createRunning(PATIENT)
+      const service = await createRunning(LONG_MONITOR)
       const { url, curlConfig } = proxy
       const place = { directory, service, repository: lab.image('lab/app'), url, curlConfig }
       const step = ciSteps[name]?.(run)
@@ -200,7 +200,7 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
     }
   })
 
-  test('a caller who hangs up: the proxy hangs up too', async () => {
+  test('when the caller disconnects, the proxy disconnects too', async () => {
     const server = await silentServer()
     const proxy = await started(startProxy, { ports: [server.port] })
     const body = ['-X', 'PUT', '-d', '{}', `${proxy.url}/service/x?wait=80`]
@@ -208,10 +208,10 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
     await waitFor('the request', () => server.requests.length === 1)
     expect(server.openConnections()).toBe(1)
     child.kill('SIGKILL')
-    await waitFor('the proxy to hang up', () => server.openConnections() === 0)
+    await waitFor('the proxy to disconnect', () => server.openConnections() === 0)
   })
 
-  test('a connection that breaks: the PUT is not sent to the next Deployer', async () => {
+  test('when the connection to Deployer is lost, the PUT is not sent to the next one', async () => {
     const requests: string[] = []
     const breaking = () =>
       httpLoopback(({ method, socket }) => {
@@ -231,7 +231,7 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
     expect([status, requests]).toEqual(['502', ['PUT']])
   })
 
-  test('several Deployers behind it, asked in turn: a bad image is deployed once', async () => {
+  test('with several Deployers in turn a bad image is deployed once', async () => {
     const DOCKER_HOST = lab.engine.dockerHost
     const others = [0, 1].map(() => startDeployer({ env: { TOKEN, DOCKER_HOST } }))
     closers.push(() => Promise.all(others.map(kill)))
@@ -240,7 +240,7 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
       config.replace(/(reverse_proxy .*)\n/, '$1 {\n\t\tlb_policy round_robin\n\t}\n')
     const behind = urls.map((url) => Number(new URL(url).port))
     const proxy = await started(startProxy, { ports: behind, edit })
-    const service = await createRunning(PATIENT)
+    const service = await createRunning(LONG_MONITOR)
     const { url, curlConfig } = proxy
     const step = ciSteps['several Deployers']?.({
       ...{ commit: 'bad', digest: '', token: TOKEN, run: '1' },
@@ -258,8 +258,8 @@ describe.concurrent.each(KINDS)('behind $kind', ({ startProxy }) => {
   })
 })
 
-describe.concurrent('what the lines for nginx are for', () => {
-  test('without proxy_read_timeout a long wait is cut; curl --retry joins the deployment', async () => {
+describe.concurrent('the directives for nginx are necessary', () => {
+  test('without proxy_read_timeout a long wait is interrupted, and curl --retry joins the deployment', async () => {
     const edit = (config: string): string => config.replace('timeout 90s', 'timeout 1s')
     const proxy = await started(startNginx, { ports: ports.slice(0, 1), edit })
     const service = await createRunning()
@@ -288,7 +288,7 @@ describe.concurrent('what the lines for nginx are for', () => {
     ])
   })
 
-  test('a stream outlives a timeout that is shorter than it, for it is never silent for 15 s', async () => {
+  test('an event stream is not interrupted by a timeout of 15 s, since it has an event or a comment before', async () => {
     const edit = (config: string): string => config.replace('timeout 90s', 'timeout 15s')
     const proxy = await started(startNginx, { ports: ports.slice(0, 1), edit })
     const nowhere = await createService('--constraint=node.labels.zone==nowhere')
@@ -301,7 +301,7 @@ describe.concurrent('what the lines for nginx are for', () => {
   })
 })
 
-test('the labels for Traefik are YAML, and of one router', () => {
+test('the labels for Traefik are valid YAML and belong to one router', () => {
   const blocks = fencedBlocks('docs/ci.md')
   const stack = parse(codeUnder(blocks, 'Traefik', { language: 'yaml' }))
   const more = parse(codeUnder(blocks, 'Under a path', { language: 'yaml' }))

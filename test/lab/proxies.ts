@@ -1,4 +1,4 @@
-// Proxies before Deployer: Debian's nginx and Caddy, with TLS, configured as docs/ci.md says.
+// Reverse proxies: nginx and Caddy with TLS, with the configuration of docs/ci.md.
 
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,25 +6,25 @@ import { codeUnder, fencedBlocks } from '../support/fenced-blocks.ts'
 import { freePorts, isListening } from './ports.ts'
 import { createDaemon, type Daemon, runProgram } from './processes.ts'
 
-/** A proxy that runs. */
+/** A running proxy. */
 export interface LabProxy extends Pick<Daemon, 'stop'> {
-  /** What callers take for Deployer's URL. */
+  /** The URL of Deployer for callers. */
   readonly url: string
-  /** What makes curl find the proxy, and trust it. */
+  /** Flags of curl for the address and the CA of the proxy. */
   readonly curlFlags: readonly string[]
-  /** The same, for curl by way of its `.curlrc`. */
+  /** The same as content of `.curlrc`. */
   readonly curlConfig: string
 }
 
-/** How a proxy is set up. */
+/** Options of a proxy. */
 export interface ProxyOptions {
   /** The lab's directory. */
   readonly directory: string
-  /** Ports of 127.0.0.1, in place of the document's 9999. */
+  /** Ports of Deployer on 127.0.0.1, which replace port 9999 of the document. */
   readonly ports: readonly number[]
-  /** Where Deployer is to be found: as in the document's sections, or below `/cd`. */
+  /** Path prefix of Deployer. */
   readonly path?: '' | '/cd'
-  /** Changes the document's configuration. */
+  /** Changes the configuration of the document. */
   readonly edit?: (config: string) => string
 }
 
@@ -34,7 +34,7 @@ const blocks = fencedBlocks('docs/ci.md')
 /**
  * Starts nginx.
  *
- * @param options What it leads to, and changes.
+ * @param options The ports of Deployer, the path prefix and changes.
  * @returns The proxy, listening.
  */
 export async function startNginx(options: ProxyOptions): Promise<LabProxy> {
@@ -56,7 +56,7 @@ export async function startNginx(options: ProxyOptions): Promise<LabProxy> {
     edit(documented),
   )
   const servers = ports.map((each) => `server 127.0.0.1:${each};`).join(' ')
-  // One process, whose environment names the lab: those of workers do not.
+  // Worker processes would not have the environment of the lab.
   const config = `
     daemon off; master_process off; pid nginx.pid; error_log stderr warn;
     events {}
@@ -75,7 +75,7 @@ export async function startNginx(options: ProxyOptions): Promise<LabProxy> {
 /**
  * Starts Caddy.
  *
- * @param options What it leads to, and changes.
+ * @param options The ports of Deployer, the path prefix and changes.
  * @returns The proxy, listening.
  */
 export async function startCaddy(options: ProxyOptions): Promise<LabProxy> {
@@ -94,7 +94,7 @@ export async function startCaddy(options: ProxyOptions): Promise<LabProxy> {
     (config, [from, to]) => replaced(config, from, to),
     edit(documented),
   )
-  // It is to reach nobody, to take no other port, and not to wait for its callers at the end.
+  // No requests for certificates, no other port, and no long wait for connections at the end.
   const config = `{
 	admin off
 	auto_https off
@@ -131,7 +131,7 @@ async function start(
   }
 }
 
-/** A folder with a certificate for the proxy, and the authority that signed it. */
+/** Creates a folder with a CA and a certificate for the proxy. */
 async function proxyFolder(directory: string): Promise<string> {
   const folder = await mkdtemp(join(directory, 'proxy-'))
   const openssl = (...args: readonly string[]): Promise<unknown> =>
@@ -148,8 +148,8 @@ async function proxyFolder(directory: string): Promise<string> {
   return folder
 }
 
-/** Replaces what must be there. */
+/** Replaces a part that must exist. */
 function replaced(text: string, from: RegExp, to: string): string {
-  if (!from.test(text)) throw new Error(`docs/ci.md no longer has ${from}:\n${text}`)
+  if (!from.test(text)) throw new Error(`docs/ci.md does not contain ${from}:\n${text}`)
   return text.replace(from, () => to)
 }

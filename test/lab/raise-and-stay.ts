@@ -1,4 +1,4 @@
-// A process that raises a lab with a service in it, says so and stays: made to be killed.
+// Starts a lab with a service, prints its directory and runs until it is killed, for lab.test.ts.
 
 import { raiseLab } from './lab.ts'
 

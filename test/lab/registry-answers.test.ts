@@ -1,4 +1,4 @@
-// What callers learn of a registry that answers strangely: the kind of fault, and none of its words.
+// Unusual responses of registries: callers get an error code, and nothing of the response.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ALLOWED, type LabDeployer, removeServices, startLabDeployer } from './lab-deployer.ts'
@@ -11,7 +11,7 @@ import { sharedLab } from './shared-lab.ts'
 import { waitFor } from './wait.ts'
 
 const lab = sharedLab()
-// It stands for whatever a server of the manager's network answers.
+// A word of the response, which may come from an internal server of the manager's network.
 const MARK = 'internal-word'
 const HTML = `<html>${MARK}</html>`
 const jsonOf = (code: string): string => JSON.stringify({ errors: [{ code, message: MARK }] })
@@ -25,14 +25,14 @@ const ANSWERS: Readonly<Record<string, ScriptedAnswer & { readonly code: string 
     [400, 402, 410, 451].flatMap((status) => [
       [`s${status}-html`, { status, body: HTML, code: 'image-not-readable' }],
       [`s${status}-empty`, { status, body: '{}', code: 'image-not-readable' }],
-      // Two codes of the registry API, and one that the engine does not know.
+      // Two codes of the registry API, and one that the engine does not recognise.
       ...['NAME_INVALID', 'UNSUPPORTED', 'GONE'].map((name) => [
         `s${status}-${name.toLowerCase().replace('_', '-')}`,
         { status, body: jsonOf(name), code: 'image-not-readable' },
       ]),
     ]),
   ),
-  // Quoted by the engine, with its quotes escaped: the words in it are the registry's.
+  // The engine quotes this response and escapes its quotes.
   quotes: { status: 410, body: 'a"b dial tcp "c', code: 'image-not-readable' },
   redirect: {
     status: 307,
@@ -82,14 +82,17 @@ test.each(['UPPER/case:v1', '[::1]:5000/x:v1'])(
   },
 )
 
-test.each(Object.entries(ANSWERS))('%s', async (repository, { code }) => {
-  const image = `${registry.address}/${repository}:v1`
-  const { body } = await deployer.put('strange', image)
-  // The answer and the log line come by different ways; either may be first.
-  const line = await waitFor(`the log line of ${repository}`, () =>
-    deployer.process.log().findLast((one) => one.image === image),
-  )
-  expect(body.code).toBe(code)
-  expect(JSON.stringify(body)).not.toContain(MARK)
-  expect(line).toMatchObject({ code, cause: expect.stringMatching(/./) })
-})
+test.each(Object.entries(ANSWERS))(
+  'the repository %s gets its error code',
+  async (repository, { code }) => {
+    const image = `${registry.address}/${repository}:v1`
+    const { body } = await deployer.put('strange', image)
+    // The log line may arrive before or after the response.
+    const line = await waitFor(`the log line of ${repository}`, () =>
+      deployer.process.log().findLast((one) => one.image === image),
+    )
+    expect(body.code).toBe(code)
+    expect(JSON.stringify(body)).not.toContain(MARK)
+    expect(line).toMatchObject({ code, cause: expect.stringMatching(/./) })
+  },
+)

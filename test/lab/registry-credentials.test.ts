@@ -1,9 +1,8 @@
-// The credentials that the swarm stores with a service are for its registry alone.
+// The credentials that the swarm stores with a service are sent only to its registry.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type AskingRegistry, startAskingRegistry } from './asking-registry.ts'
 import { pushImage } from './images.ts'
 import {
   ALLOWED,
@@ -13,6 +12,7 @@ import {
   startLabDeployer,
 } from './lab-deployer.ts'
 import { freePorts } from './ports.ts'
+import { type RecordingRegistry, startRecordingRegistry } from './recording-registry.ts'
 import { createRegistry, type Registry } from './registry.ts'
 import { sharedLab } from './shared-lab.ts'
 import { waitFor } from './wait.ts'
@@ -25,7 +25,7 @@ const HTPASSWD = 'deployer:$2y$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66
 const PASSWORD = 'open sesame'
 
 let guarded: Registry
-const registries: AskingRegistry[] = []
+const registries: RecordingRegistry[] = []
 const deployers: LabDeployer[] = []
 
 beforeAll(async () => {
@@ -58,13 +58,13 @@ async function start(env: Readonly<Record<string, string>>): Promise<LabDeployer
   return started
 }
 
-async function ask(): Promise<AskingRegistry> {
-  const registry = await startAskingRegistry(lab.registry.address)
+async function startOther(): Promise<RecordingRegistry> {
+  const registry = await startRecordingRegistry(lab.registry.address)
   registries.push(registry)
   return registry
 }
 
-/** A service of the guarded registry whose credentials are stored with it. */
+/** Creates a service with an image of the guarded registry, whose credentials the swarm stores. */
 async function create(name: string, args: readonly string[] = []): Promise<void> {
   const flags = ['--with-registry-auth', ...args]
   await lab.createService({ name, image: image('v1'), labels: ALLOWED, args: flags })
@@ -73,23 +73,26 @@ async function create(name: string, args: readonly string[] = []): Promise<void>
 
 test.each([
   ['clear', undefined],
-  // The positive control: with the old behaviour the password is really sent.
+  // Positive control: with this setting the engine sends the password.
   ['keep', `deployer:${PASSWORD}`],
-])('FOREIGN_REGISTRY=%s: another registry that asks for a password', async (mode, leaked) => {
-  const name = `moved-${mode}`
-  const other = await ask()
-  const { put } = await start({ FOREIGN_REGISTRY: mode, RESOLVE_IMAGE: 'never' })
-  await create(name)
-  const { body } = await put(`${name}?wait=150`, `${other.address}/lab/app:v2`)
-  expect(new Set(other.shown)).toEqual(new Set(leaked === undefined ? [] : [leaked]))
-  expect(body.verdict).toBe(leaked === undefined ? 'paused' : 'converged')
-  expect(body.warnings).toEqual([
-    expect.stringContaining(leaked === undefined ? 'were cleared' : 'has stored'),
-  ])
-})
+])(
+  'with FOREIGN_REGISTRY=%s another registry that requires a password gets the stored one or none',
+  async (mode, leaked) => {
+    const name = `moved-${mode}`
+    const other = await startOther()
+    const { put } = await start({ FOREIGN_REGISTRY: mode, RESOLVE_IMAGE: 'never' })
+    await create(name)
+    const { body } = await put(`${name}?wait=150`, `${other.address}/lab/app:v2`)
+    expect(new Set(other.credentials)).toEqual(new Set(leaked === undefined ? [] : [leaked]))
+    expect(body.verdict).toBe(leaked === undefined ? 'paused' : 'converged')
+    expect(body.warnings).toEqual([
+      expect.stringContaining(leaked === undefined ? 'were cleared' : 'has stored'),
+    ])
+  },
+)
 
-test('the passwords of REGISTRY_AUTH_FILE go to their own registries alone', async () => {
-  const other = await ask()
+test('a password of REGISTRY_AUTH_FILE is sent only to its registry', async () => {
+  const other = await startOther()
   const path = join(lab.directory, 'first-registry.json')
   const auth = Buffer.from(`deployer:${PASSWORD}`).toString('base64')
   await writeFile(path, JSON.stringify({ auths: { [guarded.address]: { auth } } }))
@@ -103,12 +106,12 @@ test('the passwords of REGISTRY_AUTH_FILE go to their own registries alone', asy
   const first = await put('by-file-moved?wait=150', image('v2'))
   expect([first.body.verdict, first.body.warnings]).toEqual(['converged', undefined])
   const second = await put('by-file-moved?wait=150', `${other.address}/lab/app:v2`)
-  expect([second.body.verdict, other.shown]).toEqual(['paused', []])
+  expect([second.body.verdict, other.credentials]).toEqual(['paused', []])
   const back = await put('by-file-moved?wait=150', image('v1'))
   expect([back.body.verdict, back.body.warnings]).toEqual(['converged', undefined])
 })
 
-test('the engine rolls back to the first registry with the credentials of the spec before, though the node has lost the image', async () => {
+test('a rollback pulls from the previous registry with the credentials of the previous spec', async () => {
   const { put } = await start({})
   await removeServices(lab.engine)
   const failing = await lab.pushImage('lab/app:late', {
@@ -117,7 +120,7 @@ test('the engine rolls back to the first registry with the credentials of the sp
   })
   await create('moved-back', ['--update-failure-action=rollback', '--update-monitor=30s'])
   const rollout = put('moved-back?wait=150', failing)
-  await waitFor('the node to let the old image go', async () => {
+  await waitFor('the node to remove the old image', async () => {
     const ids = await guardedImages()
     await lab.engine.docker('rmi', '--force', ...ids).catch(() => {})
     return (await guardedImages()).length === 0
@@ -133,7 +136,7 @@ test('the engine rolls back to the first registry with the credentials of the sp
   expect(await guardedImages()).not.toEqual([])
 })
 
-/** The IDs of the images of the guarded registry that the node has. */
+/** Lists the IDs of the node's images of the guarded registry. */
 async function guardedImages(): Promise<readonly string[]> {
   const repository = `${guarded.address}/team/app`
   const ids = await lab.engine.docker('image', 'ls', '--quiet', '--no-trunc', repository)

@@ -1,35 +1,35 @@
-// A loopback registry, open to all or to those who have the password.
+// A loopback registry, with or without a password.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createDaemon, type Daemon } from './processes.ts'
 
-/** A registry that somebody runs. */
+/** Access to a running registry. */
 export interface RegistryClient {
   /** `127.0.0.1:PORT`. */
   readonly address: string
   /**
-   * Asks what a tag stands for.
+   * Resolves a tag.
    *
    * @param name A repository and a tag, as in `lab/app:v1`.
-   * @returns The digest, `sha256:…`, or `undefined` when there is no such tag.
+   * @returns The digest, `sha256:…`, or `undefined` if the tag does not exist.
    */
   digest(name: string): Promise<string | undefined>
 }
 
-/** How a registry is told from others in the same lab, and closed. */
+/** Options of {@link createRegistry}. */
 export interface RegistryOptions {
-  /** Names its files; `registry` unless told. */
+  /** Name of its files, unique in the lab. Default: `registry`. */
   readonly name?: string
-  /** A line of an htpasswd file, with bcrypt; without one there is no password. */
+  /** A line of an htpasswd file, with bcrypt. Default: no password. */
   readonly htpasswd?: string
 }
 
-/** A registry of one's own. */
+/** A registry that this process started. */
 export type Registry = RegistryClient & Daemon
 
 /**
- * Reaches a registry that runs.
+ * Gives access to a running registry.
  *
  * @param address `127.0.0.1:PORT`.
  * @returns The registry.
@@ -52,7 +52,7 @@ export function connectRegistry(address: string): RegistryClient {
 }
 
 /**
- * Prepares a registry; nothing runs before its `start`.
+ * Prepares a registry, which its `start` starts.
  *
  * @param directory The lab's directory.
  * @param port A free port.
@@ -68,7 +68,7 @@ export async function createRegistry(
   const configFile = join(directory, `${name}.json`)
   const passwordFile = join(directory, `${name}.htpasswd`)
   if (htpasswd !== undefined) await writeFile(passwordFile, `${htpasswd}\n`)
-  // JSON is YAML too.
+  // JSON is valid YAML.
   const config = {
     version: 0.1,
     storage: {

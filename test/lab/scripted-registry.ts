@@ -1,17 +1,17 @@
-// A registry on loopback that answers each repository as its name says.
+// A registry on loopback with one response for each repository.
 
 import { once } from 'node:events'
 import { createServer, type OutgoingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** What a repository is answered with. */
+/** The response to requests for a repository. */
 export interface ScriptedAnswer {
   readonly status: number
   readonly headers?: OutgoingHttpHeaders
   readonly body?: string
 }
 
-/** A registry that answers by a script. */
+/** A running registry with configured responses. */
 export interface ScriptedRegistry {
   /** `127.0.0.1:PORT`. */
   readonly address: string
@@ -21,7 +21,7 @@ export interface ScriptedRegistry {
 /**
  * Starts a registry.
  *
- * @param answers What `GET /v2/<repository>/…` is answered with, by repository; others are 404.
+ * @param answers The responses to `GET /v2/<repository>/…` by repository. Default: 404.
  * @returns The registry, listening.
  */
 export async function startScriptedRegistry(

@@ -1,19 +1,19 @@
-// Services of the lab's swarm: creating them, and waiting until they run.
+// Services of the lab's swarm: creating them, and waiting for their tasks.
 
 import { randomBytes } from 'node:crypto'
 import type { EngineClient } from './engine.ts'
 import { waitFor } from './wait.ts'
 
-/** What a service is created with. */
+/** Options of {@link createService}. */
 export interface ServiceOptions {
   /** The full reference of its image. */
   readonly image: string
-  /** Its name; a random one unless told. */
+  /** Its name. Default: a random one. */
   readonly name?: string
   readonly labels?: Readonly<Record<string, string>>
-  /** 1 unless told; not given to the engine when `args` tell another mode. */
+  /** Default: no flag, which means 1 for replicated services. */
   readonly replicas?: number
-  /** More flags of `docker service create`; they win over the lab's own. */
+  /** More flags of `docker service create`, which override those of the lab. */
   readonly args?: readonly string[]
 }
 
@@ -23,7 +23,7 @@ export interface CreatedService {
   readonly name: string
 }
 
-/** A task, as far as the lab looks at it; the names are Docker's. */
+/** A task of the Engine API, with the members that the lab uses. */
 export interface Task {
   readonly ID: string
   readonly Slot?: number
@@ -33,7 +33,7 @@ export interface Task {
 }
 
 /**
- * Creates a service on the host network, which stops and updates quickly.
+ * Creates a service on the host network, with short stop and restart periods.
  *
  * @param engine The engine of a manager.
  * @param options Its image and the rest.
@@ -47,7 +47,7 @@ export async function createService(
   const name = options.name ?? `service-${randomBytes(4).toString('hex')}`
   const labelFlags = Object.entries(labels).map(([key, value]) => `--label=${key}=${value}`)
   const replicaFlags = replicas === undefined ? [] : [`--replicas=${replicas}`]
-  // The engine refuses these for jobs, which it does not update but run again.
+  // The engine rejects these flags for jobs.
   const isJob = args.some((arg) => /^--mode=\w+-job$/.test(arg))
   const updateFlags = ['--update-delay=0s', '--update-monitor=1s', '--rollback-monitor=1s']
   const id = await engine.docker(
@@ -69,7 +69,7 @@ export async function createService(
 }
 
 /**
- * Lists the tasks of a service, the old ones too.
+ * Lists the tasks of a service, including old ones.
  *
  * @param engine The engine of a manager.
  * @param service The service's name or ID.
@@ -83,7 +83,7 @@ export async function listTasks(engine: EngineClient, service: string): Promise<
 }
 
 /**
- * Waits until just so many tasks of a service run, all of them from one image.
+ * Waits until exactly this number of tasks of a service run, all of them with one image.
  *
  * @param engine The engine of a manager.
  * @param service The service's name or ID.
@@ -110,7 +110,7 @@ export async function waitRunning(
   )
 }
 
-/** The engine writes down `NAME:TAG@DIGEST` when a client asked the registry for the digest. */
+/** The spec has `NAME:TAG@DIGEST` if the client resolved the digest. */
 function isFrom(task: Task, image: string): boolean {
   const actual = task.Spec.ContainerSpec.Image
   return actual === image || actual.startsWith(`${image}@`)

@@ -1,4 +1,4 @@
-// The label that allows updates in a stack file, in each form that YAML has for it.
+// The label that allows updates, in the forms that a stack file may have.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -22,7 +22,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Deploys a stack with the service `app`, and asks about that. */
+/** Deploys a stack with the service `app`. Gives Deployer's description of that service. */
 async function deployStack(name: string, labels: string): Promise<Record<string, unknown>> {
   const file = join(folder, `${name}.yml`)
   const text = `version: "3.8"
@@ -49,7 +49,7 @@ describe('the label in a stack file', () => {
     ['map', 'deployer.allowUpdates: "true"'],
     ['list', '- deployer.allowUpdates=true'],
     ['quoted-list', '- "deployer.allowUpdates=true"'],
-  ])('under deploy.labels, as a %s: updates are allowed', async (name, label) => {
+  ])('under deploy.labels as a %s it allows updates', async (name, label) => {
     expect((await deployStack(name, underDeploy(label))).allowsUpdates).toBe(true)
   })
 
@@ -66,12 +66,15 @@ describe('the label in a stack file', () => {
       '    labels:\n      deployer.allowUpdates: "true"\n    deploy:\n      replicas: 0',
       'it belongs under deploy.labels',
     ],
-  ])('%s: updates are not allowed, and the reason says why', async (name, labels, reason) => {
-    const body = await deployStack(name, labels)
-    expect(body).toMatchObject({ allowsUpdates: false, reason: expect.stringContaining(reason) })
-  })
+  ])(
+    'in the form %s it does not allow updates, and the response has the reason',
+    async (name, labels, reason) => {
+      const body = await deployStack(name, labels)
+      expect(body).toMatchObject({ allowsUpdates: false, reason: expect.stringContaining(reason) })
+    },
+  )
 
-  test('as a boolean without quotation marks it is refused by Docker itself', async () => {
+  test('as a boolean without quotation marks it is rejected by Docker', async () => {
     const deployed = deployStack('boolean', underDeploy('deployer.allowUpdates: true'))
     await expect(deployed).rejects.toThrow(/allowUpdates/)
   })

@@ -1,5 +1,4 @@
-// The engine goes away while somebody waits for a verdict, and comes back: what is told is what the
-// engine made of it. Each test has a lab of its own.
+// The engine is restarted while a caller waits for a verdict. Each test has a lab of its own.
 
 import { afterAll, describe, expect, test } from 'vitest'
 import { type Lab, raiseLab } from './lab.ts'
@@ -21,7 +20,7 @@ afterAll(async () => {
   }
 })
 
-async function setScene(): Promise<{ readonly lab: Lab; readonly deployer: LabDeployer }> {
+async function setUp(): Promise<{ readonly lab: Lab; readonly deployer: LabDeployer }> {
   const lab = await raiseLab()
   opened.push(lab.down)
   const deployer = await startLabDeployer(lab.engine)
@@ -42,13 +41,13 @@ async function waitUpdating(lab: Lab, service: string): Promise<void> {
   })
 }
 
-/** The verdict that goes with what the engine says of a bad image in the end. */
-async function truthOfBad(lab: Lab): Promise<string | undefined> {
+/** The verdict that corresponds to the final state of the engine's update. */
+async function verdictOfEngine(lab: Lab): Promise<string | undefined> {
   const { UpdateStatus } = await inspectService(lab.engine, 'bad')
   return {
     rollback_completed: 'rolled-back',
     paused: 'paused',
-    // An engine that comes back in the middle of an update says so at once, whatever the tasks do.
+    // An engine that starts during an update reports `completed` at once, whatever the tasks do.
     completed: 'failed',
   }[`${UpdateStatus?.State}`]
 }
@@ -62,24 +61,25 @@ describe.concurrent.each([
       await lab.engine.start()
     },
   ],
-] as const)('the engine is %s half way', (_, interrupt) => {
-  test('a good rollout and a bad one: both callers wait on, and are told what came of it', async () => {
-    const { lab, deployer } = await setScene()
+] as const)('the engine is %s during the rollout', (_, interrupt) => {
+  test('the callers of a good and of a bad rollout get the verdict after that', async () => {
+    const { lab, deployer } = await setUp()
     await Promise.all([create(lab, 'good', WATCH), create(lab, 'bad', WATCH)])
     const good = deployer.put('good?wait=150', lab.image('lab/app:v2'))
     const bad = deployer.put('bad?wait=150', lab.image('lab/app:bad'))
     await Promise.all([waitUpdating(lab, 'good'), waitUpdating(lab, 'bad')])
     await interrupt(lab)
-    const [one, other] = await Promise.all([good, bad])
-    expect([one.status, one.body.verdict]).toEqual([200, 'converged'])
+    const [converged, failed] = await Promise.all([good, bad])
+    expect([converged.status, converged.body.verdict]).toEqual([200, 'converged'])
     // An event ended the wait, not the poll half a minute later.
     const { UpdateStatus } = await inspectService(lab.engine, 'good')
-    const delayMs = Date.parse(`${one.body.endedAt}`) - Date.parse(`${UpdateStatus?.CompletedAt}`)
+    const delayMs =
+      Date.parse(`${converged.body.endedAt}`) - Date.parse(`${UpdateStatus?.CompletedAt}`)
     expect(delayMs).toBeLessThan(15_000)
-    expect(await runningImages(lab.engine, 'good')).toEqual([one.body.resolved])
-    expect([other.status, other.body.verdict]).toEqual([424, await truthOfBad(lab)])
-    expect(other.body.tasks).toMatchObject([{ slot: 1, exitCode: 1, log: /no database/ }])
-    // What was deployed before works as ever after.
+    expect(await runningImages(lab.engine, 'good')).toEqual([converged.body.resolved])
+    expect([failed.status, failed.body.verdict]).toEqual([424, await verdictOfEngine(lab)])
+    expect(failed.body.tasks).toMatchObject([{ slot: 1, exitCode: 1, log: /no database/ }])
+    // The service can be deployed again.
     const after = await deployer.put('good?wait=150', lab.image('lab/app:v3'))
     expect([after.status, after.body.verdict]).toEqual([200, 'converged'])
   })

@@ -1,5 +1,4 @@
-// The verdict asked of another process than the one that deployed: there is no database, only what
-// the swarm shows.
+// Verdicts of deployments that another process made, which only the state of the swarm contains.
 
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import {
@@ -34,7 +33,7 @@ async function create(name: string, args: readonly string[]): Promise<void> {
   await lab.waitRunning(name, `${v1}`)
 }
 
-/** Runs a Deployer as long as `use` needs it; then it is killed. */
+/** Starts a Deployer that is killed after `use`. */
 async function withDeployer<T>(use: (deployer: LabDeployer) => Promise<T>): Promise<T> {
   const deployer = await startLabDeployer(lab.engine)
   try {
@@ -45,7 +44,7 @@ async function withDeployer<T>(use: (deployer: LabDeployer) => Promise<T>): Prom
 }
 
 /** Deploys without waiting, and kills the Deployer at once. Gives the `Location`. */
-function deployAndDie(service: string, image: string | undefined): Promise<string> {
+function deployAndKill(service: string, image: string | undefined): Promise<string> {
   return withDeployer(async ({ put }) => {
     const { status, body, headers } = await put(service, `${image}`)
     expect([status, body.verdict]).toEqual([200, 'accepted'])
@@ -60,20 +59,20 @@ async function waitUpdate(service: string, state: string): Promise<void> {
   )
 }
 
-describe.concurrent('Deployer is killed half way', () => {
+describe.concurrent('Deployer is killed during a rollout', () => {
   test.each([
     ['converged', 'v2', 200, 'completed', [WATCH]],
     ['rolled-back', 'bad', 424, 'rollback_completed', [ROLLBACK, WATCH_BAD]],
     ['paused', 'bad', 424, 'paused', [WATCH_BAD]],
-    // With this action the rollout of a bad image takes as long as the monitor, too.
+    // With this action the rollout of a bad image also takes as long as the monitor.
     ['failed', 'bad', 424, 'completed', ['--update-failure-action=continue', WATCH_BOTH]],
   ])(
-    '%s: told by one that starts half way, and by one that starts after the end',
+    'the verdict %s is given by a process that starts during the rollout, and by one that starts later',
     async (verdict, tag, status, end, args) => {
       const service = `killed-${verdict}`
       await create(service, args)
       const image = lab.image(`lab/app:${tag}`)
-      const location = await deployAndDie(service, image)
+      const location = await deployAndKill(service, image)
       await waitUpdate(service, 'updating')
       const during = await withDeployer(({ get }) => get(`${location}?wait=150`))
       await waitUpdate(service, end)
@@ -84,7 +83,7 @@ describe.concurrent('Deployer is killed half way', () => {
       const failed = [{ slot: 1, exitCode: 1, log: /no database/ }]
       expect(after.body).toMatchObject({
         ...rest,
-        // It fails again and again where nobody stops it, so another task may be the newest.
+        // The service keeps failing unless it is stopped, so another task may be the newest one.
         ...(rest.tasks === undefined ? {} : { tasks: failed }),
         ...(verdict === 'failed'
           ? { message: expect.any(String), detail: expect.any(String) }
@@ -95,7 +94,7 @@ describe.concurrent('Deployer is killed half way', () => {
 })
 
 describe.concurrent('a later deployment', () => {
-  test('by the same process records how those before it ended', async () => {
+  test('by the same process records the verdicts of earlier ones', async () => {
     await create('recorded', [ROLLBACK, WATCH_BOTH])
     const locations = await withDeployer(async ({ put }) => {
       const answers = [
@@ -111,9 +110,9 @@ describe.concurrent('a later deployment', () => {
       return answers.map(({ headers }) => `${headers.location}`)
     })
     await withDeployer(async ({ get }) => {
-      const told = await Promise.all(locations.map((location) => get(location)))
-      expect(told.map(({ status }) => status)).toEqual([200, 424, 200])
-      expect(told.map(({ body }) => body.verdict)).toEqual([
+      const answers = await Promise.all(locations.map((location) => get(location)))
+      expect(answers.map(({ status }) => status)).toEqual([200, 424, 200])
+      expect(answers.map(({ body }) => body.verdict)).toEqual([
         'converged',
         'rolled-back',
         'converged',
@@ -132,34 +131,34 @@ describe.concurrent('a later deployment', () => {
     })
   })
 
-  test('by another process looks at the one before, and records what it sees', async () => {
+  test('by another process judges the previous one, and records its verdict', async () => {
     await create('inherited', [WATCH_BOTH])
-    const first = await deployAndDie('inherited', bad)
+    const first = await deployAndKill('inherited', bad)
     await waitUpdate('inherited', 'paused')
-    const second = await deployAndDie('inherited', v2)
+    const second = await deployAndKill('inherited', v2)
     await waitUpdate('inherited', 'completed')
-    const third = await deployAndDie('inherited', v3)
+    const third = await deployAndKill('inherited', v3)
     await withDeployer(async ({ get }) => {
-      const told = await Promise.all([first, second].map((location) => get(location)))
-      expect(told.map(({ body }) => body.verdict)).toEqual(['paused', 'converged'])
+      const answers = await Promise.all([first, second].map((location) => get(location)))
+      expect(answers.map(({ body }) => body.verdict)).toEqual(['paused', 'converged'])
       expect((await get(`${third}?wait=150`)).body.verdict).toBe('converged')
     })
   })
 
-  test('by another process after a rollback, which took the record back too: nobody can know', async () => {
+  test('by another process after a rollback, which also restored the old record, leaves the first verdict unknown', async () => {
     await create('forgotten', [ROLLBACK, WATCH_BAD])
-    const first = await deployAndDie('forgotten', bad)
+    const first = await deployAndKill('forgotten', bad)
     await waitUpdate('forgotten', 'rollback_completed')
-    await deployAndDie('forgotten', v2)
-    const told = await withDeployer(({ get }) => get(first))
-    expect([told.status, told.body.code]).toEqual([410, 'verdict-unknown'])
+    await deployAndKill('forgotten', v2)
+    const answer = await withDeployer(({ get }) => get(first))
+    expect([answer.status, answer.body.code]).toEqual([410, 'verdict-unknown'])
   })
 
-  test('that comes half way: the one before is superseded, whoever asks', async () => {
+  test('during the rollout supersedes the previous one, for every process', async () => {
     await create('overrun', [WATCH])
-    const first = await deployAndDie('overrun', slow)
+    const first = await deployAndKill('overrun', slow)
     await waitUpdate('overrun', 'updating')
-    const second = await deployAndDie('overrun', v3)
+    const second = await deployAndKill('overrun', v3)
     await withDeployer(async ({ get }) => {
       expect((await get(first)).body).toMatchObject({ code: 'superseded' })
       expect((await get(`${second}?wait=150`)).body.verdict).toBe('converged')
@@ -168,16 +167,16 @@ describe.concurrent('a later deployment', () => {
   })
 })
 
-describe.concurrent('Deployer is told to end', () => {
-  test('whoever waits is told at once where to ask on, and a new one tells the verdict', async () => {
+describe.concurrent('Deployer gets SIGTERM', () => {
+  test('a caller that waits gets a Location at once, and a new process gives the verdict', async () => {
     await create('ended', [ROLLBACK, WATCH_BAD])
     const deployer = await startLabDeployer(lab.engine)
-    const told = deployer.put('ended?wait=150', `${bad}`)
+    const answer = deployer.put('ended?wait=150', `${bad}`)
     const stream = deployer.stream('/service/ended?wait=150', `${bad}`)
     await waitUpdate('ended', 'updating')
     const ended = deployer.process.ended()
     deployer.process.kill('SIGTERM')
-    const { status, body, headers, tookMs } = await told
+    const { status, body, headers, tookMs } = await answer
     expect(tookMs).toBeLessThan(150_000)
     expect([status, body.code, headers['retry-after']]).toEqual([504, 'rollout-pending', '1'])
     expect((await stream).at(-1)).toMatchObject({ event: 'verdict', data: { verdict: 'pending' } })

@@ -1,5 +1,4 @@
-// What registries have to say before a service is touched: passwords, platforms, absent images, and
-// registries that are down or silent.
+// Registries of all kinds: passwords, platforms, missing images, and registries that do not respond.
 
 import { writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
@@ -51,7 +50,7 @@ beforeAll(async () => {
   await lab.engine.docker('login', '-u', 'deployer', '-p', PASSWORD, registry.address)
   const images = [...TAGS.map((tag) => guarded(tag)), `${registry.address}/team/other:v1`]
   await Promise.all(images.map((image) => pushImage(lab.engine, image, { version: image })))
-  // Whoever runs them has to pull them.
+  // The node has to pull them.
   await lab.engine.docker('rmi', ...images)
   const args = ['--with-registry-auth']
   for (const name of STORED) {
@@ -77,7 +76,7 @@ function guarded(tag: string): string {
   return `${registry.address}/team/app:${tag}`
 }
 
-/** A service that has nothing to do with the guarded registry. */
+/** Creates a service with an image of the open registry. */
 async function create(name: string, args: readonly string[] = []): Promise<void> {
   await lab.createService({ name, image: `${v1}`, labels: ALLOWED, args })
 }
@@ -96,7 +95,7 @@ async function authFile(name: string, account: string): Promise<string> {
 }
 
 describe.concurrent('a registry with a password', () => {
-  test('the password in the header: resolved, pinned, and the nodes pull with it', async () => {
+  test('with the password in the header the image is resolved and pinned, and nodes can pull it', async () => {
     await create('by-header')
     const header = headerFor(PASSWORD)
     const { status, body } = await deployer.put('by-header?wait=150', guarded('header'), ...header)
@@ -105,7 +104,7 @@ describe.concurrent('a registry with a password', () => {
     expect(await runningImages(lab.engine, 'by-header')).toEqual([body.resolved])
   })
 
-  test('the password in REGISTRY_AUTH_FILE, which may change while Deployer runs', async () => {
+  test('REGISTRY_AUTH_FILE is read again after it has changed', async () => {
     await create('by-file')
     const path = await authFile('auth.json', Buffer.from('deployer:wrong').toString('base64'))
     const { put } = await start({ REGISTRY_AUTH_FILE: path })
@@ -120,7 +119,7 @@ describe.concurrent('a registry with a password', () => {
     expect(await runningImages(lab.engine, 'by-file')).toEqual([body.resolved])
   })
 
-  test('no password, another repository than the service runs: refused, and nothing is touched', async () => {
+  test('without a password an image of another repository is refused, and the service is not changed', async () => {
     await create('strange', ['--replicas=0'])
     const raw = await settledBytes(lab.engine, 'strange')
     for (const image of [guarded('v1'), guarded('nosuch')]) {
@@ -133,7 +132,7 @@ describe.concurrent('a registry with a password', () => {
     expect((await inspectService(lab.engine, 'strange')).raw).toBe(raw)
   })
 
-  test('a wrong password is refused; one that nobody can read is malformed', async () => {
+  test('a wrong password is image-not-readable, one that cannot be decoded is malformed-request', async () => {
     await create('wrong', ['--replicas=0'])
     const raw = await settledBytes(lab.engine, 'wrong')
     const wrong = await deployer.put('wrong', guarded('v1'), ...headerFor('open barley'))
@@ -143,7 +142,7 @@ describe.concurrent('a registry with a password', () => {
     expect((await inspectService(lab.engine, 'wrong')).raw).toBe(raw)
   })
 
-  test('RESOLVE_IMAGE=require refuses what Deployer has no password for, without a write', async () => {
+  test('RESOLVE_IMAGE=require refuses an image for which Deployer has no password', async () => {
     const strict = await start({ RESOLVE_IMAGE: 'require' })
     const raw = await settledBytes(lab.engine, 'stored-strictly')
     const { status, body } = await strict.put('stored-strictly?wait=150', guarded('strict'))
@@ -152,8 +151,8 @@ describe.concurrent('a registry with a password', () => {
   })
 })
 
-describe.concurrent('a service whose password only the swarm has', () => {
-  test('is updated unpinned, as ever, with a warning; its nodes pull with what it has', async () => {
+describe.concurrent('a service whose password only the swarm stores', () => {
+  test('is updated without a digest and with a warning, and nodes can pull the image', async () => {
     const image = guarded('unpinned')
     const { status, body } = await deployer.put('stored?wait=150', image)
     expect([status, body.verdict, body.resolved]).toEqual([200, 'converged', image])
@@ -161,7 +160,7 @@ describe.concurrent('a service whose password only the swarm has', () => {
     expect(await runningImages(lab.engine, 'stored')).toEqual([image])
   })
 
-  test('keeps the password that a deployment brought', async () => {
+  test('keeps the password of an earlier deployment', async () => {
     const header = headerFor(PASSWORD)
     const pinned = await deployer.put('stored-pinned?wait=150', guarded('pinned'), ...header)
     expect(pinned.body).toMatchObject({ verdict: 'converged', resolved: /@sha256/ })
@@ -169,27 +168,27 @@ describe.concurrent('a service whose password only the swarm has', () => {
     expect(unpinned.body).toMatchObject({ verdict: 'converged', resolved: guarded('later') })
   })
 
-  test('RESOLVE_IMAGE=never asks no registry, and warns of none', async () => {
+  test('is updated without a digest and without a warning with RESOLVE_IMAGE=never', async () => {
     const { put } = await start({ RESOLVE_IMAGE: 'never' })
     const { status, body } = await put('stored-never?wait=150', guarded('never'))
     expect([status, body.verdict]).toEqual([200, 'converged'])
     expect([body.resolved, body.warnings]).toEqual([guarded('never'), undefined])
   })
 
-  test('gets an image that is not there: the tasks tell', async () => {
+  test('is paused with a missing image, with the rejected task as evidence', async () => {
     const { status, body } = await deployer.put('stored-absent?wait=150', guarded('nosuch'))
     expect([status, body.verdict]).toEqual([424, 'paused'])
     expect(body.tasks).toMatchObject([{ state: 'rejected', error: /No such image/ }])
   })
 
-  test('gets an image of another registry: the answer says that no password was given', async () => {
+  test('gets a warning with an image of another registry, since there are no credentials', async () => {
     const { status, body } = await deployer.put('stored-moved?wait=150', `${v2}`)
     expect([status, body.verdict]).toEqual([200, 'converged'])
     expect(body.warnings).toEqual([expect.stringContaining('no credentials were given')])
   })
 })
 
-describe.concurrent('refused before the service is touched', () => {
+describe.concurrent('refused before the service is changed', () => {
   /** Asserts that the service has not changed. Gives status, code, detail and `Retry-After`. */
   async function refusal(name: string, image: string): Promise<readonly unknown[]> {
     await create(name, ['--replicas=0'])
@@ -199,7 +198,7 @@ describe.concurrent('refused before the service is touched', () => {
     return [status, body.code, body.detail, headers['retry-after']]
   }
 
-  test('an image that no node can run', async () => {
+  test('an image for a platform that no node has', async () => {
     await pushForPlatform(lab.registry.address, 'lab/app:v2', {
       tag: 'arm',
       platform: { architecture: 'arm64', os: 'linux' },
@@ -211,20 +210,20 @@ describe.concurrent('refused before the service is touched', () => {
     expect([dry.status, dry.body.code]).toEqual([422, 'no-suitable-node'])
   })
 
-  test('a tag or a repository that the registry does not have', async () => {
+  test('a tag or a repository that does not exist', async () => {
     const absent = [422, 'image-not-found', expect.stringContaining('push it first'), undefined]
     expect(await refusal('no-tag', lab.image('lab/app:nosuch'))).toEqual(absent)
     expect(await refusal('no-repository', lab.image('lab/nosuch:v1'))).toEqual(absent)
   })
 
-  test('a registry that is down', async () => {
+  test('a registry that does not listen', async () => {
     const [port] = await freePorts(1)
     const [status, code, detail, retryAfter] = await refusal('down', `127.0.0.1:${port}/a/b:1`)
     expect([status, code, retryAfter]).toEqual([503, 'registry-unavailable', '5'])
     expect(detail).toContain('cannot be reached from the engine')
   })
 
-  test('a registry that accepts and is silent', async () => {
+  test('a registry that accepts connections and does not respond', async () => {
     const silent: Server = createServer().listen(0, '127.0.0.1')
     await waitFor('the silent registry', () => silent.listening)
     const { port } = silent.address() as { port: number }
@@ -234,7 +233,7 @@ describe.concurrent('refused before the service is touched', () => {
   })
 })
 
-test('an image for several platforms: all of them are written down, but no attestation', async () => {
+test('the platforms of an image for several platforms are written to the spec, without attestations', async () => {
   const { address } = lab.registry
   const push = (tag: string, architecture: string, os = 'linux') =>
     pushForPlatform(address, 'lab/app:v2', { tag, platform: { architecture, os } })
@@ -268,7 +267,7 @@ test('an image for several platforms: all of them are written down, but no attes
   ])
 })
 
-test('no password is in any line of any log, however it went', async () => {
+test('no log line contains a password', async () => {
   const absent = await deployer.put('strange', guarded('nosuch'), ...headerFor(PASSWORD))
   expect([absent.status, absent.body.code]).toEqual([422, 'image-not-found'])
   const headers = ['open barley', PASSWORD].map((password) => headerFor(password)[1]?.slice(17))

@@ -1,4 +1,4 @@
-// What a request asks for besides an image, and what comes between a request and its verdict.
+// Options of a request, and events between a request and its verdict.
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
@@ -34,7 +34,7 @@ afterAll(async () => {
   await removeServices(lab.engine)
 })
 
-/** Creates a service of v1 that runs. */
+/** Creates a service with v1 and waits for its tasks. */
 async function create(name: string, args: readonly string[] = []): Promise<void> {
   await lab.createService({ name, image: `${v1}`, labels: ALLOWED, args })
   const count = args.includes('--replicas=0') ? 0 : args.includes('--replicas=2') ? 2 : 1
@@ -45,9 +45,9 @@ async function pinned(name: string): Promise<string> {
   return `${lab.image(name)}@${await lab.registry.digest(name)}`
 }
 
-/** Half way: the engine is at it, and a task of the image is there. */
-async function waitHalfWay(service: string, image: string): Promise<void> {
-  await waitFor(`"${service}" to be half way`, async () => {
+/** Waits until the engine is updating and has created a task with the image. */
+async function waitUpdating(service: string, image: string): Promise<void> {
+  await waitFor(`the update of "${service}"`, async () => {
     const tasks = await listTasks(lab.engine, service)
     const { UpdateStatus } = await inspectService(lab.engine, service)
     const hasBegun = tasks.some(({ Spec }) => Spec.ContainerSpec.Image.startsWith(image))
@@ -55,11 +55,11 @@ async function waitHalfWay(service: string, image: string): Promise<void> {
   })
 }
 
-describe.concurrent('on the way to the verdict', () => {
-  test('a newer image is written at once: the first caller is told superseded, the second converged', async () => {
+describe.concurrent('before the verdict', () => {
+  test('a newer image is written at once: the first caller gets superseded, the second one converged', async () => {
     await create('overtaken', SLOW)
     const first = deployer.put('overtaken?wait=150', `${v2}`)
-    await waitHalfWay('overtaken', `${v2}`)
+    await waitUpdating('overtaken', `${v2}`)
     const second = deployer.put('overtaken?wait=150', `${v3}`)
     const { status, body, tookMs, headers } = await first
     expect([status, body.code, body.verdict]).toEqual([409, 'superseded', 'superseded'])
@@ -72,20 +72,20 @@ describe.concurrent('on the way to the verdict', () => {
     expect((await deployer.get(`${headers.location}`)).body.verdict).toBe('superseded')
   })
 
-  test('a rollback by hand: superseded, for somebody wanted another spec', async () => {
+  test('after a manual rollback the verdict is superseded', async () => {
     await create('taken-back', SLOW)
-    const told = deployer.put('taken-back?wait=150', `${v2}`)
-    await waitHalfWay('taken-back', `${v2}`)
+    const answer = deployer.put('taken-back?wait=150', `${v2}`)
+    await waitUpdating('taken-back', `${v2}`)
     await lab.engine.docker('service', 'rollback', '--detach', 'taken-back')
-    expect((await told).body).toMatchObject({ code: 'superseded', message: /by hand/ })
+    expect((await answer).body).toMatchObject({ code: 'superseded', message: /by hand/ })
   })
 
-  test('the service is removed: 410, and so it is for who asks later', async () => {
+  test('after the removal of the service the response is 410, also for later requests', async () => {
     await create('removed', SLOW)
-    const told = deployer.put('removed?wait=150', `${v2}`)
-    await waitHalfWay('removed', `${v2}`)
+    const answer = deployer.put('removed?wait=150', `${v2}`)
+    await waitUpdating('removed', `${v2}`)
     await lab.engine.docker('service', 'rm', 'removed')
-    const { status, body, headers } = await told
+    const { status, body, headers } = await answer
     expect([status, body.code, body.verdict]).toEqual([410, 'service-removed', 'removed'])
     expect((await deployer.get(`${headers.location}`)).status).toBe(410)
     const another = await startLabDeployer(lab.engine)
@@ -93,7 +93,7 @@ describe.concurrent('on the way to the verdict', () => {
     await another.kill()
   })
 
-  test('the time is up: 504 with Location and Retry-After; curl asks on there', async () => {
+  test('after the wait the response is 504 with Location and Retry-After, where curl gets the verdict', async () => {
     await create('pending', ['--replicas=2', '--update-monitor=8s'])
     const { status, body, headers } = await deployer.put('pending?wait=1', `${v2}`)
     expect([status, body.code, body.verdict]).toEqual([504, 'rollout-pending', 'pending'])
@@ -106,7 +106,7 @@ describe.concurrent('on the way to the verdict', () => {
     expect((await deployer.get(location)).body.verdict).toBe('converged')
   })
 
-  test('a caller that hangs up: the deployment goes on, and its end is in the log', async () => {
+  test('after the caller disconnects the deployment continues, and its end is in the log', async () => {
     await create('hung-up', SLOW)
     await expect(deployer.put('hung-up?wait=150', `${v2}`, '-m', '1')).rejects.toThrow('28')
     await waitFor('the end in the log', () =>
@@ -120,7 +120,7 @@ describe.concurrent('on the way to the verdict', () => {
     expect(await runningImages(lab.engine, 'hung-up')).toHaveLength(2)
   })
 
-  test('a constraint that no node meets: timed-out, and why', async () => {
+  test('with a constraint that no node satisfies the verdict is timed-out, with the reason', async () => {
     const hasty = await startLabDeployer(lab.engine, { ROLLOUT_TIMEOUT: '5s' })
     const name = 'nowhere'
     const args = ['--constraint=node.labels.zone==nowhere']
@@ -134,7 +134,7 @@ describe.concurrent('on the way to the verdict', () => {
     await hasty.kill()
   })
 
-  test('events: progress with each task, then the verdict that the plain answer tells', async () => {
+  test('events are progress with each task, then the verdict of the JSON response', async () => {
     await create('watched', SLOW)
     const events = await deployer.stream('/service/watched?wait=150', `${v2}`)
     const progress = events.filter(({ event }) => event === 'progress').map(({ data }) => data)
@@ -158,7 +158,7 @@ describe.concurrent('on the way to the verdict', () => {
     expect(await deployer.stream(path)).toEqual([last])
   })
 
-  test('events of a rollout that fails end with the evidence', async () => {
+  test('the events of a failed rollout end with the evidence', async () => {
     await create('watched-bad', ['--update-failure-action=rollback', WATCH_BAD])
     const events = await deployer.stream('/service/watched-bad', `${bad}`)
     expect(events.at(-1)).toMatchObject({
@@ -168,8 +168,8 @@ describe.concurrent('on the way to the verdict', () => {
   })
 })
 
-describe.concurrent('the same again', () => {
-  test('the same image: unchanged, said why, and not a byte of the service has moved', async () => {
+describe.concurrent('the same deployment again', () => {
+  test('the same image is unchanged with a reason, and the service is not written', async () => {
     await create('unmoved')
     expect((await deployer.put('unmoved?wait=150', `${v2}`)).body.verdict).toBe('converged')
     const before = await inspectService(lab.engine, 'unmoved')
@@ -180,7 +180,7 @@ describe.concurrent('the same again', () => {
     expect(before.PreviousSpec).toBeDefined()
   })
 
-  test('a tag that moved in the registry is deployed anew, and another tag of the same digest is written', async () => {
+  test('a tag with a new digest is deployed, and another tag with the same digest is written', async () => {
     const image = await lab.pushImage('lab/moving:latest', { version: 'one' })
     await create('moving')
     const one = await deployer.put('moving?wait=150', image)
@@ -198,16 +198,16 @@ describe.concurrent('the same again', () => {
     })
   })
 
-  test('while its rollout is under way: both callers share it', async () => {
+  test('during its rollout both callers share it', async () => {
     await create('shared', SLOW)
     const first = deployer.put('shared?wait=150', `${v2}`)
-    await waitHalfWay('shared', `${v2}`)
+    await waitUpdating('shared', `${v2}`)
     const [one, two] = await Promise.all([first, deployer.put('shared?wait=150', `${v2}`)])
     expect([one.body.verdict, two.body]).toEqual(['converged', one.body])
   })
 
-  test('after its rollout was paused: nothing is written, and a rollback by hand still goes back', async () => {
-    // The second slot's turn comes after the pause.
+  test('after its rollout was paused nothing is written, and a manual rollback restores the old image', async () => {
+    // The engine does not update the second slot before the pause.
     await create('paused', ['--replicas=2', WATCH_BAD, '--update-delay=60s'])
     const first = await deployer.put('paused?wait=150', `${bad}`)
     const { PreviousSpec, UpdateStatus } = await inspectService(lab.engine, 'paused')
@@ -229,7 +229,7 @@ describe.concurrent('the same again', () => {
     expect((await deployer.get('/service/paused')).body.image).toBe(await pinned('lab/app:v1'))
   })
 
-  test('after its rollout was paused, with resume: it goes on, is judged anew, and the cost is said', async () => {
+  test('after its rollout was paused, resume continues it, with a new verdict and a warning', async () => {
     await create('resumed', ['--replicas=2', WATCH_BAD, '--update-delay=10s'])
     const first = await deployer.put('resumed?wait=150', `${bad}`)
     const { Version } = await inspectService(lab.engine, 'resumed')
@@ -244,7 +244,7 @@ describe.concurrent('the same again', () => {
     expect(JSON.stringify(after.PreviousSpec)).toContain(await pinned('lab/app:bad'))
   })
 
-  test('with an Idempotency-Key: a retry after a rollback deploys nothing', async () => {
+  test('with an Idempotency-Key a retry after a rollback deploys nothing', async () => {
     await create('once', ['--update-failure-action=rollback', WATCH_BAD])
     const key = ['-H', 'Idempotency-Key: build 42']
     const first = await deployer.put('once?wait=150', `${bad}`, ...key)
@@ -257,7 +257,7 @@ describe.concurrent('the same again', () => {
     expect((await inspectService(lab.engine, 'once')).raw).toBe(before.raw)
   })
 
-  test('with an Idempotency-Key, asked of another process: the service tells of the deployment', async () => {
+  test('with an Idempotency-Key another process finds the deployment in the labels of the service', async () => {
     await create('once-more')
     const key = ['-H', 'Idempotency-Key: build 43']
     const first = await deployer.put('once-more?wait=150', `${v2}`, ...key)
@@ -271,8 +271,8 @@ describe.concurrent('the same again', () => {
   })
 })
 
-describe.concurrent('asked for besides the image', () => {
-  test('expect: another image is 409 with what runs; the right one, with or without its digest, is let pass', async () => {
+describe.concurrent('options of a request', () => {
+  test('expect with another image is 409 with the current one, and accepts the current one with or without digest', async () => {
     await create('expecting', ['--replicas=0'])
     const raw = await settledBytes(lab.engine, 'expecting')
     const refused = await deployer.put('expecting', { image: v2, expect: v3 })
@@ -286,7 +286,7 @@ describe.concurrent('asked for besides the image', () => {
     expect((await deployer.put('expecting', { image: v3, expect: digest })).status).toBe(200)
   })
 
-  test('force: every task is replaced, the image stays', async () => {
+  test('force replaces every task with the same image', async () => {
     await create('forced', ['--replicas=2'])
     const before = await listTasks(lab.engine, 'forced')
     const { status, body } = await deployer.put('forced?wait=150', { force: true })
@@ -300,7 +300,7 @@ describe.concurrent('asked for besides the image', () => {
     expect(running.filter(({ ID }) => old.includes(ID))).toEqual([])
   })
 
-  test('dryRun: what would change, and nothing does', async () => {
+  test('dryRun reports the change and does not write', async () => {
     await create('dry')
     const raw = await settledBytes(lab.engine, 'dry')
     const { status, body } = await deployer.put('dry?dryRun=true&wait=150', `${v2}`)
@@ -320,7 +320,7 @@ describe.concurrent('asked for besides the image', () => {
     expect((await inspectService(lab.engine, 'dry')).raw).toBe(raw)
   })
 
-  test('GET /service/:name and /services tell the state of things', async () => {
+  test('GET /service/:name and /services report the state', async () => {
     await create('shown', ['--replicas=2'])
     await lab.createService({ name: 'not-shown', image: `${v1}`, replicas: 0 })
     expect((await deployer.get('/service/shown')).body).toMatchObject({

@@ -1,4 +1,4 @@
-// Several who write the same service at once: no change is lost, and each is told the truth.
+// Concurrent updates of one service: no change is lost, and each caller gets the correct verdict.
 
 import { execFile } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -41,15 +41,15 @@ async function copies(name: string, count: number): Promise<readonly string[]> {
   return tags.map((tag) => lab.image(`lab/app:${tag}`))
 }
 
-/** How often somebody else wrote, and how often Deployer had been faster. */
+/** How many updates of the other client succeeded, and how many were out of date. */
 interface Written {
   readonly written: number
   readonly refused: number
 }
 
-/** Somebody else, who adds a label and a variable again and again until told to stop. */
+/** Starts another client, which adds labels and variables until it is stopped. */
 function startWriter(service: string): { stop(): Promise<Written> } {
-  let isToStop = false
+  let isStopped = false
   let written = 0
   let refused = 0
 
@@ -70,7 +70,7 @@ function startWriter(service: string): { stop(): Promise<Written> } {
   }
 
   async function run(): Promise<Written> {
-    while (!isToStop) {
+    while (!isStopped) {
       await writeOnce()
     }
     return { written, refused }
@@ -79,18 +79,18 @@ function startWriter(service: string): { stop(): Promise<Written> } {
   const running = run()
   return {
     stop() {
-      isToStop = true
+      isStopped = true
       return running
     },
   }
 }
 
-/** Notes the images that a service's spec names, one after the other, as the engine tells it. */
+/** Records the images of a service from the events of the engine. */
 function startListening(id: string): { images(): readonly string[]; stop(): void } {
   const format = '{{index .Actor.Attributes "image.new"}}'
   const filter = ['--filter', 'type=service', '--filter', `service=${id}`]
   const args = ['-H', lab.engine.dockerHost, 'events', ...filter, '--format', format]
-  // From a second ago on: it takes a moment until it listens.
+  // The events of the last second are included, since the program needs time to start.
   const since = `--since=${Math.floor(Date.now() / 1000) - 1}`
   const child = execFile('/usr/bin/docker', [...args, since])
   let text = ''
@@ -103,10 +103,10 @@ function startListening(id: string): { images(): readonly string[]; stop(): void
   }
 }
 
-describe.concurrent('at once on one service', () => {
-  test('50 callers that wait: one has converged, the others are superseded, and nobody gets a 5xx', async () => {
-    // With stop-first the engine (20.10) takes up to a minute after so many updates: it waits for
-    // the end of a task that never began.
+describe.concurrent('concurrent updates of one service', () => {
+  test('of 50 callers that wait one gets converged, the others get superseded, and none gets a 5xx', async () => {
+    // With stop-first Docker 20.10 needs up to a minute after so many updates: it waits for the end of a
+    // task that did not start.
     await create('crowded', ['--update-order=start-first'])
     const images = await copies('crowd', 50)
     const answers = await Promise.all(
@@ -120,9 +120,9 @@ describe.concurrent('at once on one service', () => {
     expect(Image).toBe(best?.body.resolved)
   })
 
-  test('somebody who changes labels and variables all the while, and 10 images: nothing is lost', async () => {
+  test('10 images are deployed while another client changes labels and variables, and nothing is lost', async () => {
     const id = await create('shared')
-    const images = await copies('wish', 10)
+    const images = await copies('image', 10)
     const engine = startListening(id)
     const writer = startWriter('shared')
     const resolved: unknown[] = []
@@ -143,20 +143,20 @@ describe.concurrent('at once on one service', () => {
     expect(Labels).toMatchObject(
       Object.fromEntries(numbers.map((number) => [`label${number}`, `${number}`])),
     )
-    // There were writes enough to get into each other's way.
+    // There were enough updates for conflicts.
     expect(Math.min(written, refused)).toBeGreaterThan(5)
   })
 
-  test('somebody who changes a label half way, so that the engine forgets its update: converged all the same', async () => {
+  test('a label that changes during the rollout, which resets UpdateStatus, does not prevent the verdict converged', async () => {
     await create('labelled', ['--update-monitor=3s'])
-    const told = deployer.put('labelled?wait=150', lab.image('lab/app:v3'))
+    const answer = deployer.put('labelled?wait=150', lab.image('lab/app:v3'))
     await waitFor('the update to begin', async () => {
       const { UpdateStatus } = await inspectService(lab.engine, 'labelled')
       return UpdateStatus?.State === 'updating'
     })
     await lab.engine.docker('service', 'update', '--detach', '--label-add=a=b', 'labelled')
     expect((await inspectService(lab.engine, 'labelled')).UpdateStatus).toBeUndefined()
-    const { status, body } = await told
+    const { status, body } = await answer
     expect([status, body.verdict]).toEqual([200, 'converged'])
     expect(await runningImages(lab.engine, 'labelled')).toEqual([body.resolved])
   })

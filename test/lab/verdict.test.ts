@@ -1,4 +1,4 @@
-// What callers are told of rollouts that go well, and of those that do not, on a real engine.
+// The verdicts of good and bad rollouts on a real engine.
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -18,12 +18,12 @@ import { waitFor } from './wait.ts'
 vi.setConfig({ maxConcurrency: 20 })
 
 const lab = sharedLab()
-// The bad image exits after a second: the engine has to watch longer than that, however slow it is. With
-// the action `continue` it always watches that long.
+// The bad image exits after a second. On a busy machine that takes longer, and the engine ignores a task
+// that fails after the monitor has expired. With the action `continue` a rollout takes as long as the monitor.
 const WATCH = '--update-monitor=60s'
-const WATCH_TO_THE_END = '--update-monitor=10s'
-// How long one step may take on a machine that does much else.
-const PATIENCE_MS = 100_000
+const WATCH_CONTINUE = '--update-monitor=10s'
+// How long one step may take on a busy machine.
+const STEP_TIMEOUT_MS = 100_000
 let deployer: LabDeployer
 
 beforeAll(async () => {
@@ -39,7 +39,7 @@ async function pinned(name: string): Promise<string> {
   return `${lab.image(name)}@${await lab.registry.digest(name)}`
 }
 
-/** Creates a service whose tasks run, or are complete. */
+/** Creates a service, and waits for its tasks unless it is a job. */
 async function create(
   name: string,
   args: readonly string[],
@@ -52,7 +52,7 @@ async function create(
   return id
 }
 
-describe.concurrent('a good rollout has converged', () => {
+describe.concurrent('a good rollout converges', () => {
   test.each([
     ['stop-first', 2, ['--replicas=2']],
     ['start-first', 2, ['--replicas=2', '--update-order=start-first']],
@@ -98,14 +98,14 @@ describe.concurrent('a good rollout has converged', () => {
   })
 })
 
-describe.concurrent('a bad image is 424 with what the engine did, and the evidence', () => {
+describe.concurrent('a bad image is 424 with the verdict and the evidence', () => {
   test.each([
     ['rollback', 'rolled-back', 'rollback completed'],
     ['pause', 'paused', 'update paused due to failure or early termination of task'],
     ['continue', 'failed', '0 of 1 tasks run; the task in slot 1 is '],
-  ])('failure action %s: %s', async (action, verdict, message) => {
+  ])('with the failure action %s the verdict is %s', async (action, verdict, message) => {
     const service = `bad-${action}`
-    const watch = action === 'continue' ? WATCH_TO_THE_END : WATCH
+    const watch = action === 'continue' ? WATCH_CONTINUE : WATCH
     await create(service, [`--update-failure-action=${action}`, watch])
     const before = await runningImages(lab.engine, service)
     const { status, body, headers } = await deployer.put(
@@ -136,7 +136,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
     }
   })
 
-  test('that is rolled back with start-first: the old task never stopped', async () => {
+  test('with start-first the old task keeps running', async () => {
     await create('bad-started', [
       '--update-failure-action=rollback',
       '--update-order=start-first',
@@ -148,11 +148,11 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
   })
 
   test(
-    'where the image from before fails too: the rollback is paused, and that is failed',
+    'when the previous image fails too, the rollback is paused, and the verdict is failed',
     async () => {
-      // The engine watches a rollback only if a slot still has the new spec when the rollback begins.
-      // Here that is slot 2: its new task runs when that of slot 1 fails, and does not fail itself. Until
-      // the test creates the file, no task of either image fails; the monitors are longer than that takes.
+      // The engine monitors a rollback only if a slot has the new spec when the rollback starts. Here that is
+      // slot 2, whose new task runs when that of slot 1 fails. No task of either image fails before the test
+      // creates the file, and the monitors are longer than that takes.
       const folder = join(lab.directory, 'bad-both')
       await mkdir(folder)
       const goOn = 'trap "exit 0" TERM; while :; do sleep 3600 & wait; done'
@@ -176,7 +176,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
           ...['--rollback-failure-action=pause', '--rollback-monitor=10m'],
         ],
       })
-      const both = { replicas: 2, timeoutMs: PATIENCE_MS }
+      const both = { replicas: 2, timeoutMs: STEP_TIMEOUT_MS }
       await waitRunning(lab.engine, 'bad-both', { image: v1, ...both })
       const { headers } = await deployer.put('bad-both', v2)
       await waitRunning(lab.engine, 'bad-both', { image: v2, ...both })
@@ -187,17 +187,17 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
           const answer = await deployer.get(`${headers.location}?wait=150`)
           return answer.body.verdict !== undefined && answer
         },
-        { timeoutMs: PATIENCE_MS },
+        { timeoutMs: STEP_TIMEOUT_MS },
       )
       expect([status, body.verdict]).toEqual([424, 'failed'])
       expect(body.message).toMatch(/paused/)
       const { UpdateStatus } = await inspectService(lab.engine, 'bad-both')
       expect(UpdateStatus?.State).toBe('rollback_paused')
     },
-    4 * PATIENCE_MS,
+    4 * STEP_TIMEOUT_MS,
   )
 
-  test('an image that never becomes healthy', async () => {
+  test('an image that never becomes healthy is rolled back', async () => {
     await create('unhealthy', ['--update-failure-action=rollback', WATCH])
     const { status, body } = await deployer.put(
       'unhealthy?wait=150',
@@ -208,7 +208,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
     expect(await runningImages(lab.engine, 'unhealthy')).toEqual([body.previous])
   })
 
-  test('a job that fails and is not restarted', async () => {
+  test('a job that fails and is not restarted has the verdict failed', async () => {
     const args = ['--mode=replicated-job', '--restart-condition=none']
     await create('bad-job', args, { image: 'lab/job:v1' })
     const script = 'echo "no database at db:5432" >&2; exit 1'
@@ -218,7 +218,7 @@ describe.concurrent('a bad image is 424 with what the engine did, and the eviden
     expect(body.tasks).toMatchObject([{ exitCode: 1, log: expect.stringContaining('database') }])
   })
 
-  test('EVIDENCE_LOGS=false leaves out what the application printed', async () => {
+  test('EVIDENCE_LOGS=false omits log lines', async () => {
     const discreet = await startLabDeployer(lab.engine, { EVIDENCE_LOGS: 'false' })
     await create('bad-secret', [WATCH])
     const { body } = await discreet.put('bad-secret?wait=150', lab.image('lab/app:bad'))

@@ -1,4 +1,4 @@
-// Where nginx takes the URLs that are made of metadata: it decodes a path before it matches locations.
+// Webhook URLs with metadata, at nginx, which decodes a path before it matches locations.
 
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
@@ -45,7 +45,7 @@ beforeAll(async () => {
 
 afterAll(() => nginx.kill())
 
-/** Sends a path as it is written. */
+/** Requests a path without normalising it. */
 function get(path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const sent = request({ host: '127.0.0.1', port, path }, (response) => {
@@ -64,16 +64,19 @@ const VALUES = [
   ...['../admin', '../../admin', 'a/../../admin', '..', '%2e%2e/admin', '%252e%252e', '..;/admin'],
 ]
 
-test('nginx takes what is encoded once for what it is decoded', async () => {
+test('nginx matches locations against the decoded path', async () => {
   expect(await get('/hooks/..%2Fadmin')).toBe('elsewhere')
 })
 
-test.each(VALUES)('%j is sent to the hooks, or not at all', async (room) => {
-  const url = createEtaRenderer(`http://127.0.0.1:${port}/hooks/{{.Meta.room}}`)
-  const made = webhookUrl(url, messageData(exampleEvent({ metadata: { room } })))
-  if ('url' in made) {
-    expect(await get(`${made.url.pathname}${made.url.search}`)).toBe('hooks')
-  } else {
-    expect(made.error).toMatch(/^a segment of its path/)
-  }
-})
+test.each(VALUES)(
+  'a URL with the value %j is either below /hooks/ or not requested',
+  async (room) => {
+    const url = createEtaRenderer(`http://127.0.0.1:${port}/hooks/{{.Meta.room}}`)
+    const made = webhookUrl(url, messageData(exampleEvent({ metadata: { room } })))
+    if ('url' in made) {
+      expect(await get(`${made.url.pathname}${made.url.search}`)).toBe('hooks')
+    } else {
+      expect(made.error).toMatch(/^a segment of its path/)
+    }
+  },
+)

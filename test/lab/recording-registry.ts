@@ -1,34 +1,34 @@
-// A registry on loopback that asks for Basic authentication, takes whatever it is shown, and records it.
+// A registry on loopback that requires Basic authentication, accepts all credentials and records them.
 
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A registry that wants to know passwords. */
-export interface AskingRegistry {
+/** A registry that records credentials. */
+export interface RecordingRegistry {
   /** `127.0.0.1:PORT`. */
   readonly address: string
-  /** The users and passwords that it was shown, as `user:password`, in order. */
-  readonly shown: readonly string[]
+  /** The received credentials, `user:password`, in order. */
+  readonly credentials: readonly string[]
   close(): void
 }
 
 /**
- * Starts a registry that serves the images of another one to everybody who shows any credentials.
+ * Starts a registry that serves the images of another one to clients with any credentials.
  *
  * @param upstream The address of the open registry that has the images, `127.0.0.1:PORT`.
  * @returns The registry, listening.
  */
-export async function startAskingRegistry(upstream: string): Promise<AskingRegistry> {
-  const shown: string[] = []
+export async function startRecordingRegistry(upstream: string): Promise<RecordingRegistry> {
+  const credentials: string[] = []
   const server = createServer((incoming, outgoing) => {
-    const [, credentials] = /^Basic (.+)$/.exec(incoming.headers.authorization ?? '') ?? []
-    if (credentials === undefined) {
-      outgoing.writeHead(401, { 'WWW-Authenticate': 'Basic realm="asking"' })
+    const [, encoded] = /^Basic (.+)$/.exec(incoming.headers.authorization ?? '') ?? []
+    if (encoded === undefined) {
+      outgoing.writeHead(401, { 'WWW-Authenticate': 'Basic realm="recording"' })
       outgoing.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}')
       return
     }
-    shown.push(Buffer.from(credentials, 'base64').toString())
+    credentials.push(Buffer.from(encoded, 'base64').toString())
     const { authorization: _, ...headers } = incoming.headers
     const { method, url: path } = incoming
     const forwarded = request(`http://${upstream}`, { method, path, headers }, (answer) => {
@@ -42,7 +42,7 @@ export async function startAskingRegistry(upstream: string): Promise<AskingRegis
   await once(server, 'listening')
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    shown,
+    credentials,
     close() {
       server.close()
       server.closeAllConnections()

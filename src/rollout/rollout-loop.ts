@@ -48,7 +48,7 @@ export interface RolloutLoopOptions {
   readonly known: Service | undefined
   /** Whether the rollout may have ended since then. If so, the service is read first. */
   readonly hasGap: boolean
-  /** Whether somebody follows the tasks. */
+  /** Whether a caller follows the tasks. */
   readonly isFollowed: () => boolean
   readonly progressed: (progress: Progress) => void
   readonly ended: (outcome: Outcome) => void
@@ -211,7 +211,7 @@ export function startRolloutLoop(
   if (signal.aborted) {
     stop()
   }
-  // In a microtask, so that whoever starts the loop has it before the first report.
+  // In a microtask, so that the caller has the loop before its first report.
   Promise.resolve()
     .then(run)
     .catch((error) => {

@@ -103,7 +103,7 @@ export function createServiceReadings(swarm: Swarm, nodeList: NodeList): Service
     const started: StartedReading = { withTasks, sequenceNumber, startedAtMs, reading }
     entry.started = [...entry.started.filter((one) => one.withTasks !== withTasks), started]
     reading.catch(() => {
-      // Current users fail with it; later ones read anew.
+      // Current users fail with it; later ones start a new reading.
       entry.started = entry.started.filter((one) => one !== started)
     })
     return reading

@@ -186,13 +186,13 @@ export const byId: readonly Case[] = [
         const first = createHarness()
         first.swarm.addService('blog')
         const location = await accepted(first)
-        const looked = first.get(`${location}?wait=50`)
+        const waiting = first.get(`${location}?wait=50`)
         steer(first.swarm.rollout('blog'))
         if (verdict !== 'superseded') {
-          equal((await looked).body.verdict, verdict)
+          equal((await waiting).body.verdict, verdict)
         }
         const later = await accepted(first, 'me/app:v3')
-        equal((await looked).body.verdict, verdict)
+        equal((await waiting).body.verdict, verdict)
         first.swarm.rollout('blog').complete()
         equal((await getFromNewProcess(first, location)).body.verdict, verdict)
         equal((await getFromNewProcess(first, later)).body.verdict, 'converged')
@@ -242,8 +242,8 @@ export const byId: readonly Case[] = [
       const second = createHarness({ swarm: first.swarm })
       const again = await accepted(second)
       first.swarm.rollout('blog').complete()
-      const told = await getFromNewProcess(first, location)
-      equal([told.status, told.body.verdict], [410, 'unknown'])
+      const response = await getFromNewProcess(first, location)
+      equal([response.status, response.body.verdict], [410, 'unknown'])
       equal((await getFromNewProcess(first, again)).body.verdict, 'converged')
     },
   },
@@ -420,11 +420,11 @@ export const byId: readonly Case[] = [
         await held
         return listTasks(id)
       }
-      const asked = second.get(`${location}?wait=50`)
+      const waiting = second.get(`${location}?wait=50`)
       await until(() => first.swarm.listTasks === listTasks)
       equal((await second.put('blog', { image: 'me/app:v3' })).status, 200)
       release()
-      equal((await asked).body.verdict, 'converged')
+      equal((await waiting).body.verdict, 'converged')
     },
   },
   {
@@ -436,12 +436,12 @@ export const byId: readonly Case[] = [
       first.swarm.rollout('blog').begin()
       const second = createHarness({ swarm: first.swarm })
       const hangUp = new AbortController()
-      const asked = second.get(`${location}?wait=50`, { signal: hangUp.signal })
+      const waiting = second.get(`${location}?wait=50`, { signal: hangUp.signal })
       await until(() => countCalls(first.swarm, 'tasks') > 0)
       const joined = await second.put('blog')
       equal(`/deployments/${joined.body.deploymentId}`, location)
       hangUp.abort()
-      await asked
+      await waiting
       first.swarm.rollout('blog').complete()
       await until(() => second.logger.lines.some(({ verdict }) => verdict === 'converged'))
     },
@@ -597,7 +597,7 @@ export const byId: readonly Case[] = [
       await until(() => readsTasks() >= 40)
       await new Promise((resolve) => setTimeout(resolve, 500))
       const before = readsTasks()
-      // Each of them looks once a second.
+      // Each of them reads the tasks once a second.
       await new Promise((resolve) => setTimeout(resolve, 2500))
       const came = readsTasks() - before
       equal([came >= 1, came < 20], [true, true])
@@ -659,7 +659,7 @@ export const byId: readonly Case[] = [
       })
       const response = await second.app.fetch(request)
       equal(response.status, 200)
-      // Nobody reads: the stream's first write, or one soon after, waits for ever.
+      // The client does not read: the first write of the stream, or an early one, waits for ever.
       await until(() => countCalls(first.swarm, 'tasks') > 0)
       for (let n = 0; n < 20; n += 1) {
         rollout.fail()
@@ -745,8 +745,8 @@ export const byId: readonly Case[] = [
       first.swarm.rollout('blog').complete()
       const other = createHarness({ swarm: first.swarm })
       first.swarm.failure = new Error('secret detail')
-      const away = await other.get(location)
-      equal([away.status, away.body.code], [500, 'internal-error'])
+      const unavailable = await other.get(location)
+      equal([unavailable.status, unavailable.body.code], [500, 'internal-error'])
       first.swarm.failure = undefined
       equal((await other.get(`${location}?wait=50`)).body.verdict, 'converged')
     },

@@ -25,8 +25,8 @@ export const events: readonly Case[] = [
       steer(rollout)
       // The engine restarts: of what happened meanwhile it remembers nothing.
       swarm.breakStreams()
-      const told = await answer
-      equal([told.status, told.body.verdict], [status, verdict])
+      const response = await answer
+      equal([response.status, response.body.verdict], [status, verdict])
       equal(countCalls(swarm, 'watch'), 2)
     },
   })),
@@ -134,13 +134,13 @@ export const events: readonly Case[] = [
     async run() {
       const { swarm, begin } = createHarness()
       const names = ['blog', 'shop', 'wiki']
-      const begun = []
+      const started = []
       for (const name of names) {
         swarm.addService(name)
-        begun.push(await begin(name))
+        started.push(await begin(name))
       }
       equal([swarm.streams, countCalls(swarm, 'watch')], [1, 1])
-      for (const { answer, rollout } of begun) {
+      for (const { answer, rollout } of started) {
         rollout.complete()
         equal((await answer).body.verdict, 'converged')
       }

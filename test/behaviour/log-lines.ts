@@ -66,9 +66,9 @@ export const logLines: readonly Case[] = [
       for (const image of ['evil/app:v2', 'ghcr.io/me/app:v2', 'me/app/x:v2', 'app:v2']) {
         for (const end of ['pause', 'rollBack'] as const) {
           const made = harness()
-          const told = await deployFailing(made, image, end)
-          expectWithheld(told)
-          equal(told.status, 424)
+          const response = await deployFailing(made, image, end)
+          expectWithheld(response)
+          equal(response.status, 424)
           equal(
             made.swarm.calls.filter((call) => call.startsWith('log')),
             [],
@@ -147,19 +147,19 @@ export const logLines: readonly Case[] = [
     name: 'log lines are withheld in each process, whatever previous image an ID contains',
     async run() {
       const made = harness()
-      const told = await deployFailing(made, 'evil/app:v2')
+      const response = await deployFailing(made, 'evil/app:v2')
       const elsewhere = createHarness({ swarm: made.swarm })
-      const { service, serviceId, startedAt } = told.body as Record<string, string>
+      const { service, serviceId, startedAt } = response.body as Record<string, string>
       const id = deploymentId({
         ...{ service: String(service), serviceId: String(serviceId), image: 'evil/app:v2' },
         ...{ resolved: pinned('evil/app:v2'), previous: 'evil/app:v1', forceUpdate: '0' },
         ...{ versionIndex: 5, startedAt: String(startedAt) },
       })
-      for (const path of [told.headers.get('Location') ?? '', `/deployments/${id}`]) {
+      for (const path of [response.headers.get('Location') ?? '', `/deployments/${id}`]) {
         const { body } = await elsewhere.get(`${path}?wait=50`)
         equal(JSON.stringify(body).includes('s3cr3t'), false)
       }
-      expectWithheld(await elsewhere.get(told.headers.get('Location') ?? ''))
+      expectWithheld(await elsewhere.get(response.headers.get('Location') ?? ''))
     },
   },
   {

@@ -21,7 +21,7 @@ const QUICK = { image: V1, spec: { UpdateConfig: { Monitor: 1_000_000 } } }
 const COST = `After this write "docker service rollback blog" can no longer return to ${V1}: writing the same image again replaces the previous spec`
 const NOTICE = `Nothing is written: the update of service "blog" to ${V2} is paused; deploy another image, return to ${V1} with "docker service rollback blog" or send the same image with "resume": true to continue, after which "docker service rollback blog" cannot return to ${V1}`
 
-/** A service whose update from v1 to v2 is paused, and what its caller was told. */
+/** A service whose update from v1 to v2 is paused, and the response to its caller. */
 async function pausedService(
   options?: HarnessOptions,
   init?: PutOptions,
@@ -150,8 +150,8 @@ export const paused: readonly Case[] = [
         const { swarm, begin } = await pausedService()
         const { answer, rollout } = await begin('blog', { body })
         rollout.complete()
-        const told = await answer
-        equal([body, told.body.verdict, told.body.warnings], [body, 'converged', [COST]])
+        const response = await answer
+        equal([body, response.body.verdict, response.body.warnings], [body, 'converged', [COST]])
         equal(swarm.spec('blog').TaskTemplate.ForceUpdate, 1)
       }
     },

@@ -93,9 +93,15 @@ export const queue: readonly Case[] = [
         await pass()
       }
       letGo()
-      const told = await Promise.all(answers)
-      equal(verdictsOf(told), ['superseded', 'superseded', 'converged', 'superseded', 'converged'])
-      const ids = told.map(({ body }) => body.deploymentId)
+      const responses = await Promise.all(answers)
+      equal(verdictsOf(responses), [
+        'superseded',
+        'superseded',
+        'converged',
+        'superseded',
+        'converged',
+      ])
+      const ids = responses.map(({ body }) => body.deploymentId)
       equal([ids[2] === ids[4], ids[1] === ids[0]], [true, false])
       equal(countCalls(swarm, 'update'), 2)
     },

@@ -159,23 +159,23 @@ export const resolution: readonly Case[] = [
         { call: 'resolve docker.io/me/app:v2', registryAuth: AUTH },
         { call: 'update blog', registryAuth: AUTH },
       ])
-      const told = JSON.stringify([[...headers], body, logger.lines, swarm.spec('blog')])
-      equal([told.includes(AUTH), told.includes('hunter2')], [false, false])
+      const output = JSON.stringify([[...headers], body, logger.lines, swarm.spec('blog')])
+      equal([output.includes(AUTH), output.includes('hunter2')], [false, false])
     },
   },
   {
     name: 'without credentials of the caller, those for the registry of the image are used, by its domain',
     async run() {
-      const asked: string[] = []
+      const domains: string[] = []
       const registryAuth = (domain: string): string | undefined => {
-        asked.push(domain)
+        domains.push(domain)
         return domain === 'docker.io' ? undefined : `for ${domain}`
       }
       const { swarm, put } = createHarness({ registryAuth })
       swarm.addService('blog')
       await put('blog', { image: 'me/app:v2' })
       await put('blog', { image: 'localhost:5000/app:v3' })
-      equal(asked, ['docker.io', 'localhost:5000'])
+      equal(domains, ['docker.io', 'localhost:5000'])
       equal(
         swarm.credentials.map((shown) => shown.registryAuth),
         [undefined, undefined, 'for localhost:5000', 'for localhost:5000'],
@@ -198,8 +198,8 @@ export const resolution: readonly Case[] = [
       for (const header of wrong) {
         const { status, body } = await put('blog', { headers: { 'X-Registry-Auth': header } })
         equal([header, status, body.code], [header, 400, 'malformed-request'])
-        const told = JSON.stringify([body, logger.lines])
-        equal([told.includes(`"${header}`), told.includes('hunter2')], [false, false])
+        const output = JSON.stringify([body, logger.lines])
+        equal([output.includes(`"${header}`), output.includes('hunter2')], [false, false])
       }
       equal(swarm.calls, [])
       equal((await put('blog', { headers: { 'X-Registry-Auth': '' } })).status, 200)

@@ -218,12 +218,15 @@ export const verdicts: readonly Case[] = [
       swarm.logs.set('default', 'DATABASE_URL=secret')
       const { answer, rollout } = await begin('blog')
       rollout.pause()
-      const told = await answer
+      const response = await answer
       equal(
-        evidenceOf(told).map(({ exitCode, log }) => [exitCode, log]),
+        evidenceOf(response).map(({ exitCode, log }) => [exitCode, log]),
         [[1, undefined]],
       )
-      equal([JSON.stringify(told.body).includes('secret'), countCalls(swarm, 'log')], [false, 0])
+      equal(
+        [JSON.stringify(response.body).includes('secret'), countCalls(swarm, 'log')],
+        [false, 0],
+      )
     },
   },
   {
@@ -245,10 +248,10 @@ export const verdicts: readonly Case[] = [
       const { answer, rollout } = await begin('blog')
       rollout.fail({ state: 'complete' })
       rollout.rollBack()
-      const told = await answer
-      equal(told.body.verdict, 'rolled-back')
+      const response = await answer
+      equal(response.body.verdict, 'rolled-back')
       equal(
-        evidenceOf(told).map(({ state }) => state),
+        evidenceOf(response).map(({ state }) => state),
         ['complete'],
       )
     },

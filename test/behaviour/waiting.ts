@@ -28,8 +28,8 @@ export const waiting: readonly Case[] = [
         const query = `?wait=${encodeURIComponent(wait)}`
         const { status, body } = await put('blog', { query })
         equal([wait, status, body.code], [wait, 400, 'malformed-request'])
-        const asked = await get(`/deployments/x${query}`)
-        equal([wait, asked.status, asked.body.code], [wait, 400, 'malformed-request'])
+        const response = await get(`/deployments/x${query}`)
+        equal([wait, response.status, response.body.code], [wait, 400, 'malformed-request'])
       }
       equal(swarm.calls, [])
     },
@@ -179,8 +179,11 @@ export const waiting: readonly Case[] = [
       const lines = logger.lines.filter(({ message }) => message === fault.message)
       equal([lines[0]?.level, lines[0]?.err instanceof TypeError], [fault.level, true])
       const id = logger.lines[0]?.deploymentId
-      const told = await get(`/deployments/${id}`)
-      equal([told.body.verdict, JSON.stringify(told.body).includes('bug')], ['pending', false])
+      const response = await get(`/deployments/${id}`)
+      equal(
+        [response.body.verdict, JSON.stringify(response.body).includes('bug')],
+        ['pending', false],
+      )
       swarm.failure = undefined
       equal((await answer).body.verdict, 'converged')
     },
@@ -227,8 +230,8 @@ export const waiting: readonly Case[] = [
       const path = `${first.headers.get('Location')}?wait=50`
       const others = Array.from({ length: 1000 }, () => get(path))
       rollout.complete()
-      const told = await Promise.all([answer, ...others])
-      equal([...new Set(told.map(({ body }) => body.verdict))], ['converged'])
+      const responses = await Promise.all([answer, ...others])
+      equal([...new Set(responses.map(({ body }) => body.verdict))], ['converged'])
       equal([countCalls(swarm, 'watch'), swarm.calls.length - calls <= 3], [1, true])
     },
   },

@@ -74,7 +74,7 @@ export interface Deployments {
    * @param serviceId The service's full ID.
    * @returns The known deployment; undefined where there is none.
    */
-  underWay(serviceId: string): KnownDeployment | undefined
+  findInProgress(serviceId: string): KnownDeployment | undefined
   /**
    * Lists how the deployments of a service end if the service is written now: those in progress are
    * superseded.
@@ -82,7 +82,7 @@ export interface Deployments {
    * @param serviceId The service's full ID.
    * @returns The latest deployments, without those whose verdict is `unknown`.
    */
-  endedBefore(serviceId: string): readonly RecordEntry[]
+  verdictsBeforeWrite(serviceId: string): readonly RecordEntry[]
 }
 
 const MAX_ENDED = 1000
@@ -184,9 +184,9 @@ export function createDeployments(tools: WatchTools): Deployments {
           deployment.startedAt === startedAt,
       ),
 
-    underWay: (serviceId) => watchedOf(serviceId).at(-1),
+    findInProgress: (serviceId) => watchedOf(serviceId).at(-1),
 
-    endedBefore(serviceId) {
+    verdictsBeforeWrite(serviceId) {
       const written = endedOf(serviceId).filter(
         ({ deployment, outcome }) =>
           deployment.unwritten === undefined && outcome.verdict !== 'unknown',

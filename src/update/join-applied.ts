@@ -33,7 +33,7 @@ export async function joinApplied(
     return { deployment, warnings }
   }
   const nowMs = swarm.now()
-  const inProgress = deployments.underWay(current.ID)
+  const inProgress = deployments.findInProgress(current.ID)
   const newest = writerOf(current.Spec)
   if (inProgress !== undefined && inProgress.deployment.versionIndex === newest?.versionIndex) {
     return { deployment: inProgress, warnings: [] }

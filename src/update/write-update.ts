@@ -88,7 +88,7 @@ async function earlierEndings(
   current: Service,
   { deployments, swarm }: ApplyUpdateTools,
 ): Promise<readonly RecordEntry[]> {
-  const endings = deployments.endedBefore(current.ID)
+  const endings = deployments.verdictsBeforeWrite(current.ID)
   const newest = writerOf(current.Spec)
   const isKnown =
     newest === undefined ||

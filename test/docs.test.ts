@@ -216,6 +216,21 @@ describe('the README', () => {
   })
 })
 
+test('docs/operation.md lists log messages that exist', () => {
+  const page = readFileSync(join(ROOT, 'docs/operation.md'), 'utf8')
+  const [, table = ''] = /^\| `msg` .*\n\|.*\n((?:\|.*\n)+)/m.exec(page) ?? []
+  const firstCells = table.split('\n').map((row) => row.split('|')[1] ?? '')
+  const messages = firstCells.flatMap((cell) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text),
+  )
+  const source = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(ROOT, 'src', name), 'utf8'))
+    .join('\n')
+  expect(messages.length).toBeGreaterThan(15)
+  expect(messages.filter((message) => !source.includes(message))).toEqual([])
+})
+
 test.each(['README.md', 'SECURITY.md', 'CHANGELOG.md', ...documents()])(
   'every relative link of %s leads to a file and a heading',
   (file) => {

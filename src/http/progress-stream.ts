@@ -43,7 +43,7 @@ const HEARTBEAT_MS = 10_000
 const LONGEST_WRITE_MS = 30_000
 
 /**
- * Streams a rollout. A comment at least every 15 s keeps proxies from closing the connection.
+ * Streams a rollout. A comment about every 10 s keeps proxies from closing the connection.
  *
  * @param c The request's context.
  * @param known The deployment.

@@ -105,6 +105,7 @@ export function startRolloutLoop(
   const unsubscribe = onAbort(signal, stop)
   let { hasGap } = options
   let isStopped = false
+  let isAbandoned = false
   let waitingSince: number | undefined
 
   function stop(): void {
@@ -158,7 +159,8 @@ export function startRolloutLoop(
       failed === undefined || isHidden
         ? {}
         : await taskEvidence(failed, { service: snapshot.service, image: resolved, tools })
-    if (!isStopped) {
+    // A verdict that was found before the stop still counts.
+    if (!isAbandoned) {
       const endedAt = new Date(now()).toISOString()
       ended({ verdict, endedAt, ...(text === undefined ? {} : { message: text }), ...evidence })
     }
@@ -232,6 +234,7 @@ export function startRolloutLoop(
 
     abandon() {
       isStopped = true
+      isAbandoned = true
       unsubscribe()
       unlisten()
       observer.close()

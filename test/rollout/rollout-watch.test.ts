@@ -140,6 +140,24 @@ describe('a watch', () => {
     expect(outcome()?.verdict).toBe('converged')
   })
 
+  test('has the verdict that it found before the signal aborted, while it still read logs', async () => {
+    const reads: ((log: string) => void)[] = []
+    const readTaskLog = (): Promise<string> => new Promise((resolve) => reads.push(resolve))
+    const { swarm, stop, watch } = setUp({ readTaskLog })
+    const { outcome } = watch()
+    await vi.advanceTimersByTimeAsync(0)
+    swarm.rollout('blog').begin()
+    swarm.rollout('blog').rollBack()
+    await vi.advanceTimersByTimeAsync(0)
+    expect([reads.length > 0, outcome()]).toEqual([true, undefined])
+    stop.abort()
+    for (const resolve of reads) {
+      resolve('out of memory')
+    }
+    await vi.advanceTimersByTimeAsync(0)
+    expect(outcome()).toMatchObject({ verdict: 'rolled-back', tasks: [{ log: 'out of memory' }] })
+  })
+
   test('leaves no timer and no listener behind when the signal aborts', async () => {
     const { stop, watch, listeners } = setUp()
     const one = watch()

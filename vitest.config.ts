@@ -31,6 +31,8 @@ const config: ViteUserConfig = {
           exclude: ['test/lab/**'],
           testTimeout: 60_000,
           maxConcurrency: 16,
+          // Vitest's default is one less than the number of processors.
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },

@@ -30,6 +30,8 @@ const OPTIONS = {
   outdir: 'dist/node',
   write: false,
   logLevel: 'error',
+  // The program has imports for their side effects; `sideEffects` of package.json is about the library.
+  ignoreAnnotations: true,
 } as const satisfies BuildOptions
 
 const built = new Map<string, string>()

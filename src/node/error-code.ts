@@ -1,24 +1,24 @@
 // The codes of Node's errors, such as `ENOENT`.
 
 /**
- * Tells the code of an error.
+ * Returns the code of an error.
  *
- * @param error Whatever was thrown.
- * @returns Its code; undefined when it has none.
+ * @param error A value that was thrown.
+ * @returns The code; undefined if it has none.
  */
-export function codeOf(error: unknown): string | undefined {
+export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }
 
 /**
- * Forgives some errors.
+ * Creates a handler for `catch` that ignores some errors.
  *
- * @param codes Those of the errors that are none.
- * @returns A function that throws any other error that it is given.
+ * @param codes The codes of the errors to ignore.
+ * @returns A function that throws its argument unless it is one of these errors.
  */
-export function unless(...codes: readonly string[]): (error: unknown) => void {
+export function ignoreErrors(...codes: readonly string[]): (error: unknown) => void {
   return (error) => {
-    if (!codes.includes(codeOf(error) ?? '')) {
+    if (!codes.includes(errorCode(error) ?? '')) {
       throw error
     }
   }

@@ -1,4 +1,4 @@
-// Message templates on Eta: the tree of a Go template is written as Eta code, and compiled once.
+// Renders message templates with Eta: the tree of a Go template is converted to Eta code, and compiled once.
 
 import { Eta } from 'eta'
 import type { ControlNode, Expression, GoTemplate, TemplateNode } from '../go-template/ast.ts'
@@ -8,11 +8,11 @@ import { messageFields } from '../notification/message-data.ts'
 import type { MessageData, Renderer } from '../notification/renderer.ts'
 
 /**
- * Compiles a message template, written in the subset of Go's text/template that Deployer has.
+ * Compiles a message template, written in the subset of Go's text/template that Deployer supports.
  *
- * @param template The template. None of it reaches JavaScript but as data.
+ * @param template The template. Its text reaches JavaScript only as data.
  * @returns The renderer of the template.
- * @throws TemplateError when the template is wrong, or has what Deployer does not.
+ * @throws TemplateError if the template is invalid or uses an unsupported feature.
  * @example
  * ```ts
  * const renderer = createEtaRenderer('{{.ServiceName}} runs {{.Artifact}}: {{.Meta.commit}}')
@@ -31,7 +31,8 @@ export function createEtaRenderer(template: string): Renderer {
   return { render }
 }
 
-// Below, `depth` counts the `with` around a node: it.dots[2] is the dot inside the second.
+// In the following functions, `depth` is the number of `with` actions around a node: `it.dots[2]` is the
+// dot inside the second of them.
 
 function writeNodes(template: GoTemplate, depth: number): string {
   return template.map((node) => writeNode(node, depth)).join('')
@@ -67,7 +68,7 @@ function writeValue(expression: Expression, depth: number): string {
     case 'dot':
       return `it.dots[${depth}]`
     case 'field':
-      // Inside a `with` the check lets the dot have fields where it is a map.
+      // Inside a `with`, the parser allows fields of the dot only if the dot is a map.
       return expression.of === 'root' || depth === 0
         ? `it.data[${quote(expression.name)}]`
         : `it.memberOf(it.dots[${depth}], ${quote(expression.name)})`
@@ -80,7 +81,7 @@ function writeValue(expression: Expression, depth: number): string {
   }
 }
 
-/** Writes a string literal in which no character means anything to Eta or to JavaScript. */
+/** Writes a string literal without characters that are special in Eta or in JavaScript. */
 function quote(text: string): string {
   const escaped = text.replace(/[^A-Za-z0-9 ]/g, (unit) => {
     return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`

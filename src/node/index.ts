@@ -1,4 +1,4 @@
-// The door for gateways on Node: the adapters.
+// The entry point `./node`: the adapters for gateways that run on Node.
 
 export { TemplateError } from '../go-template/template-error.ts'
 export {

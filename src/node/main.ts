@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The entry. The inspector is kept shut before anything else happens. The heap is made small before
-// anything else is loaded: loading alone would let it grow by 5 MiB for good.
+// The executable. It disables the inspector first, and sets the flags of V8 before it loads other modules,
+// because loading alone would make the heap grow by 5 MiB permanently.
 
 import './process/no-inspector.ts'
 import './process/small-heap.ts'

@@ -5,21 +5,21 @@ import { errorMessage } from '../../text/error-message.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { findRegistryAuth, parseRegistryAuths, type RegistryAuths } from './registry-auths.ts'
 
-/** How {@link createRegistryAuthFile} tells of trouble. */
+/** Options of {@link createRegistryAuthFile}. */
 export interface RegistryAuthFileOptions {
-  /** Is told once when a changed file cannot be used; the message holds no secret. */
+  /** Called once for each change after which the file cannot be used. The message contains no secret. */
   readonly onFault: (message: string) => void
 }
 
 /**
- * Looks credentials up in a Docker `config.json`. Each look-up asks the file system whether the
- * file is another one by now, so that new passwords need no restart. While it cannot be used, the
- * credentials that were read last stay in use.
+ * Creates a store of the credentials in a Docker `config.json`. Each lookup checks whether the file has
+ * changed, so that new passwords need no restart. While the file cannot be used, the last valid
+ * credentials stay in use.
  *
- * @param path The file.
- * @param options Who is told of a file that has become unusable.
- * @returns The store. It throws nothing.
- * @throws TypeError when the file cannot be used right away.
+ * @param path The path of the file.
+ * @param options How a file that cannot be used any more is reported.
+ * @returns A function that returns the credentials for a registry. It never throws.
+ * @throws TypeError if the file cannot be used at creation.
  * @example
  * ```ts
  * const registryAuth = createRegistryAuthFile('/run/secrets/docker-config', {
@@ -33,49 +33,52 @@ export function createRegistryAuthFile(
   { onFault }: RegistryAuthFileOptions,
 ): (domain: string) => string | undefined {
   let auths: RegistryAuths = new Map()
-  // What was seen last: which file it was, or why none could be read.
-  let seen = ''
-  const look = (): string | undefined => {
-    const { sight, text, fault } = readUnlessSeen(path, seen)
-    if (sight === seen) {
+  let version = ''
+  /** Reads the file if it has changed. Returns the reason if it cannot be used. */
+  const refresh = (): string | undefined => {
+    const current = readIfChanged(path, version)
+    if (current.version === version) {
       return undefined
     }
-    seen = sight
-    const result = text === undefined ? undefined : parseRegistryAuths(text)
+    version = current.version
+    const result = current.text === undefined ? undefined : parseRegistryAuths(current.text)
     auths = result?.ok ? result.auths : auths
-    return result?.ok === false ? result.faults.join('; ') : fault
+    return result?.ok === false ? result.errors.join('; ') : current.error
   }
 
-  const atStart = look()
-  if (atStart !== undefined) {
-    throw new TypeError(`Cannot use the registry credentials in ${shown(path)}: ${atStart}`)
+  const errorAtCreation = refresh()
+  if (errorAtCreation !== undefined) {
+    throw new TypeError(`Cannot use the registry credentials in ${shown(path)}: ${errorAtCreation}`)
   }
   return function registryAuthOf(domain) {
-    const fault = look()
-    if (fault !== undefined) {
+    const error = refresh()
+    if (error !== undefined) {
       onFault(
-        `Cannot read the registry credentials in ${shown(path)} again, so the last good ones stay in use: ${fault}`,
+        `Cannot read the registry credentials in ${shown(path)} again, so the last valid ones stay in use: ${error}`,
       )
     }
     return findRegistryAuth(auths, domain)
   }
 }
 
-interface Sighting {
-  readonly sight: string
+interface FileState {
+  /** Identifies the content of the file, or the reason why it cannot be read. */
+  readonly version: string
+  /** The content, if it has changed. */
   readonly text?: string
-  readonly fault?: string
+  readonly error?: string
 }
 
-function readUnlessSeen(path: string, seen: string): Sighting {
+function readIfChanged(path: string, lastVersion: string): FileState {
   try {
-    // A change of rights alone moves only ctime, and a copy may keep its mtime.
+    // A change of permissions changes only ctime, and a copy can keep the mtime of its source.
     const { dev, ino, size, mtimeMs, ctimeMs } = statSync(path)
-    const sight = [dev, ino, size, mtimeMs, ctimeMs].join()
-    return sight === seen ? { sight } : { sight, text: readFileSync(path, 'utf8') }
-  } catch (error) {
-    // The reason is the sight, so the next look tries again: the file may not change for it to work.
-    const fault = `it cannot be read (${errorMessage(error)})`
-    return { sight: fault, fault }
+    const version = [dev, ino, size, mtimeMs, ctimeMs].join()
+    return version === lastVersion ? { version } : { version, text: readFileSync(path, 'utf8') }
+  } catch (cause) {
+    // The reason is the version, so that the next lookup reads the file once it is readable again, even if
+    // the file itself has not changed.
+    const error = `it cannot be read (${errorMessage(cause)})`
+    return { version: error, error }
   }
 }

@@ -1,8 +1,8 @@
-// The credentials in a Docker `config.json`: pure, from its text to what `X-Registry-Auth` takes.
+// Pure: parses the credentials in a Docker `config.json`, and encodes them for `X-Registry-Auth`.
 
 import { shown } from '../settings/settings-issue.ts'
 
-/** One registry's credentials, under the names of Docker's `AuthConfig`. Secret. */
+/** The credentials for one registry, with the member names of Docker's `AuthConfig`. Secret. */
 export interface RegistryAuth {
   readonly username?: string
   readonly password?: string
@@ -10,57 +10,57 @@ export interface RegistryAuth {
   readonly registrytoken?: string
 }
 
-/** The entries that hold credentials, by their keys and in the order of the file. */
+/** The entries that contain credentials, by their keys and in the order of the file. */
 export type RegistryAuths = ReadonlyMap<string, RegistryAuth>
 
-/** Either the credentials, or everything that is wrong with the file, without a word of it. */
+/** Either the credentials, or all errors, without text of the file. */
 export type RegistryAuthsResult =
   | { readonly ok: true; readonly auths: RegistryAuths }
-  | { readonly ok: false; readonly faults: readonly string[] }
+  | { readonly ok: false; readonly errors: readonly string[] }
 
 const DOCKER_HUB = 'https://index.docker.io/v1/'
 const REMEDY = 'it must be a Docker config.json with "auths", as "docker login" writes it'
 const MEMBERS = ['auth', 'username', 'password', 'identitytoken', 'registrytoken'] as const
 
 /**
- * Reads a Docker `config.json`.
+ * Parses a Docker `config.json`.
  *
- * @param text The file's text.
- * @returns Its credentials, or every fault. Entries without credentials, as a credential helper
- *   leaves them, are passed over.
+ * @param text The text of the file.
+ * @returns The credentials or the errors. Entries without credentials, as a credential helper writes
+ *   them, are ignored.
  */
 export function parseRegistryAuths(text: string): RegistryAuthsResult {
   const config = parseObject(text)
   if (config === undefined) {
-    return { ok: false, faults: [`it is not a JSON object: ${REMEDY}`] }
+    return { ok: false, errors: [`it is not a JSON object: ${REMEDY}`] }
   }
-  const faults: string[] = []
+  const errors: string[] = []
   const auths = new Map<string, RegistryAuth>()
   const entries = membersOf(config.get('auths') ?? {})
   if (entries === undefined) {
-    faults.push(`its "auths" is not a JSON object: ${REMEDY}`)
+    errors.push(`its "auths" is not a JSON object: ${REMEDY}`)
   }
   for (const [key, entry] of entries ?? []) {
     const auth = readEntry(entry)
     if (typeof auth === 'string') {
-      faults.push(`its entry ${shownKey(key)} ${auth}`)
+      errors.push(`its entry ${shownKey(key)} ${auth}`)
     } else if (auth.username || auth.identitytoken || auth.registrytoken) {
       auths.set(key, auth)
     }
   }
-  if (faults.length === 0 && auths.size === 0) {
-    faults.push(...faultOfNone(config))
+  if (errors.length === 0 && auths.size === 0) {
+    errors.push(...errorsWithoutCredentials(config))
   }
-  return faults.length === 0 ? { ok: true, auths } : { ok: false, faults }
+  return errors.length === 0 ? { ok: true, auths } : { ok: false, errors }
 }
 
 /**
- * Finds the credentials for a registry, as Docker's command line does: the entry of its very name,
- * else the first one whose URL has it as host.
+ * Finds the credentials for a registry, as Docker's command line does: the entry with exactly its name, or
+ * else the first entry whose URL has it as host.
  *
- * @param auths What {@link parseRegistryAuths} read.
- * @param domain The registry's host and optional port, such as `docker.io`.
- * @returns What goes into `X-Registry-Auth`; undefined when there are none. Secret.
+ * @param auths The result of {@link parseRegistryAuths}.
+ * @param domain The host of the registry and optionally its port, such as `docker.io`.
+ * @returns The value of the header `X-Registry-Auth`; undefined if there are no credentials. Secret.
  */
 export function findRegistryAuth(auths: RegistryAuths, domain: string): string | undefined {
   const isHub = domain === 'docker.io'
@@ -73,8 +73,8 @@ export function findRegistryAuth(auths: RegistryAuths, domain: string): string |
     return undefined
   }
   const { username, password, identitytoken, registrytoken } = auth
-  // Older engines with the containerd image store take `docker.io` for another host than Docker
-  // Hub's, and would pull without credentials.
+  // Older engines with the containerd image store do not recognise `docker.io` as Docker Hub, and would
+  // pull without credentials.
   const serveraddress = isHub ? DOCKER_HUB : key
   const json = { username, password, serveraddress, identitytoken, registrytoken }
   return base64url(JSON.stringify(json))
@@ -84,7 +84,7 @@ function parseObject(text: string): ReadonlyMap<string, unknown> | undefined {
   try {
     return membersOf(JSON.parse(text))
   } catch {
-    // V8 quotes the text in its message.
+    // The error is not used, because its message quotes the text.
     return undefined
   }
 }
@@ -94,15 +94,15 @@ function membersOf(value: unknown): ReadonlyMap<string, unknown> | undefined {
   return isObject ? new Map(Object.entries(value)) : undefined
 }
 
-/** Reads an entry of `auths`, or says what is wrong with it. */
+/** Returns the credentials in an entry of `auths`, or an error message. */
 function readEntry(entry: unknown): RegistryAuth | string {
   const members = membersOf(entry ?? {})
   if (members === undefined) {
     return 'is not a JSON object: log in again'
   }
-  const wrong = MEMBERS.find((name) => typeof (members.get(name) ?? '') !== 'string')
-  if (wrong !== undefined) {
-    return `has a member ${shown(wrong)} that is not a string: log in again`
+  const invalid = MEMBERS.find((name) => typeof (members.get(name) ?? '') !== 'string')
+  if (invalid !== undefined) {
+    return `has a member ${shown(invalid)} that is not a string: log in again`
   }
   const text = (name: (typeof MEMBERS)[number]): string => String(members.get(name) ?? '')
   const user =
@@ -126,12 +126,12 @@ interface User {
   readonly password: string
 }
 
-/** `decodeAuth` of docker/cli, which takes NULs from the password's ends too. */
+/** Like `decodeAuth` of docker/cli, which also removes NULs at both ends of the password. */
 function decodeAuth(auth: string): User | undefined {
   const base64 = auth.replace(/[\r\n]/g, '')
   const bytes = Buffer.from(base64, 'base64')
   const text = bytes.toString('utf8')
-  // Neither of the two decoders ever complains; what they could not read does not come back.
+  // Neither decoder reports invalid input, so the result is encoded again and compared.
   const isExact = bytes.toString('base64') === base64 && Buffer.from(text).equals(bytes)
   const colon = text.indexOf(':')
   return isExact && colon > 0
@@ -143,7 +143,7 @@ function withoutEmpty(auth: Required<RegistryAuth>): RegistryAuth {
   return Object.fromEntries(Object.entries(auth).filter(([, value]) => value !== ''))
 }
 
-function faultOfNone(config: ReadonlyMap<string, unknown>): readonly string[] {
+function errorsWithoutCredentials(config: ReadonlyMap<string, unknown>): readonly string[] {
   const helper = ['credsStore', 'credHelpers'].find((name) => {
     const value = config.get(name)
     return typeof value === 'string' ? value !== '' : membersOf(value)?.size
@@ -161,17 +161,17 @@ function hostOf(key: string): string {
   return key.replace(/^https?:\/\//, '').replace(/\/.*$/s, '')
 }
 
-/** Where `docker login` by browser keeps what only Docker's own programs can use. */
+/** Entries of `docker login` by browser, which only Docker's own programs can use. */
 function isTokenCache(key: string): boolean {
   return key === `${DOCKER_HUB}access-token` || key === `${DOCKER_HUB}refresh-token`
 }
 
-/** A registry's name is no secret; what stands before an `@` would be. */
+/** The name of a registry is not secret, but text before an `@` is. */
 function shownKey(key: string): string {
   return shown(key.replace(/^.*@/s, ''))
 }
 
-/** Go's `base64.URLEncoding`, which pads; Node's `base64url` does not. */
+/** Like Go's `base64.URLEncoding`, with padding, which Node's `base64url` does not add. */
 function base64url(text: string): string {
   return Buffer.from(text).toString('base64').replaceAll('+', '-').replaceAll('/', '_')
 }

@@ -1,27 +1,27 @@
-// The end of the process, also while one of its threads is blocked.
+// Ends the process, even while one of its threads is blocked.
 
-// What Node runs on threads of libuv's pool, by the names of `process.getActiveResourcesInfo()`.
+// Operations on threads of libuv's pool, by their names in `process.getActiveResourcesInfo()`.
 const THREAD_REQUESTS = ['FSReqCallback', 'FSReqPromise', 'GetAddrInfoReqWrap']
 const CHECK_EVERY_MS = 10
 
-/** When to end. */
+/** Options of {@link endProcess}. */
 export interface EndProcessOptions {
-  /** By `performance.now()`: the process is not to exist any more after it. */
+  /** The time, as of `performance.now()`, at which the process is killed if it has not ended. */
   readonly deadline: number
 }
 
 /**
- * Ends the process. `process.exit()` waits for the threads of libuv's pool, and a file system or a name
- * server that does not answer blocks these for ever. So this waits for them up to the deadline, and then
- * sends SIGKILL to the process itself.
+ * Ends the process. `process.exit()` waits for the threads of libuv's pool, which a file system or a name
+ * server that does not respond blocks for ever. Therefore this function waits for them until the deadline,
+ * and then sends SIGKILL to its own process.
  *
- * @param status The exit status; 137 when a thread is still blocked at the deadline.
+ * @param status The exit status; 137 if a thread is still blocked at the deadline.
  * @param options The deadline.
  */
 export async function endProcess(status: number, { deadline }: EndProcessOptions): Promise<void> {
   while (isThreadBusy()) {
     if (performance.now() >= deadline) {
-      // The first process of a container cannot kill itself: there, Docker does it a second later.
+      // Process 1 of a container cannot kill itself. Docker kills it one second later.
       process.kill(process.pid, 'SIGKILL')
       break
     }

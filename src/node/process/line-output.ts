@@ -1,66 +1,67 @@
-// Lines to a file descriptor that may fail, or block, at any time.
+// Writes lines to a file descriptor that can fail or block at any time.
 
 import { fstatSync, write, writeSync } from 'node:fs'
 
-/** Where lines go. */
+/** An output of lines. */
 export interface LineOutput {
   /**
-   * Takes a line. It returns at once and never throws: a line that cannot be kept is dropped.
+   * Writes a line. Returns at once and never throws: a line that cannot be kept is dropped.
    *
-   * @param line The line, with its line end.
+   * @param line The line, with its line ending.
    */
   write(line: string): void
   /**
-   * Waits until every line is written. Lines that are still there after that time are given up.
+   * Waits until every line is written. Lines that are not written in time are lost.
    *
-   * @param timeoutMs The longest to wait, in milliseconds.
-   * @returns Nothing, in any case.
+   * @param timeoutMs How long to wait at most, in milliseconds.
+   * @returns A promise that never rejects.
    */
   close(timeoutMs: number): Promise<void>
 }
 
-/** What {@link createLineOutput} needs. */
+/** Options of {@link createLineOutput}. */
 export interface LineOutputOptions {
   /**
-   * Called when lines can be written again after some were dropped, as soon as half of the room is free and
-   * before any other line is taken. What it writes stands where the dropped lines are missing.
+   * Called when lines can be written again after some were dropped, as soon as half of the buffer is free
+   * and before any other line. A line that it writes takes the place of the dropped ones.
    *
-   * @param count How many lines were dropped.
+   * @param count The number of dropped lines.
    */
   readonly onDropped: (count: number) => void
-  /** How many bytes may wait to be written. Default: 4 MiB. */
+  /** The size of the buffer, in bytes. Default: 4 MiB. */
   readonly maxBytes?: number
 }
 
 const MAX_BYTES = 4 * 1024 * 1024
 const FIRST_RETRY_MS = 2
-const LONGEST_RETRY_MS = 250
+const MAX_RETRY_MS = 250
 
 /**
- * Writes lines in the background, in order and whole. A descriptor that cannot be written (the disk is
- * full, nobody reads the pipe, its reader is gone) is tried again for as long as the process runs.
+ * Creates an output that writes whole lines in the background and in order. If the descriptor cannot be
+ * written (the disk is full, the pipe is not read or has no reader), it tries again as long as the process
+ * runs.
  *
  * @param descriptor An open file descriptor.
- * @param options What to do about dropped lines.
+ * @param options How dropped lines are reported, and the size of the buffer.
  * @returns The output.
  */
 export function createLineOutput(descriptor: number, options: LineOutputOptions): LineOutput {
   const { onDropped, maxBytes = MAX_BYTES } = options
   let waiting: string[] = []
-  let heldBytes = 0
+  let bufferedBytes = 0
   let dropped = 0
   let retryMs = 0
   let isWriting = false
   let isClosed = false
   let onWritten = (): void => {}
 
-  function take(line: string): void {
+  function writeLine(line: string): void {
     const bytes = Buffer.byteLength(line)
-    if (isClosed || dropped > 0 || heldBytes + bytes > maxBytes) {
+    if (isClosed || dropped > 0 || bufferedBytes + bytes > maxBytes) {
       dropped += 1
       return
     }
-    heldBytes += bytes
+    bufferedBytes += bytes
     waiting.push(line)
     if (!isWriting) {
       isWriting = true
@@ -77,12 +78,12 @@ export function createLineOutput(descriptor: number, options: LineOutputOptions)
   function writeFrom(batch: Buffer): void {
     write(descriptor, batch, 0, batch.length, null, (error, count) => {
       if (error !== null || count === 0) {
-        retryMs = Math.min(Math.max(retryMs * 2, FIRST_RETRY_MS), LONGEST_RETRY_MS)
+        retryMs = Math.min(Math.max(retryMs * 2, FIRST_RETRY_MS), MAX_RETRY_MS)
         setTimeout(writeFrom, retryMs, batch)
         return
       }
       retryMs = 0
-      heldBytes -= count
+      bufferedBytes -= count
       if (count < batch.length) {
         writeFrom(batch.subarray(count))
         return
@@ -98,7 +99,7 @@ export function createLineOutput(descriptor: number, options: LineOutputOptions)
   }
 
   function reportDropped(): void {
-    if (dropped > 0 && heldBytes <= maxBytes / 2) {
+    if (dropped > 0 && bufferedBytes <= maxBytes / 2) {
       const count = dropped
       dropped = 0
       onDropped(count)
@@ -120,7 +121,7 @@ export function createLineOutput(descriptor: number, options: LineOutputOptions)
     })
   }
 
-  // An exception that ends the process leaves no time for more than one attempt.
+  // After an exception that ends the process, there is time for only one attempt.
   process.once('exit', () => {
     if (!isClosed && retryMs === 0 && waiting.length > 0) {
       try {
@@ -131,17 +132,17 @@ export function createLineOutput(descriptor: number, options: LineOutputOptions)
     }
   })
 
-  return { write: take, close }
+  return { write: writeLine, close }
 }
 
 /**
- * Makes writing to standard output fail, rather than block, as long as nobody reads a pipe or a socket
- * there. A write that blocks would hold a thread of Node for ever, and the end of the process with it.
+ * Makes writes to standard output fail instead of block while it is a pipe or a socket that is not read. A
+ * write that blocks would occupy a thread of Node for ever, and prevent the end of the process.
  */
 export function makeStandardOutputNonBlocking(): void {
   const stats = fstatSync(1)
   if (stats.isFIFO() || stats.isSocket()) {
-    // Node sets O_NONBLOCK when it opens its stream, and restores the flags at the end of the process.
+    // Node sets O_NONBLOCK when it opens the stream, and restores the flags when the process ends.
     process.stdout.on('error', () => {})
   }
 }

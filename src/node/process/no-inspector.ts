@@ -1,5 +1,5 @@
-// Keeps SIGUSR1 from opening Node's inspector, through which every user of the machine could read the
-// token. Node opens it for a process that does not listen for the signal; `--disable-sigusr1`, which Node
-// 20 does not know, does the same from the first moment on.
+// Prevents SIGUSR1 from opening Node's inspector, through which every user of the machine could read the
+// token. Node opens it only in a process that does not listen for the signal. The flag `--disable-sigusr1`
+// does the same from the start of the process on, but Node 20 does not have it.
 
 process.on('SIGUSR1', () => {})

@@ -1,21 +1,21 @@
-// The end of a server: no new connections, and what is in flight gets its answer.
+// The shutdown of the HTTP server: it accepts no new connections, and requests in progress are answered.
 
 import type { Server } from 'node:http'
 
 type Fetch<Args extends unknown[]> = (...args: Args) => Response | Promise<Response>
 
-/** A handler that knows how many of its requests are still being worked on. */
+/** A handler that counts its requests in progress. */
 export interface CountedFetch<Args extends unknown[]> {
   readonly fetch: (...args: Args) => Promise<Response>
-  /** Requests whose handler has not returned, whether or not the caller still waits. */
-  inFlight(): number
+  /** Returns the number of requests whose handler has not returned, even if the caller disconnected. */
+  inProgress(): number
 }
 
 /**
- * Counts a handler's requests. A caller who hangs up ends its response, and not the deployment.
+ * Counts the requests of a handler. A caller that disconnects ends its response, but not the deployment.
  *
  * @param fetch The handler.
- * @returns The same handler, and its count.
+ * @returns The handler with the count.
  */
 export function counted<Args extends unknown[]>(fetch: Fetch<Args>): CountedFetch<Args> {
   let count = 0
@@ -28,26 +28,26 @@ export function counted<Args extends unknown[]>(fetch: Fetch<Args>): CountedFetc
         count -= 1
       }
     },
-    inFlight: () => count,
+    inProgress: () => count,
   }
 }
 
-const LOOK_EVERY_MS = 25
-// A request that was on its way when the end began has this long to come in.
+const CHECK_EVERY_MS = 25
+// Requests that were already on their way when the shutdown began can arrive for this long.
 const LATE_REQUESTS_MS = 200
 
 /**
- * Watches a server, so that it can be closed without cutting a request.
+ * Counts the responses of a server, so that it can be closed after its requests are answered.
  *
- * @param server An HTTP server that has had no request yet.
- * @param handler The handler that it serves.
- * @returns A function that stops accepting and waits for what is in flight, for `timeoutMs`
- *   milliseconds at most; then connections are cut. It resolves to true when every request was
- *   worked off. Connections that carry no request, as proxies keep them, are not waited for.
+ * @param server An HTTP server that has not received a request yet.
+ * @param handler The handler of the server.
+ * @returns A function that stops accepting connections, waits at most `timeoutMs` milliseconds for requests
+ *   in progress, and then closes all connections. It resolves to true if every request was answered.
+ *   It does not wait for connections without a request, such as those that proxies keep.
  */
 export function closable(
   server: Server,
-  handler: Pick<CountedFetch<never>, 'inFlight'>,
+  handler: Pick<CountedFetch<never>, 'inProgress'>,
 ): (timeoutMs: number) => Promise<boolean> {
   let openResponses = 0
   server.on('request', (_, response) => {
@@ -60,10 +60,10 @@ export function closable(
   return async (timeoutMs) => {
     const startedAt = performance.now()
     const elapsed = (): number => performance.now() - startedAt
-    const isIdle = (): boolean => openResponses === 0 && handler.inFlight() === 0
+    const isIdle = (): boolean => openResponses === 0 && handler.inProgress() === 0
     server.close()
     while (elapsed() < LATE_REQUESTS_MS || (!isIdle() && elapsed() < timeoutMs)) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+      await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS))
     }
     const isComplete = isIdle()
     server.closeAllConnections()

@@ -1,8 +1,8 @@
-// Network addresses as settings write them: `host:port`, `:port`, `[::1]:port`.
+// Network addresses in settings: `host:port`, `:port` and `[::1]:port`.
 
 /** A host and a port. */
 export interface Address {
-  /** Without brackets; empty when the text began with the colon. */
+  /** Without brackets; empty if the text began with the colon. */
   readonly host: string
   readonly port: number
 }
@@ -10,10 +10,10 @@ export interface Address {
 const ADDRESS = /^(?:\[(?<ipv6>[0-9A-Fa-f:.%]+)\]|(?<host>[^\s:/[\]@]*)):(?<port>[0-9]{1,5})$/
 
 /**
- * Reads an address.
+ * Parses an address.
  *
  * @param text Such as `:9999`, `127.0.0.1:9999`, `[::1]:9999` or `beanstalkd:11300`.
- * @returns Its parts, or undefined when it is none or the port is above 65535.
+ * @returns Its parts; undefined if the text is not an address or the port is above 65535.
  */
 export function parseAddress(text: string): Address | undefined {
   const groups = ADDRESS.exec(text)?.groups
@@ -24,10 +24,10 @@ export function parseAddress(text: string): Address | undefined {
 }
 
 /**
- * Writes an address.
+ * Formats an address.
  *
  * @param address Host and port.
- * @returns The text that {@link parseAddress} reads back, IPv6 hosts in brackets.
+ * @returns The text that {@link parseAddress} parses to the same address, with IPv6 hosts in brackets.
  */
 export function formatAddress({ host, port }: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`

@@ -25,7 +25,7 @@ export function readRegistryAuthFile(source: SettingSource): string | undefined 
   const text = readSettingFile('REGISTRY_AUTH_FILE', source)
   const result = text === undefined ? undefined : parseRegistryAuths(text)
   if (result?.ok === false) {
-    for (const reason of result.faults) {
+    for (const reason of result.errors) {
       issues.error('REGISTRY_AUTH_FILE', `is ${shown(path)}, but ${reason}`)
     }
   }

@@ -1,4 +1,4 @@
-// A file that is either whole or as it was before.
+// Atomic writes: a file has either its new content or its old one.
 
 import { randomBytes } from 'node:crypto'
 import { constants, open, rename, unlink } from 'node:fs/promises'
@@ -10,10 +10,10 @@ const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = constants
  * Creates a file, and writes and syncs it.
  *
  * @param path The file.
- * @param content What it is to hold.
- * @param mode The rights to it.
- * @throws The error of the system call that failed: `EEXIST` when anything has that name, also a
- *   link that leads nowhere. What was written so far stays.
+ * @param content The content.
+ * @param mode The permissions.
+ * @throws The error of the system call that failed: `EEXIST` if the name exists, even as a dangling link.
+ *   A partly written file is not removed.
  */
 export async function createFile(path: string, content: string, mode: number): Promise<void> {
   const handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
@@ -26,16 +26,15 @@ export async function createFile(path: string, content: string, mode: number): P
 }
 
 /**
- * Writes a file, syncs it, and puts it in the place of the one that was there; a link there is
- * replaced, and not followed. The directory is not synced. (write-file-atomic takes a temporary name
- * that can be predicted, follows a link of that name, and stops short when the disk gets full.)
+ * Writes a file under a temporary name, syncs it, and renames it. A link is replaced, not followed. The
+ * directory is not synced. (The package write-file-atomic uses a predictable temporary name, follows a
+ * link of that name, and leaves a truncated file when the disk is full.)
  *
- * @param path The file. While it is written it has another name: this one, a dot and 16 hexadecimal
- *   digits.
- * @param content What it is to hold.
- * @param mode The rights to it.
+ * @param path The file. The temporary name is this one, a dot and 16 hexadecimal digits.
+ * @param content The content.
+ * @param mode The permissions.
  */
-export async function writeWhole(path: string, content: string, mode: number): Promise<void> {
+export async function writeAtomically(path: string, content: string, mode: number): Promise<void> {
   const temporary = `${path}.${randomBytes(8).toString('hex')}`
   try {
     await createFile(temporary, content, mode)

@@ -1,5 +1,4 @@
-// Records in a directory, one file each, which outlive the process; in memory alone while the disk
-// cannot be used.
+// A spool that keeps each record in a file of a directory, and in memory while the disk cannot be used.
 
 import { unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -7,37 +6,37 @@ import { singleFlight } from '../../async/single-flight.ts'
 import type { Logger } from '../../logger.ts'
 import type { Spool, SpooledRecord } from '../../notification/spool.ts'
 import { errorMessage } from '../../text/error-message.ts'
-import { codeOf, unless } from '../error-code.ts'
+import { errorCode, ignoreErrors } from '../error-code.ts'
 import { shown } from '../settings/settings-issue.ts'
-import { writeWhole } from './atomic-file.ts'
+import { writeAtomically } from './atomic-file.ts'
 import { createDirectory, FILE_MODE, syncDirectory } from './spool-directory.ts'
 import { MAX_RECORD_BYTES, readRecords } from './spool-records.ts'
 import { createSpoolSlots, type SpoolSlots } from './spool-slots.ts'
 
-/** What {@link createDirectorySpool} needs beside the directory. */
+/** Options of {@link createDirectorySpool}. */
 export interface DirectorySpoolOptions {
-  /** Is told when the directory begins to fail, when it works again, and of unreadable records. */
+  /** Logs when the directory fails, when it works again, and which records cannot be read. */
   readonly logger: Logger
-  /** Is told of every write that failed or got no answer, retries too, say to count them. */
+  /** Called for every write that fails or times out, including retries, for example to count them. */
   readonly onFault?: (error: unknown) => void
-  /** When to write again what could not be written, in milliseconds. Default: 30 s. */
+  /** The time until a failed write is retried, in milliseconds. Default: 30 s. */
   readonly retryMs?: number
   /**
-   * The longest that a put or a removal waits for the disk, in milliseconds; the write goes on.
+   * How long a put or a removal waits for the disk, in milliseconds. The write continues after that time.
    * Default: 5 s.
    */
   readonly timeoutMs?: number
 }
 
-/** What a file is to hold; undefined where there is to be no file. */
+/** The intended content of a file; undefined: the file is removed. */
 type Content = string | undefined
 
-/** A change of one file that has not begun. Later changes of the same file take its place. */
-interface Turn {
+/** A change of one file. Until it starts, later changes of the same file replace its content. */
+interface Change {
   content: Content
-  /** Whether nobody asked for it but a retry. */
+  /** Whether it is only a retry of a failed change. */
   isRetry: boolean
-  /** When its callers wait no longer. */
+  /** Ends the wait of the callers. */
   timer?: ReturnType<typeof setTimeout>
   readonly ended: Promise<void>
   readonly end: () => void
@@ -45,42 +44,42 @@ interface Turn {
 
 const KEY = /^[A-Za-z0-9_-]{1,120}$/
 
-/** Where the files of a spool are. */
-export interface SpoolPlace {
-  /** The directory now. Another one after another process has taken the earlier one. */
+/** The location of the files of a spool. */
+export interface SpoolLocation {
+  /** Returns the current directory. It changes after another process has taken over the earlier one. */
   path(): string
-  /** Resolves once the directory is there; rejects where the disk does not allow that. */
+  /** Creates the directory if it is missing; rejects if the disk does not allow that. */
   ensure(): Promise<void>
   /** Creates the directory again, or another one. */
   restore(): Promise<void>
-  /** Resolves once it is known whether the directory is still this process's; never rejects. */
+  /** Resolves once it is known whether the directory still belongs to this process; never rejects. */
   confirm(): Promise<void>
-  /** Reads what earlier processes left, once all that lived at the start have ended. */
-  read(unlisted: (error: unknown) => void): Promise<readonly SpooledRecord[]>
-  /** Tells of records that other processes leave later. */
+  /** Reads the records of earlier processes, after all processes that ran at startup have ended. */
+  read(onListError: (error: unknown) => void): Promise<readonly SpooledRecord[]>
+  /** Adds a listener for records that other processes leave later. */
   onLeft(listener: (records: readonly SpooledRecord[]) => void): void
-  /** Tells that another process has taken all that was in the directory. */
+  /** Adds a listener that is called when another process has taken over the directory. */
   onLost(listener: () => void): void
 }
 
-/** A spool of this process alone. */
-export interface PlacedSpool extends Required<Spool> {
-  /** Resolves when nothing is being written, and nothing waits to be. */
+/** A spool whose directory can be taken over by another process. */
+export interface LocatedSpool extends Required<Spool> {
+  /** Resolves when no change is in progress or pending. */
   idle(): Promise<void>
-  /** Ends all writing: what is put from now on is in memory alone. */
+  /** Stops all writing. Later records are kept only in memory. */
   close(): void
 }
 
-/** What {@link createPlacedSpool} works with. */
-export interface PlacedSpoolOptions extends DirectorySpoolOptions {
-  /** The directory, as the log is to name it. */
+/** Options of {@link createLocatedSpool}. */
+export interface LocatedSpoolOptions extends DirectorySpoolOptions {
+  /** The name of the directory in the log. */
   readonly directory: string
   /** Shared by all spools of one disk. */
   readonly slots: SpoolSlots
 }
 
 /**
- * Tells whether a text can be the key of a record.
+ * Checks whether a text can be the key of a record.
  *
  * @param text The text.
  * @returns Whether it is 1 to 120 letters, digits, `_` and `-`.
@@ -90,12 +89,12 @@ export function isSpoolKey(text: string): boolean {
 }
 
 /**
- * Keeps records in a directory, each in a file `<key>.json` that is either whole or not there. The
- * directory is created where it is missing. While the disk is full, read-only, gone, broken or does
- * not answer, records are kept in memory, and are written once it works again.
+ * Creates a spool that keeps each record in a file `<key>.json`, which is written atomically. The directory
+ * is created if it is missing. While the disk is full, read-only, missing, broken or not responding,
+ * records are kept in memory, and are written once it works again.
  *
- * @param directory The directory; one process's alone.
- * @param options Who is told of trouble, and when to try again.
+ * @param directory The directory. Only one process may use it.
+ * @param options How errors are reported, and times.
  * @returns The spool.
  * @example
  * ```ts
@@ -106,50 +105,53 @@ export function isSpoolKey(text: string): boolean {
 export function createDirectorySpool(directory: string, options: DirectorySpoolOptions): Spool {
   const root = resolve(directory)
   const { logger } = options
-  const place: SpoolPlace = {
+  const location: SpoolLocation = {
     path: () => root,
     async ensure() {},
     restore: () => createDirectory(root),
     async confirm() {},
-    read: (unlisted) => readRecords(root, { directory, logger, unlisted }),
+    read: (onListError) => readRecords(root, { directory, logger, onListError }),
     onLeft() {},
     onLost() {},
   }
-  const spool = createPlacedSpool(place, { ...options, directory, slots: createSpoolSlots() })
+  const spool = createLocatedSpool(location, { ...options, directory, slots: createSpoolSlots() })
   const { put, remove, read, isSafe } = spool
   return { put, remove, read, isSafe }
 }
 
 /**
- * Keeps records in a place that this process can lose.
+ * Creates a spool in a location that another process can take over.
  *
- * @param place Where they are.
- * @param options Who is told of trouble, and when to try again.
+ * @param location The location of the files.
+ * @param options How errors are reported, and times.
  * @returns The spool.
  */
-export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions): PlacedSpool {
+export function createLocatedSpool(
+  location: SpoolLocation,
+  options: LocatedSpoolOptions,
+): LocatedSpool {
   const { directory, slots, logger, onFault, retryMs = 30_000, timeoutMs = 5000 } = options
-  const syncRoot = singleFlight(() => syncDirectory(place.path()))
-  /** Changes that have not begun, first come first served. */
-  const turns = new Map<string, Turn>()
-  const busy = new Set<string>()
-  /** Changes that failed, until a later change of the same file works. */
+  const syncRoot = singleFlight(() => syncDirectory(location.path()))
+  /** Changes that have not started, in their order. */
+  const pending = new Map<string, Change>()
+  const inProgress = new Set<string>()
+  /** Changes that failed, until a later change of the same file succeeds. */
   const unsaved = new Map<string, Content>()
-  /** Changes that nobody waits for any more, until they end. */
-  const late = new Set<Turn>()
+  /** Changes that have timed out, until they end. */
+  const late = new Set<Change>()
   const refused = new Set<string>()
-  /** What the directory holds for this process. */
+  /** The keys of the records of this process in the directory. */
   const saved = new Set<string>()
-  /** What it held when another process took it: that one's from then on. */
+  /** The keys of the records that another process has taken over, which now belong to that process. */
   const foreign = new Set<string>()
   const onIdle: (() => void)[] = []
   let losses = 0
   let isClosed = false
   let isFailing = false
-  let lastWriteWorked = false
+  let lastWriteSucceeded = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
-  function change(key: string, content: Content, isRetry = false): Promise<void> {
+  function request(key: string, content: Content, isRetry = false): Promise<void> {
     refused.delete(key)
     if (foreign.has(key)) {
       return Promise.resolve()
@@ -158,61 +160,61 @@ export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions
       unsaved.set(key, content)
       return Promise.resolve()
     }
-    const waiting = turns.get(key)
-    if (waiting !== undefined) {
-      waiting.content = content
-      waiting.isRetry &&= isRetry
-      return waiting.ended
+    const earlier = pending.get(key)
+    if (earlier !== undefined) {
+      earlier.content = content
+      earlier.isRetry &&= isRetry
+      return earlier.ended
     }
-    const turn = createTurn(content, isRetry)
-    turns.set(key, turn)
-    turn.timer = setTimeout(() => timedOut(turn), timeoutMs).unref()
-    beginTurns()
-    return turn.ended
+    const change = createChange(content, isRetry)
+    pending.set(key, change)
+    change.timer = setTimeout(() => timedOut(change), timeoutMs).unref()
+    startChanges()
+    return change.ended
   }
 
-  function beginTurns(): void {
-    for (const [key, turn] of turns) {
-      if (!busy.has(key)) {
+  function startChanges(): void {
+    for (const [key, change] of pending) {
+      if (!inProgress.has(key)) {
         if (!slots.take()) {
           return
         }
-        turns.delete(key)
-        busy.add(key)
-        void take(key, turn)
+        pending.delete(key)
+        inProgress.add(key)
+        void make(key, change)
       }
     }
   }
 
-  async function take(key: string, turn: Turn): Promise<void> {
+  async function make(key: string, change: Change): Promise<void> {
     try {
-      await applyHere(key, turn.content)
-      late.delete(turn)
-      worked(key, turn)
+      await applyInCurrentDirectory(key, change.content)
+      late.delete(change)
+      succeeded(key, change)
     } catch (error) {
-      late.delete(turn)
-      failed(key, { content: turn.content, error })
+      late.delete(change)
+      failed(key, { content: change.content, error })
     }
-    clearTimeout(turn.timer)
-    busy.delete(key)
-    turn.end()
+    clearTimeout(change.timer)
+    inProgress.delete(key)
+    change.end()
     slots.free()
-    if (turns.size === 0 && busy.size === 0) {
-      for (const tell of onIdle.splice(0)) {
-        tell()
+    if (pending.size === 0 && inProgress.size === 0) {
+      for (const listener of onIdle.splice(0)) {
+        listener()
       }
     }
   }
 
-  /** The write goes on: a system call that hangs cannot be called off. */
-  function timedOut(turn: Turn): void {
-    late.add(turn)
-    begin(new Error(`no answer within ${timeoutMs} ms`))
-    turn.end()
+  /** The write continues, because a system call cannot be cancelled. */
+  function timedOut(change: Change): void {
+    late.add(change)
+    reportError(new Error(`no answer within ${timeoutMs} ms`))
+    change.end()
   }
 
-  /** Where the directory is lost meanwhile, nobody knows which directory has it: it is done again. */
-  async function applyHere(key: string, content: Content): Promise<void> {
+  /** Repeats the change if the directory was lost meanwhile, because it may be in the lost directory. */
+  async function applyInCurrentDirectory(key: string, content: Content): Promise<void> {
     for (let before = losses; ; before = losses) {
       try {
         await apply(key, content)
@@ -228,31 +230,31 @@ export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions
   }
 
   async function apply(key: string, content: Content): Promise<void> {
-    await place.ensure()
+    await location.ensure()
     if (foreign.has(key)) {
       return
     }
     if (content === undefined) {
-      await unlink(pathOf(key)).catch(unless('ENOENT'))
+      await unlink(pathOf(key)).catch(ignoreErrors('ENOENT'))
       return
     }
     try {
-      await writeWhole(pathOf(key), content, FILE_MODE)
+      await writeAtomically(pathOf(key), content, FILE_MODE)
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT') {
+      if (errorCode(error) !== 'ENOENT') {
         throw error
       }
-      await place.restore()
+      await location.restore()
       if (foreign.has(key)) {
         return
       }
-      await writeWhole(pathOf(key), content, FILE_MODE)
+      await writeAtomically(pathOf(key), content, FILE_MODE)
     }
     await syncRoot()
   }
 
   function pathOf(key: string): string {
-    return join(place.path(), `${key}.json`)
+    return join(location.path(), `${key}.json`)
   }
 
   function lost(): void {
@@ -264,16 +266,16 @@ export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions
     saved.clear()
   }
 
-  function worked(key: string, { content, isRetry }: Turn): void {
+  function succeeded(key: string, { content, isRetry }: Change): void {
     unsaved.delete(key)
     if (content === undefined) {
       saved.delete(key)
     } else if (!foreign.has(key)) {
       saved.add(key)
     }
-    // That a file could be removed does not show that one can be written: the disk may be full.
-    lastWriteWorked ||= content !== undefined
-    if (!isFailing || !lastWriteWorked) {
+    // A file can be removed from a full disk too, so a removal does not prove that files can be written.
+    lastWriteSucceeded ||= content !== undefined
+    if (!isFailing || !lastWriteSucceeded) {
       return
     }
     if (unsaved.size === 0 && late.size === 0) {
@@ -286,12 +288,12 @@ export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions
 
   function failed(key: string, { content, error }: { content: Content; error: unknown }): void {
     unsaved.set(key, content)
-    lastWriteWorked = false
-    begin(error)
+    lastWriteSucceeded = false
+    reportError(error)
     timer ??= setTimeout(retry, retryMs).unref()
   }
 
-  function begin(error: unknown): void {
+  function reportError(error: unknown): void {
     onFault?.(error)
     if (!isFailing) {
       isFailing = true
@@ -306,14 +308,14 @@ export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions
     clearTimeout(timer)
     timer = undefined
     for (const [key, content] of unsaved) {
-      // What is under way or waits is newer, or a retry already.
-      if (!busy.has(key) && !turns.has(key)) {
-        void change(key, content, true)
+      // A change that is in progress or pending is newer, or already a retry.
+      if (!inProgress.has(key) && !pending.has(key)) {
+        void request(key, content, true)
       }
     }
   }
 
-  function keep(records: readonly SpooledRecord[]): readonly SpooledRecord[] {
+  function markSaved(records: readonly SpooledRecord[]): readonly SpooledRecord[] {
     for (const { key } of records) {
       saved.add(key)
     }
@@ -326,37 +328,37 @@ export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions
     return Promise.resolve()
   }
 
-  slots.onFree(beginTurns)
-  place.onLost(lost)
+  slots.onFree(startChanges)
+  location.onLost(lost)
 
   return {
     put(key, value) {
       if (!isSpoolKey(key)) {
-        return refuse(key, 'its key is no key')
+        return refuse(key, 'the key is invalid')
       }
       const content = jsonOf(value)
       if (content === undefined) {
-        return refuse(key, 'JSON cannot hold it')
+        return refuse(key, 'it cannot be written as JSON')
       }
       return Buffer.byteLength(content) > MAX_RECORD_BYTES
         ? refuse(key, `it is larger than ${MAX_RECORD_BYTES} bytes`)
-        : change(key, content)
+        : request(key, content)
     },
     remove(key) {
-      return isSpoolKey(key) ? change(key, undefined) : Promise.resolve()
+      return isSpoolKey(key) ? request(key, undefined) : Promise.resolve()
     },
     isSafe(key) {
-      return ![turns, busy, unsaved, refused].some((keys) => keys.has(key))
+      return ![pending, inProgress, unsaved, refused].some((keys) => keys.has(key))
     },
-    read: async () => keep(await place.read(begin)),
-    onLeft: (listener) => place.onLeft((records) => listener(keep(records))),
+    read: async () => markSaved(await location.read(reportError)),
+    onLeft: (listener) => location.onLeft((records) => listener(markSaved(records))),
     async owns(key) {
-      await place.confirm()
+      await location.confirm()
       return !foreign.has(key)
     },
     idle: () =>
       new Promise((resolveIdle) => {
-        if (turns.size === 0 && busy.size === 0) {
+        if (pending.size === 0 && inProgress.size === 0) {
           resolveIdle()
         } else {
           onIdle.push(resolveIdle)
@@ -369,7 +371,7 @@ export function createPlacedSpool(place: SpoolPlace, options: PlacedSpoolOptions
   }
 }
 
-function createTurn(content: Content, isRetry: boolean): Turn {
+function createChange(content: Content, isRetry: boolean): Change {
   let end: () => void = () => {}
   const ended = new Promise<void>((resolveEnded) => {
     end = resolveEnded

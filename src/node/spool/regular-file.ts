@@ -1,31 +1,31 @@
-// Reading files that must be regular files of this user: no links, no FIFOs, no devices.
+// Reads files that must be regular files of this user: no links, no FIFOs, no devices.
 
 import type { Stats } from 'node:fs'
 import { constants, lstat, open } from 'node:fs/promises'
-import { codeOf } from '../error-code.ts'
+import { errorCode } from '../error-code.ts'
 
 /** The content of a file, or why it was not read. */
 export type RegularFile =
   | { readonly kind: 'content'; readonly bytes: Uint8Array }
-  /** `isForeign`: it belongs to another user, who may be given back what is theirs. */
+  /** `isForeign`: the file belongs to another user, so it is left as it is. */
   | { readonly kind: 'refused'; readonly reason: string; readonly isForeign: boolean }
 
 // Windows has neither.
 const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
 
 /**
- * Reads a file if it is a regular file that belongs to the user of this process. Links are not
- * followed, and a file that would block or never end is not read. Several hard links are no reason
- * to refuse: backup programs make them.
+ * Reads a file if it is a regular file that belongs to the user of this process. Links are not followed,
+ * and files that would block or are endless are not read. A file with several hard links is read, because
+ * backup programs create them.
  *
  * @param path The file.
- * @param maxBytes A larger file is refused.
- * @returns Its bytes, or why it was refused.
+ * @param maxBytes The maximum size. A larger file is refused.
+ * @returns The content, or the reason why the file is refused.
  * @throws The error of the system call that failed, such as `ENOENT` or `EACCES`.
  */
 export async function readRegularFile(path: string, maxBytes: number): Promise<RegularFile> {
-  // Opening a device can have effects of its own, so the name is looked at first. What the name
-  // stands for can change until it is opened, so what was opened is looked at again.
+  // Opening a device can have side effects, so the type is checked first. The file can be replaced before
+  // it is opened, so the type is checked again afterwards.
   const early = refusalOf(await lstat(path), maxBytes)
   if (early !== undefined) {
     return early
@@ -34,7 +34,7 @@ export async function readRegularFile(path: string, maxBytes: number): Promise<R
   try {
     handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
-    if (codeOf(error) === 'ELOOP' || codeOf(error) === 'ENXIO') {
+    if (errorCode(error) === 'ELOOP' || errorCode(error) === 'ENXIO') {
       return refused('it is not a regular file')
     }
     throw error
@@ -63,10 +63,10 @@ export async function readRegularFile(path: string, maxBytes: number): Promise<R
 }
 
 /**
- * Tells whether a file or directory belongs to the user of this process.
+ * Checks whether a file or directory belongs to the user of this process.
  *
  * @param stats Its status.
- * @returns Whether it does; true where the system has no users by number.
+ * @returns Whether it does; true on systems without user IDs.
  */
 export function isOwn(stats: Stats): boolean {
   return process.geteuid === undefined || stats.uid === process.geteuid()

@@ -1,17 +1,18 @@
-// The directory in which one process keeps its records, and the lease file by which other processes
-// see that this one lives.
+// The directory in which one process keeps its records, and the lease file that shows other processes that
+// this one runs.
 //
-// Every process that shares SPOOL_DIR has a directory of its own, `process-<random>`, so that no
-// process ever writes among the records of another. Whoever takes over the records of a process that
-// is gone renames its directory first. A process that was stopped for a while, and was taken for
-// dead, then finds that its paths lead nowhere: it cannot change what is no longer its own, whatever
-// moment it was stopped at. Process IDs and clocks play no part: processes may be in several
-// containers, and on several machines. On one machine a socket shows at once that a process has ended.
+// Every process that shares SPOOL_DIR has its own directory, `process-<random>`, so that no process writes
+// to the directory of another. To take over the records of a process that has ended, a process renames
+// that directory first. If its process was only stopped for a while, its paths do not exist any more when
+// it continues, so it cannot change records that belong to another process, wherever it was stopped.
+// Process IDs and the clocks of other machines are not used, because processes can run in different
+// containers and on different machines. On the same machine, a socket shows at once that a process has
+// ended.
 
 import { randomBytes } from 'node:crypto'
 import { constants, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf, unless } from '../error-code.ts'
+import { errorCode, ignoreErrors } from '../error-code.ts'
 import { createFile } from './atomic-file.ts'
 import {
   DIRECTORY_MODE,
@@ -27,70 +28,70 @@ import {
   openLivenessSocket,
 } from './spool-liveness.ts'
 
-/** The file in the directory of a process that the process writes again and again. */
+/** The file in the directory of a process that the process rewrites at intervals. */
 export const LEASE_FILE = 'lease'
 const COUNTER_LENGTH = 16
-/** How large a lease file can be, in bytes: a counter, and the machine whose socket can be asked. */
+/** The size of a lease file, in bytes: a counter, and the machine on which the process has a socket. */
 export const LEASE_BYTES: number = COUNTER_LENGTH + MACHINE_LENGTH
 
 const PROCESS_DIRECTORY = /^process-[0-9a-f]{16,32}$/
 const LEFT_DIRECTORY = /^left-[0-9a-f]{16,32}$/
 
-/** What is in the directory of a process besides records. */
+/** The files in the directory of a process that are not records. */
 export const OWN_FILES: ReadonlySet<string> = new Set([LEASE_FILE, LIVENESS_SOCKET])
 
 /**
- * A full disk must not keep a process from taking over records: once they are sent, there is room
- * again. Until then its lease is not renewed, so yet another process may take the records from it.
+ * A full disk must not prevent a process from taking over records, because there is space again once they
+ * are sent. Until then its lease is not renewed, so another process can take over the records from it.
  */
 const FULL_DISK = ['ENOSPC', 'EDQUOT']
 
-// A full disk keeps a renewal from counting.
-const MAX_CONFIRM_TRIES = 3
+// On a full disk, no renewal succeeds.
+const MAX_CONFIRM_ATTEMPTS = 3
 
 /** The directory of this process. */
 export interface SpoolLease {
-  /** SPOOL_DIR, without links once it was prepared. */
+  /** Returns the path of SPOOL_DIR, without links once it was prepared. */
   root(): string
-  /** The name of the directory in SPOOL_DIR; another one after the directory was lost. */
+  /** Returns the name of the directory in SPOOL_DIR. It changes after the directory was lost. */
   name(): string
-  /** The path of a part of it. */
+  /** Returns the path of the directory for one kind of records. */
   path(part: string): string
-  /** Creates it unless it is there. It rejects where the disk does not allow that. */
+  /** Creates the directory if it is missing; rejects if the disk does not allow that. */
   ensure(): Promise<void>
-  /** Shows other processes that this one lives, and finds out whether the directory was lost. */
+  /** Shows other processes that this one runs, and detects whether the directory was lost. */
   renew(): Promise<void>
-  /** Renews it where the last renewal was long ago, so that a loss is known. */
+  /** Renews the lease if the last renewal is not recent, to detect whether the directory was lost. */
   confirm(): Promise<void>
-  /** Renews it, and creates what somebody has removed from it. */
+  /** Renews the lease, and creates directories that were removed. */
   restore(): Promise<void>
-  /** Whether it was renewed so recently that no other process can have taken it. */
+  /** Returns whether the last renewal is so recent that no other process can have taken over. */
   isRecent(): boolean
-  /** Gives it up: at once, what is in it is anybody's. */
+  /** Releases the directory: from then on, every process can take over the records in it. */
   release(): Promise<void>
 }
 
-/** What a lease works with. */
+/** Options of {@link createSpoolLease}. */
 export interface SpoolLeaseOptions {
-  /** SPOOL_DIR, from the root. */
+  /** The absolute path of SPOOL_DIR. */
   readonly root: string
-  /** The directories for records in it. */
+  /** The names of the directories for records in the directory of a process. */
   readonly parts: readonly string[]
-  /** After how long without a renewal another process may take the directory, in milliseconds. */
+  /** How long after the last renewal another process can take over, in milliseconds. */
   readonly staleMs: number
   /** The name of this machine. */
   readonly machine: string
-  /** Milliseconds of a clock that is never set. */
+  /** A monotonic clock, in milliseconds. */
   readonly now: () => number
-  /** Is told that another process has taken the directory, and all the records in it. */
+  /** Called when another process has taken over the directory with all records in it. */
   readonly onLost: () => void
 }
 
 /**
- * Tells what an entry of SPOOL_DIR is.
+ * Returns the kind of an entry of SPOOL_DIR.
  *
- * @param name Its name.
- * @returns `process`: the directory of a process; `left`: one that anybody may empty.
+ * @param name The name of the entry.
+ * @returns `process`: the directory of a process; `left`: a released one; undefined: neither.
  */
 export function kindOf(name: string): 'process' | 'left' | undefined {
   if (PROCESS_DIRECTORY.test(name)) {
@@ -100,7 +101,7 @@ export function kindOf(name: string): 'process' | 'left' | undefined {
 }
 
 /**
- * Names the directory of a process as one that anybody may empty.
+ * Returns the name of the directory of a process after it is released.
  *
  * @param name The name of the directory of a process.
  */
@@ -109,20 +110,20 @@ export function leftName(name: string): string {
 }
 
 /**
- * Tells on which machine a process has a socket.
+ * Returns the machine on which a process has a socket.
  *
- * @param content What its lease file holds.
- * @returns The name of the machine; empty when there is no socket.
+ * @param content The content of its lease file.
+ * @returns The name of the machine; empty if there is no socket.
  */
 export function machineOf(content: string): string {
   return content.slice(COUNTER_LENGTH).trim()
 }
 
 /**
- * Makes the lease of this process.
+ * Creates the lease of this process. Does not create the directory yet.
  *
- * @param options The directory, and who is told of its loss.
- * @returns The lease; nothing was created so far.
+ * @param options The directory, times, and the listener for its loss.
+ * @returns The lease.
  */
 export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
   const { parts, staleMs, machine, now, onLost } = options
@@ -142,10 +143,10 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
     const own = join(root, name)
     await createDirectories()
     socket?.close()
-    // Before the lease: whoever reads of it there can connect.
+    // Before the lease file, so that a process that reads the machine in that file can connect.
     socket = await openLivenessSocket(join(own, LIVENESS_SOCKET))
     const file = join(own, LEASE_FILE)
-    await createFile(file, content(), FILE_MODE).catch(unless('EEXIST', ...FULL_DISK))
+    await createFile(file, content(), FILE_MODE).catch(ignoreErrors('EEXIST', ...FULL_DISK))
     await syncDirectory(own)
     await syncDirectory(root)
     isOpen = true
@@ -155,16 +156,16 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
   async function createDirectories(): Promise<void> {
     const own = join(root, name)
     for (const directory of [own, ...parts.map((part) => join(own, part))]) {
-      await mkdir(directory, { mode: DIRECTORY_MODE }).catch(unless('EEXIST'))
+      await mkdir(directory, { mode: DIRECTORY_MODE }).catch(ignoreErrors('EEXIST'))
     }
     await syncDirectory(own)
   }
 
-  /** Always of the same length, so that a full disk has room for it. */
+  /** Always of the same length, so that it can be rewritten on a full disk. */
   function content(): string {
     renewals += 1
-    const asked = socket === undefined ? '' : machine
-    return String(renewals).padStart(COUNTER_LENGTH, '0') + asked.padEnd(MACHINE_LENGTH)
+    const socketMachine = socket === undefined ? '' : machine
+    return String(renewals).padStart(COUNTER_LENGTH, '0') + socketMachine.padEnd(MACHINE_LENGTH)
   }
 
   async function write(): Promise<void> {
@@ -180,21 +181,21 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
         await handle.close()
       }
     } catch (error) {
-      unless('ENOENT', ...FULL_DISK)(error)
-      if (codeOf(error) === 'ENOENT') {
+      ignoreErrors('ENOENT', ...FULL_DISK)(error)
+      if (errorCode(error) === 'ENOENT') {
         await replace()
       }
     }
   }
 
-  /** The directory is not there: another process has taken it, or somebody has removed it. */
+  /** Called if the directory is missing: another process has taken it over, or it was removed. */
   async function replace(): Promise<void> {
     if (isReleased) {
       return
     }
     if (!(await exists(join(root, name)))) {
       const entries = await readdir(root).catch((error: unknown): readonly string[] => {
-        unless('ENOENT')(error)
+        ignoreErrors('ENOENT')(error)
         return []
       })
       if (entries.some((entry) => kindOf(entry) !== undefined)) {
@@ -208,7 +209,7 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
 
   async function ensure(): Promise<void> {
     if (isReleased) {
-      throw new Error('the directory was given up')
+      throw new Error('the directory was released')
     }
     if (!isOpen) {
       opening ??= create().finally(() => {
@@ -226,9 +227,9 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
     await renewing
   }
 
-  /** A renewal that the process was stopped in the middle of ends well, and says nothing of now. */
+  /** Repeated, because a renewal during which the process was stopped succeeds but is not recent. */
   async function confirm(): Promise<void> {
-    for (let tries = 0; tries < MAX_CONFIRM_TRIES && !isRecent(); tries += 1) {
+    for (let attempts = 0; attempts < MAX_CONFIRM_ATTEMPTS && !isRecent(); attempts += 1) {
       await renew()
     }
   }

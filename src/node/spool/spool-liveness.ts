@@ -1,27 +1,27 @@
-// Whether another process on the same machine has ended, as the kernel knows: it refuses connections
-// to the socket of a process that is gone, however it ended, and accepts them for one that is stopped.
+// Detects that another process on the same machine has ended: the kernel refuses connections to the socket
+// of a process that has ended in any way, and accepts them for a process that is stopped.
 
 import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { codeOf } from '../error-code.ts'
+import { errorCode } from '../error-code.ts'
 
 /** The socket in the directory of a process. */
 export const LIVENESS_SOCKET = 'alive'
-/** How long a name of a machine is. */
+/** The length of the name of a machine. */
 export const MACHINE_LENGTH = 36
-/** What fits into the address of a socket, on every system, in bytes. */
+/** The longest socket address that every system supports, in bytes. */
 const MAX_PATH_BYTES = 100
 
-/** A socket that is open until it is closed, or the process ends. */
+/** A socket that is open until `close` is called or the process ends. */
 export interface LivenessSocket {
   close(): void
 }
 
 /**
- * Names the running kernel. Containers of one machine have the same one, other machines that share a
- * file system have another one, and their sockets say nothing.
+ * Identifies the running kernel. All containers of a machine have the same one. Machines that share a file
+ * system have different ones, and cannot connect to each other's sockets.
  *
- * @returns The name; empty where the system has none.
+ * @returns The boot ID; empty if the system has none.
  */
 export function machineName(): string {
   try {
@@ -32,11 +32,10 @@ export function machineName(): string {
 }
 
 /**
- * Opens a socket by which others see that this process lives.
+ * Opens a socket that shows other processes that this one runs.
  *
- * @param path Its path.
- * @returns The socket, listening; undefined where the file system has no sockets or the path is too
- *   long.
+ * @param path The path of the socket.
+ * @returns The listening socket; undefined if the file system has no sockets or the path is too long.
  */
 export function openLivenessSocket(path: string): Promise<LivenessSocket | undefined> {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
@@ -50,12 +49,12 @@ export function openLivenessSocket(path: string): Promise<LivenessSocket | undef
 }
 
 /**
- * Tells whether the process that opened a socket is gone.
+ * Checks whether the process that opened a socket has ended.
  *
  * @param path The path of the socket, on this machine.
- * @returns Whether it is; false where that cannot be known.
+ * @returns True if it has ended; false if it runs or that cannot be determined.
  */
-export function isProcessGone(path: string): Promise<boolean> {
+export function hasProcessEnded(path: string): Promise<boolean> {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     return Promise.resolve(false)
   }
@@ -64,6 +63,6 @@ export function isProcessGone(path: string): Promise<boolean> {
       socket.destroy()
       resolve(false)
     })
-    socket.on('error', (error) => resolve(codeOf(error) === 'ECONNREFUSED'))
+    socket.on('error', (error) => resolve(errorCode(error) === 'ECONNREFUSED'))
   })
 }

@@ -1,4 +1,4 @@
-// What processes that are gone have left in SPOOL_DIR, and how this process takes it over.
+// Takes over the records that ended processes have left in SPOOL_DIR.
 
 import { lstat, readdir, rename, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,41 +13,42 @@ import {
   OWN_FILES,
   type SpoolLease,
 } from './spool-lease.ts'
-import { isProcessGone, LIVENESS_SOCKET } from './spool-liveness.ts'
+import { hasProcessEnded, LIVENESS_SOCKET } from './spool-liveness.ts'
 import { keyOfFile, TEMPORARY_FILE } from './spool-records.ts'
 
-/** What takes over the records of other processes. */
+/** Takes over the records of other processes. */
 export interface SpoolOrphans {
   /**
-   * Takes over what is there to take.
+   * Takes over all records of ended processes.
    *
-   * @returns How many other processes seem to live.
+   * @returns The number of other processes that seem to run.
    */
   adopt(): Promise<number>
 }
 
-/** What it works with. */
+/** Options of {@link createSpoolOrphans}. */
 export interface SpoolOrphansOptions {
   /** The directories for records in the directory of each process. */
   readonly parts: readonly string[]
   readonly lease: SpoolLease
-  /** For how long a lease file must stay as it is until its process counts as gone, in milliseconds. */
+  /** How long a lease file must be unchanged until its lease has expired, in milliseconds. */
   readonly staleMs: number
   /** The name of this machine. */
   readonly machine: string
-  /** Milliseconds of a clock that is never set. */
+  /** A monotonic clock, in milliseconds. */
   readonly now: () => number
-  /** Is told the key of each record that is this process's from now on. */
+  /** Called with the key of each record that now belongs to this process. */
   readonly onAdopted: (part: string, key: string) => void
 }
 
 /**
- * Makes what takes over the records of processes that are gone: those that gave them up, those on this
- * machine that have ended, and those whose lease file stayed as it is for `staleMs` milliseconds of
- * this process's own clock. An earlier
- * version of Deployer kept its records in SPOOL_DIR itself; they are taken as well.
+ * Creates the part of the store that takes over records: those of processes that have released them, of
+ * processes on this machine that have ended, and of processes whose lease file was unchanged for `staleMs`
+ * milliseconds of this process's own clock. It also takes over records in SPOOL_DIR itself, where an earlier
+ * version of Deployer kept them.
  *
- * @param options The directory, and the lease of this process.
+ * @param options The lease of this process, times, and the listener for records.
+ * @returns The function that takes over records.
  */
 export function createSpoolOrphans(options: SpoolOrphansOptions): SpoolOrphans {
   const { parts, lease, staleMs, machine, now, onAdopted } = options
@@ -80,7 +81,7 @@ export function createSpoolOrphans(options: SpoolOrphansOptions): SpoolOrphans {
 
   async function hasEnded(directory: string, content: string): Promise<boolean> {
     const isHere = machine !== '' && machineOf(content) === machine
-    return isHere && (await isProcessGone(join(directory, LIVENESS_SOCKET)))
+    return isHere && (await hasProcessEnded(join(directory, LIVENESS_SOCKET)))
   }
 
   async function take(root: string, name: string): Promise<void> {
@@ -88,7 +89,7 @@ export function createSpoolOrphans(options: SpoolOrphansOptions): SpoolOrphans {
     try {
       await rename(join(root, name), left)
     } catch {
-      // Another process was faster, or the disk does not allow it: the next look will show.
+      // Another process was faster, or the disk does not allow it. The next call of `adopt` tries again.
       return
     }
     await empty(left)
@@ -105,7 +106,7 @@ export function createSpoolOrphans(options: SpoolOrphansOptions): SpoolOrphans {
     }
   }
 
-  /** Moves each record by itself: where several processes do so, each record has one of them. */
+  /** Moves records one by one: if several processes do so, each record goes to exactly one of them. */
   async function move(from: string, part: string): Promise<void> {
     const moved: string[] = []
     for (const file of await list(from)) {
@@ -120,7 +121,7 @@ export function createSpoolOrphans(options: SpoolOrphansOptions): SpoolOrphans {
         await rename(join(from, file), join(lease.path(part), file))
         moved.push(file)
       } catch {
-        // Another process has it, or the next look will show it again.
+        // Another process has taken it, or the next call of `adopt` tries again.
       }
     }
     if (moved.length > 0) {
@@ -137,27 +138,27 @@ export function createSpoolOrphans(options: SpoolOrphansOptions): SpoolOrphans {
   return { adopt }
 }
 
-/** Which lease files stay as they are. */
+/** Detects lease files that do not change. */
 export interface LeaseWatch {
   /**
-   * Notes what a lease file holds.
+   * Registers the content of a lease file.
    *
-   * @param name Whose it is.
-   * @param content What it holds now.
-   * @param nowMs When it was read, by a clock that is never set.
-   * @returns Whether it holds the same as at least `staleMs` milliseconds ago. A process that was
-   *   stopped itself does not take that time for one in which nothing was written: it is what was
-   *   read just now that counts.
+   * @param name The directory of its process.
+   * @param content The content.
+   * @param nowMs The time when it was read, by a monotonic clock.
+   * @returns Whether the content is the same as at least `staleMs` milliseconds ago. If this process itself
+   *   was stopped meanwhile, the lease is not stale, because the content that was just read is new.
    */
   isStale(name: string, content: string, nowMs: number): boolean
-  /** Forgets all but some. */
+  /** Removes all directories except the given ones. */
   keep(names: readonly string[]): void
 }
 
 /**
- * Makes a watch over lease files.
+ * Creates a watch over lease files.
  *
- * @param staleMs How long one must stay as it is, in milliseconds.
+ * @param staleMs How long a file must be unchanged to be stale, in milliseconds.
+ * @returns The watch.
  */
 export function createLeaseWatch(staleMs: number): LeaseWatch {
   const seen = new Map<string, { readonly content: string; readonly sinceMs: number }>()
@@ -181,18 +182,18 @@ export function createLeaseWatch(staleMs: number): LeaseWatch {
   }
 }
 
-/** The content, not the time of the last change: a network file system may show an old time. */
+/** Reads the content instead of the modification time, which can be outdated in a network file system. */
 async function readLease(directory: string): Promise<string> {
   try {
     const file = await readRegularFile(join(directory, LEASE_FILE), LEASE_BYTES)
     return file.kind === 'content' ? new TextDecoder().decode(file.bytes) : ''
   } catch {
-    // A process that ended before it wrote one, or one that was taken meanwhile.
+    // The process ended before it wrote the file, or another process has taken over its directory.
     return ''
   }
 }
 
-/** A directory that another process has removed is empty. */
+/** Returns no entries for a directory that another process has removed. */
 async function list(directory: string): Promise<readonly string[]> {
   return await readdir(directory).catch(() => [])
 }

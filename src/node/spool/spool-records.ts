@@ -1,4 +1,4 @@
-// What an earlier process left in the directory of a spool.
+// Reads the records that an earlier process left in the directory of a spool.
 
 import type { Stats } from 'node:fs'
 import { lstat, readdir, rename, unlink } from 'node:fs/promises'
@@ -6,58 +6,58 @@ import { join } from 'node:path'
 import type { Logger } from '../../logger.ts'
 import type { SpooledRecord } from '../../notification/spool.ts'
 import { errorMessage } from '../../text/error-message.ts'
-import { codeOf } from '../error-code.ts'
+import { errorCode } from '../error-code.ts'
 import { readRegularFile } from './regular-file.ts'
 
-/** What reading needs beside the directory. */
+/** Options of {@link readRecords}. */
 export interface ReadingOptions {
-  /** The directory, as the log is to name it. */
+  /** The name of the directory in the log. */
   readonly directory: string
-  /** Is told of records that cannot be read. */
+  /** Logs records that cannot be read. */
   readonly logger: Logger
-  /** Is told why there is no list of the files. A directory that is not there has none. */
-  readonly unlisted: (error: unknown) => void
-  /** The keys of the records to read. Default: all that are there. */
+  /** Called if the files cannot be listed. A missing directory is not an error. */
+  readonly onListError: (error: unknown) => void
+  /** The keys of the records to read. Default: all records. */
   readonly keys?: readonly string[]
 }
 
-/** The longest record, in bytes. */
+/** The maximum size of a record, in bytes. */
 export const MAX_RECORD_BYTES = 1_048_576
 
 const RECORD_FILE = /^([A-Za-z0-9_-]{1,120})\.json$/
-/** What is written before it becomes a record; the name of one has a random number. */
+/** The name of a file while a record is written. */
 export const TEMPORARY_FILE: RegExp = /^[A-Za-z0-9_-]{1,120}\.json\.[0-9a-f]{1,16}$/
-/** How many files are open at a time. */
+/** How many files are open at the same time. */
 const MAX_OPEN = 16
 
 /**
- * Tells the key of a record by the name of its file.
+ * Returns the key of the record in a file.
  *
- * @param file The name.
- * @returns The key; undefined when that is no file of a record.
+ * @param file The name of the file.
+ * @returns The key; undefined if the file is not a record.
  */
 export function keyOfFile(file: string): string | undefined {
   return RECORD_FILE.exec(file)?.[1]
 }
 
 /**
- * Reads the records of a directory. What a crash left half written is removed, and what is no
- * record is set aside.
+ * Reads the records of a directory. Temporary files of a crashed process are removed. A file that is not a
+ * valid record is renamed, so that it is not read again.
  *
- * @param root The directory, from the root.
- * @param options Who is told of trouble.
+ * @param root The absolute path of the directory.
+ * @param options The keys to read, and how errors are reported.
  * @returns The records in the order of their keys, without those that cannot be read.
  */
 export async function readRecords(
   root: string,
-  { directory, logger, unlisted, keys }: ReadingOptions,
+  { directory, logger, onListError, keys }: ReadingOptions,
 ): Promise<readonly SpooledRecord[]> {
   async function list(): Promise<readonly string[]> {
     try {
       return await readdir(root)
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT') {
-        unlisted(error)
+      if (errorCode(error) !== 'ENOENT') {
+        onListError(error)
       }
       return []
     }
@@ -75,30 +75,31 @@ export async function readRecords(
         }
         await setAside(file, record.reason)
       } else if (content.isForeign) {
-        unreadable(file, content.reason)
+        logUnreadable(file, content.reason)
       } else {
         await setAside(file, content.reason)
       }
     } catch (error) {
-      // What the disk or the rights keep from being read now may be read by the next process.
-      if (codeOf(error) !== 'ENOENT') {
-        unreadable(file, errorMessage(error))
+      // The next process may be able to read a record that the disk or the permissions do not allow to
+      // read now.
+      if (errorCode(error) !== 'ENOENT') {
+        logUnreadable(file, errorMessage(error))
       }
     }
     return []
   }
 
-  /** It is no record, and never will be. */
+  /** Renames a file that is not a valid record. */
   async function setAside(file: string, reason: string): Promise<void> {
-    unreadable(file, reason)
+    logUnreadable(file, reason)
     await rename(join(root, file), join(root, `${file}.unreadable`)).catch(() => {})
   }
 
-  function unreadable(file: string, reason: string): void {
+  function logUnreadable(file: string, reason: string): void {
     logger.error({ directory, file, reason }, 'A message in SPOOL_DIR cannot be read')
   }
 
-  async function removeLeftOver(file: string): Promise<void> {
+  async function removeTemporaryFile(file: string): Promise<void> {
     const path = join(root, file)
     const stats: Stats | undefined = await lstat(path).catch(() => undefined)
     if (stats?.isFile() === true && stats.mtimeMs < performance.timeOrigin) {
@@ -110,7 +111,7 @@ export async function readRecords(
     const files = await list()
     await inBatches(
       files.filter((file) => TEMPORARY_FILE.test(file)),
-      removeLeftOver,
+      removeTemporaryFile,
     )
     return files.flatMap((file) => keyOfFile(file) ?? [])
   }
@@ -123,7 +124,7 @@ type Parsed =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly reason: string }
 
-/** The reason quotes nothing of the record, as a syntax error would. */
+/** The reason does not quote the record, as the message of a syntax error would. */
 function parse(bytes: Uint8Array): Parsed {
   try {
     return { ok: true, value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) }

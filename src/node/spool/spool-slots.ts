@@ -1,20 +1,20 @@
-// How many files of a disk are written at a time.
+// Limits how many files of a disk are written at the same time.
 
-/** Whoever writes takes a slot, and frees it. */
+/** The slots of a disk. Each write takes one and frees it. */
 export interface SpoolSlots {
-  /** Takes a slot. Returns whether there was one. */
+  /** Takes a slot. Returns false if none is free. */
   take(): boolean
-  /** Frees a slot, and tells those who wait for one. */
+  /** Frees a slot, and calls the listeners. */
   free(): void
-  /** Adds one who waits. They are told in turn, so that none of them gets all slots. */
+  /** Adds a listener. The order of the calls rotates, so that no listener gets all slots. */
   onFree(listener: () => void): void
 }
 
 /**
- * Makes the slots of a disk. Two, because a disk that hangs keeps a thread for each, and libuv has
- * four: one is left for the lease of SPOOL_DIR, and one for looking up names.
+ * Creates the slots of a disk. The default is two, because a disk that does not respond blocks a thread of
+ * libuv for each write, and libuv has four: one is left for the lease of SPOOL_DIR and one for DNS lookups.
  *
- * @param count How many. Default: 2.
+ * @param count The number of slots. Default: 2.
  * @returns The slots, all free.
  */
 export function createSpoolSlots(count: number = 2): SpoolSlots {

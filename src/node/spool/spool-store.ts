@@ -1,10 +1,10 @@
-// SPOOL_DIR: the records of this process, and those that it takes over from processes that are gone.
+// SPOOL_DIR: keeps the records of this process, and takes over those of processes that have ended.
 
 import { waitFor } from '../../async/wait-for.ts'
 import type { Logger } from '../../logger.ts'
 import type { Spool, SpooledRecord } from '../../notification/spool.ts'
 import { errorMessage } from '../../text/error-message.ts'
-import { createPlacedSpool, type PlacedSpool, type SpoolPlace } from './directory-spool.ts'
+import { createLocatedSpool, type LocatedSpool, type SpoolLocation } from './directory-spool.ts'
 import { createSpoolLease } from './spool-lease.ts'
 import { machineName } from './spool-liveness.ts'
 import { createSpoolOrphans } from './spool-orphans.ts'
@@ -16,41 +16,41 @@ export interface SpoolStore<Part extends string> {
   /** One spool for each part. */
   readonly spools: Readonly<Record<Part, Spool>>
   /**
-   * Ends all writing, and gives the records up: the next process takes them at once. Where the disk
-   * does not answer in time, it takes them once this process seems to be gone.
+   * Stops all writing and releases the records, so that the next process can take them over at once. If the
+   * disk does not respond in time, it takes them over after the lease of this process has expired.
    *
-   * @param timeoutMs The longest that it may take, in milliseconds.
+   * @param timeoutMs How long it may take, in milliseconds.
    */
   close(timeoutMs: number): Promise<void>
 }
 
-/** What {@link createSpoolStore} works with. */
+/** Options of {@link createSpoolStore}. */
 export interface SpoolStoreOptions<Part extends string> {
   /** The names of the spools: letters, digits, `_` and `-`. */
   readonly parts: readonly Part[]
-  /** Is told when the directory fails, and of other processes that use it for long. */
+  /** Logs when the directory fails, and when another process uses it for a long time. */
   readonly logger: Logger
-  /** How often this process shows that it lives, in milliseconds. Default: 2 s. */
+  /** How often this process renews its lease, in milliseconds. Default: 2 s. */
   readonly renewMs?: number
-  /** After how long without such a sign a process counts as gone, in milliseconds. Default: 10 s. */
+  /** How long after its last renewal a lease expires, in milliseconds. Default: 10 s. */
   readonly staleMs?: number
   /**
-   * The longest that `read` waits for the end of processes that lived at the start, in milliseconds.
-   * What they leave later comes by `onLeft`. Default: 60 s.
+   * How long `read` waits for the end of processes that ran at startup, in milliseconds. The records that
+   * they leave later are passed to the listener of `onLeft`. Default: 60 s.
    */
   readonly waitMs?: number
-  /** The longest that one wait for the disk takes, in milliseconds. Default: 5 s. */
+  /** How long one operation waits for the disk, in milliseconds. Default: 5 s. */
   readonly timeoutMs?: number
-  /** Names the machine. Default: the running kernel's boot ID, where the system has one. */
+  /** Identifies the machine. Default: the boot ID of the kernel, if the system has one. */
   readonly machine?: string
-  /** Milliseconds of a clock that is never set. Default: `performance.now`. */
+  /** A monotonic clock, in milliseconds. Default: `performance.now`. */
   readonly now?: () => number
 }
 
-/** How often it looks whether the processes before it have ended. */
-const LOOK_MS = 500
+/** How often it checks whether earlier processes have ended. */
+const CHECK_EVERY_MS = 500
 
-/** What was taken over and not told so far. */
+/** The records of one spool that were taken over and not returned yet. */
 interface Part {
   readonly keys: string[]
   isRead: boolean
@@ -58,14 +58,13 @@ interface Part {
 }
 
 /**
- * Opens a directory for the records of this process. Several processes may use one directory at the
- * same time: each has its own records, at once on disk, and takes over those of a process that has
- * ended. So Deployer can be updated with the order `start-first`, and a process that was killed
- * loses nothing.
+ * Opens a directory for the records of this process. Several processes can use the directory at the same
+ * time: each writes its own records, and takes over those of processes that have ended. Therefore Deployer
+ * can be updated with the order `start-first`, and the records of a killed process are not lost.
  *
- * @param directory SPOOL_DIR, from the root. It need not be there, nor usable now.
- * @param options The parts, who is told of trouble, and times.
- * @returns The spools, at work.
+ * @param directory The absolute path of SPOOL_DIR. It can be missing or unusable at this time.
+ * @param options The names of the spools, how errors are reported, and times.
+ * @returns The spools.
  */
 export function createSpoolStore<Name extends string>(
   directory: string,
@@ -80,10 +79,10 @@ export function createSpoolStore<Name extends string>(
   const lease = createSpoolLease({
     ...{ root: directory, parts: options.parts, staleMs, machine, now },
     onLost() {
-      const reason = `nothing was written for ${staleMs} ms, so this process seemed to be gone`
+      const reason = `the lease of this process was not renewed for ${staleMs} ms`
       logger.error({ directory, reason }, 'another process has taken over messages of this one')
-      for (const tell of onLost) {
-        tell()
+      for (const listener of onLost) {
+        listener()
       }
     },
   })
@@ -101,7 +100,7 @@ export function createSpoolStore<Name extends string>(
   let others: number | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let working = work()
-  const waitTimer = setTimeout(waitedLong, waitMs).unref()
+  const waitTimer = setTimeout(stopWaiting, waitMs).unref()
 
   async function work(): Promise<void> {
     try {
@@ -111,21 +110,21 @@ export function createSpoolStore<Name extends string>(
       if (others === 0) {
         endWait()
       } else if (!isSettled && now() - startedAtMs >= waitMs) {
-        waitedLong()
+        stopWaiting()
       }
     } catch (error) {
       if (!isFailing && !isClosed) {
         isFailing = true
         logger.error({ directory, reason: errorMessage(error) }, 'SPOOL_DIR cannot be used for now')
       }
-      // What cannot be read now comes later; nothing is held back for it.
+      // Records that cannot be read now are passed on later; nothing waits for them.
       endWait()
     }
     for (const [name, part] of parts) {
-      await tellLater(name, part)
+      await passToListener(name, part)
     }
     if (!isClosed) {
-      const nextMs = isSettled ? renewMs : Math.min(renewMs, LOOK_MS)
+      const nextMs = isSettled ? renewMs : Math.min(renewMs, CHECK_EVERY_MS)
       timer = setTimeout(() => {
         working = work()
       }, nextMs).unref()
@@ -138,16 +137,16 @@ export function createSpoolStore<Name extends string>(
     settle()
   }
 
-  function waitedLong(): void {
+  function stopWaiting(): void {
     const message =
       others === undefined
-        ? 'SPOOL_DIR does not answer: what earlier processes left there waits until it does'
-        : 'another process still uses SPOOL_DIR: messages of both are sent side by side'
+        ? 'SPOOL_DIR does not respond: messages of earlier processes are sent once it does'
+        : 'another process still uses SPOOL_DIR: messages of both are sent concurrently'
     logger.error({ directory, others, waitedMs: waitMs }, message)
     endWait()
   }
 
-  async function tellLater(name: string, part: Part): Promise<void> {
+  async function passToListener(name: string, part: Part): Promise<void> {
     if (part.isRead && part.keys.length > 0 && part.listener !== undefined) {
       part.listener(await readAdopted(name, part))
     }
@@ -156,13 +155,13 @@ export function createSpoolStore<Name extends string>(
   function readAdopted(
     name: string,
     part: Part,
-    unlisted: (error: unknown) => void = () => {},
+    onListError: (error: unknown) => void = () => {},
   ): Promise<readonly SpooledRecord[]> {
     const keys = [...new Set(part.keys.splice(0))]
-    return readRecords(lease.path(name), { directory, logger, keys, unlisted })
+    return readRecords(lease.path(name), { directory, logger, keys, onListError })
   }
 
-  function placeOf(name: string, part: Part): SpoolPlace {
+  function locationOf(name: string, part: Part): SpoolLocation {
     return {
       path: () => lease.path(name),
       ensure: lease.ensure,
@@ -172,9 +171,9 @@ export function createSpoolStore<Name extends string>(
           await waitFor(lease.confirm(), { timeoutMs, signals: [] })
         }
       },
-      async read(unlisted) {
+      async read(onListError) {
         await settled
-        const records = await readAdopted(name, part, unlisted)
+        const records = await readAdopted(name, part, onListError)
         part.isRead = true
         return records
       },
@@ -185,31 +184,31 @@ export function createSpoolStore<Name extends string>(
     }
   }
 
-  const placed = [...parts].map(([name, part]): readonly [string, PlacedSpool] => {
-    const place = placeOf(name, part)
-    return [name, createPlacedSpool(place, { directory, slots, logger, timeoutMs })]
+  const located = [...parts].map(([name, part]): readonly [string, LocatedSpool] => {
+    const location = locationOf(name, part)
+    return [name, createLocatedSpool(location, { directory, slots, logger, timeoutMs })]
   })
 
   async function release(): Promise<void> {
     await working
-    await Promise.all(placed.map(([, spool]) => spool.idle()))
-    for (const [, spool] of placed) {
+    await Promise.all(located.map(([, spool]) => spool.idle()))
+    for (const [, spool] of located) {
       spool.close()
     }
     await lease.release()
   }
 
   return {
-    spools: Object.fromEntries(placed) as Record<Name, PlacedSpool>,
+    spools: Object.fromEntries(located) as Record<Name, LocatedSpool>,
     async close(timeoutMs) {
       isClosed = true
       clearTimeout(timer)
       clearTimeout(waitTimer)
       const released = release().catch((error: unknown) => {
-        logger.error({ directory, reason: errorMessage(error) }, 'SPOOL_DIR could not be given up')
+        logger.error({ directory, reason: errorMessage(error) }, 'SPOOL_DIR could not be released')
       })
       await waitFor(released, { timeoutMs, signals: [] })
-      for (const [, spool] of placed) {
+      for (const [, spool] of located) {
         spool.close()
       }
     },

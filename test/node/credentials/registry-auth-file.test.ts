@@ -96,7 +96,7 @@ describe('a file that changes', () => {
       { password: 'old' },
     ])
     expect(told).toEqual([
-      `Cannot read the registry credentials in "${path}" again, so the last good ones stay in use: it is not a JSON object: it must be a Docker config.json with "auths", as "docker login" writes it`,
+      `Cannot read the registry credentials in "${path}" again, so the last valid ones stay in use: it is not a JSON object: it must be a Docker config.json with "auths", as "docker login" writes it`,
     ])
     writeFileSync(path, '{"auths":{"r.io":{"auth":"SECRET again')
     passwordIn(store)

@@ -16,7 +16,7 @@ function config(auths: unknown): string {
 
 function parsed(text: string) {
   const result = parseRegistryAuths(text)
-  return result.ok ? Object.fromEntries(result.auths) : result.faults
+  return result.ok ? Object.fromEntries(result.auths) : result.errors
 }
 
 /** What the engine would read in `X-Registry-Auth`. */
@@ -28,7 +28,7 @@ function decoded(header: string | undefined): unknown {
 
 function found(auths: unknown, domain: string): unknown {
   const result = parseRegistryAuths(config(auths))
-  return result.ok ? decoded(findRegistryAuth(result.auths, domain)) : result.faults
+  return result.ok ? decoded(findRegistryAuth(result.auths, domain)) : result.errors
 }
 
 describe('an entry', () => {

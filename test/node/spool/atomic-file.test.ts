@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createFile, writeWhole } from '../../../src/node/spool/atomic-file.ts'
+import { createFile, writeAtomically } from '../../../src/node/spool/atomic-file.ts'
 
 let folder = ''
 let path = ''
@@ -30,7 +30,7 @@ afterEach(() => {
 
 test('a file is written whole, for its owner alone, in the place of the one before', async () => {
   writeFileSync(path, 'old', { mode: 0o644 })
-  await writeWhole(path, 'new ä', 0o600)
+  await writeAtomically(path, 'new ä', 0o600)
   expect(readFileSync(path, 'utf8')).toBe('new ä')
   expect(statSync(path).mode & 0o777).toBe(0o600)
   expect(readdirSync(folder).sort()).toEqual(['a.json', 'victim'])
@@ -38,14 +38,14 @@ test('a file is written whole, for its owner alone, in the place of the one befo
 
 test('a link in the place of the file is replaced, and not followed', async () => {
   symlinkSync(victim, path)
-  await writeWhole(path, 'new', 0o600)
+  await writeAtomically(path, 'new', 0o600)
   expect(readFileSync(victim, 'utf8')).toBe('of somebody else')
   expect(readFileSync(path, 'utf8')).toBe('new')
 })
 
 test('a write that fails leaves no temporary file, and what was there as it was', async () => {
   mkdirSync(path)
-  await expect(writeWhole(path, 'new', 0o600)).rejects.toThrow()
+  await expect(writeAtomically(path, 'new', 0o600)).rejects.toThrow()
   expect(readdirSync(folder).sort()).toEqual(['a.json', 'victim'])
   expect(statSync(path).isDirectory()).toBe(true)
 })

@@ -130,8 +130,16 @@ describe('a directory of records', () => {
     await spool.put('b', undefined)
     expect(['a', 'b'].some((key) => spool.isSafe(key))).toBe(false)
     expect(logger.lines).toEqual([
-      expect.objectContaining({ level: 'error', key: '"a"', reason: 'JSON cannot hold it' }),
-      expect.objectContaining({ level: 'error', key: '"b"', reason: 'JSON cannot hold it' }),
+      expect.objectContaining({
+        level: 'error',
+        key: '"a"',
+        reason: 'it cannot be written as JSON',
+      }),
+      expect.objectContaining({
+        level: 'error',
+        key: '"b"',
+        reason: 'it cannot be written as JSON',
+      }),
     ])
     await spool.put('a', 1)
     expect(spool.isSafe('a')).toBe(true)

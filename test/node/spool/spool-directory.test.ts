@@ -82,7 +82,7 @@ describe('a directory that can never be a spool is a wrong setting', () => {
 
   test('a file, one below a file, and a link to nowhere', async () => {
     writeFileSync(path, '')
-    expect(await check(path)).toMatch(/: it is not a directory; name one$/)
+    expect(await check(path)).toMatch(/: it is not a directory; name a directory$/)
     expect(await check(join(path, 'below'))).toMatch(/: it cannot be used \(ENOTDIR/)
     symlinkSync(join(folder, 'nowhere'), join(folder, 'link'))
     expect(await check(join(folder, 'link'))).toMatch(/: it cannot be used \(ENOENT/)
@@ -93,7 +93,7 @@ describe('a directory that can never be a spool is a wrong setting', () => {
     chmodSync(path, mode)
     const shown = mode.toString(8).padStart(4, '0')
     expect(await check(path)).toBe(
-      `is "${path}": other users can write to it (mode ${shown}), and could take messages away or add some; set its mode to 0700`,
+      `is "${path}": other users can write to it (mode ${shown}), and could remove or add messages; set its mode to 0700`,
     )
   })
 
@@ -101,7 +101,7 @@ describe('a directory that can never be a spool is a wrong setting', () => {
     mkdirSync(path, { mode: 0o700 })
     chmodSync(folder, mode)
     expect(await check(path)).toBe(
-      `is "${path}": other users can write to "${folder}" above it (mode 0${mode.toString(8)}), and could put another directory in its place; take that right from them (chmod go-w)`,
+      `is "${path}": other users can write to "${folder}" above it (mode 0${mode.toString(8)}), and could replace it; remove that permission (chmod go-w)`,
     )
   })
 
@@ -109,7 +109,7 @@ describe('a directory that can never be a spool is a wrong setting', () => {
     mkdirSync(path, { mode: 0o700 })
     chownSync(path, 1234, 1234)
     expect(await check(path)).toBe(
-      `is "${path}": it belongs to user 1234, and Deployer runs as user ${process.geteuid?.()}; give it to that user (chown -R)`,
+      `is "${path}": it belongs to user 1234, and Deployer runs as user ${process.geteuid?.()}; change its owner to that user (chown -R)`,
     )
   })
 })

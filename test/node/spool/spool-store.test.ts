@@ -206,7 +206,7 @@ describe('one process', () => {
     expect(await spool.owns?.('a')).toBe(true)
     await vi.waitFor(() =>
       expect(messages()).toContain(
-        'SPOOL_DIR does not answer: what earlier processes left there waits until it does',
+        'SPOOL_DIR does not respond: messages of earlier processes are sent once it does',
       ),
     )
     const writer = openSync(fifo, 'r+')
@@ -316,7 +316,7 @@ describe('two processes', () => {
     nowMs = 60_000
     expect(await store.spools.messages.read()).toEqual([])
     expect(messages()).toEqual([
-      'another process still uses SPOOL_DIR: messages of both are sent side by side',
+      'another process still uses SPOOL_DIR: messages of both are sent concurrently',
     ])
     expect(logger.lines[0]).toMatchObject({ level: 'error', directory, waitedMs: 60_000 })
     const left: string[] = []

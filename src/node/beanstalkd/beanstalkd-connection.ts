@@ -1,6 +1,6 @@
-// One connection to beanstalkd, through fivebeans: `use` once, then jobs, until something is wrong.
+// A connection to beanstalkd through fivebeans: one `use`, then jobs until the first error.
 
-// The package's main file brings a worker and a runner along, 5 MiB of memory.
+// The main file of the package also loads a worker and a runner, which take 5 MiB of memory.
 import FiveBeansClient from 'fivebeans/lib/client.js'
 import { onAbort } from '../../async/abort.ts'
 import { DeliveryError } from '../../notification/delivery-error.ts'
@@ -17,42 +17,42 @@ export interface Job {
   readonly ttr: number
 }
 
-/** What ends a put. */
+/** The limits of a put. */
 export interface PutOptions {
-  /** The longest that connecting and putting may take, in milliseconds. */
+  /** How long connecting and putting may take, in milliseconds. */
   readonly timeoutMs: number
-  /** Not aborted yet. */
+  /** Cancels the put. Must not be aborted yet. */
   readonly signal: AbortSignal
 }
 
-/** A connection that was opened. */
+/** An open connection. */
 export interface BeanstalkdConnection {
   /**
    * Puts a job.
    *
    * @param job The job.
-   * @param options What ends the put.
-   * @returns Nothing, once beanstalkd answered `INSERTED` and the job's ID.
-   * @throws DeliveryError whose message is the reason; final only where the job is too big.
+   * @param options The limits of the put.
+   * @returns A promise that resolves after the answer `INSERTED` with the ID of the job.
+   * @throws DeliveryError with the reason; final only if the job is too big.
    */
   put(job: Job, options: PutOptions): Promise<void>
-  /** False once anything went wrong: what comes next wants a fresh connection. */
+  /** Returns false after any error: the next job needs a new connection. */
   isUsable(): boolean
-  /** Gives up what is under way. */
+  /** Closes the connection. Puts in progress fail with the reason. */
   close(reason: string): void
 }
 
-/** Where jobs go. */
+/** The server and the tube. */
 export interface ConnectionOptions {
   readonly address: Address
   readonly tube: string
 }
 
-// A connection without work is closed, so that none is left over.
+// An idle connection is closed after this time.
 const IDLE_MS = 1000
-// `USING` and the longest name of a tube have 206.
+// `USING` and the longest name of a tube have 206 bytes.
 const MAX_ANSWER_BYTES = 1024
-/** What one `put` can be answered, with the next answer being that of the next `put`. */
+/** Errors of a single `put`. The next answer belongs to the next `put`. */
 const REFUSALS: readonly string[] = [
   'BURIED',
   'DRAINING',
@@ -62,34 +62,34 @@ const REFUSALS: readonly string[] = [
 ]
 
 /**
- * Opens a connection. After any fault it takes no more jobs, and what it has been given already runs
- * to its own end: fivebeans never calls back a command whose connection died, and a client that
- * connects again would keep the old handlers.
+ * Opens a connection. After any error it accepts no more jobs, and puts in progress continue to their own
+ * end. It does not reconnect, because fivebeans never calls the callback of a command whose connection was
+ * lost, and a client that reconnects would keep the old handlers.
  *
- * @param options Where, and which tube.
- * @returns The connection; connecting goes on behind it.
+ * @param options The server and the tube.
+ * @returns The connection, which may still be connecting.
  */
 export function openConnection({ address, tube }: ConnectionOptions): BeanstalkdConnection {
   const client = new FiveBeansClient(address.host, address.port)
-  const pending = new Set<(fault: DeliveryError) => void>()
+  const pending = new Set<(error: DeliveryError) => void>()
   const waiting: (() => void)[] = []
   let isReady = false
-  let isSpoilt = false
+  let hasFailed = false
   let idleTimer: NodeJS.Timeout | undefined
 
   function close(reason: string): void {
-    isSpoilt = true
+    hasFailed = true
     clearTimeout(idleTimer)
-    for (const giveUp of pending) {
-      giveUp(new DeliveryError(reason))
+    for (const end of pending) {
+      end(new DeliveryError(reason))
     }
     client.stream?.destroy()
   }
 
   function settled(): void {
     if (pending.size === 0) {
-      if (isSpoilt) {
-        close('it is spoilt')
+      if (hasFailed) {
+        close('an earlier message failed')
       } else {
         idleTimer = setTimeout(close, IDLE_MS, 'it was idle')
       }
@@ -99,22 +99,22 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
   function put(job: Job, { timeoutMs, signal }: PutOptions): Promise<void> {
     clearTimeout(idleTimer)
     return new Promise((resolve, reject) => {
-      const end = (fault: DeliveryError | undefined): void => {
+      const end = (error: DeliveryError | undefined): void => {
         if (pending.delete(end)) {
           clearTimeout(timer)
-          callOff()
-          isSpoilt ||= fault !== undefined
+          removeListener()
+          hasFailed ||= error !== undefined
           settled()
-          if (fault === undefined) {
+          if (error === undefined) {
             resolve()
           } else {
-            reject(fault)
+            reject(error)
           }
         }
       }
-      const giveUp = (reason: string): void => end(new DeliveryError(reason))
-      const timer = setTimeout(giveUp, timeoutMs, `no answer within ${timeoutMs} ms`)
-      const callOff = onAbort(signal, () => giveUp('it was called off'))
+      const fail = (reason: string): void => end(new DeliveryError(reason))
+      const timer = setTimeout(fail, timeoutMs, `no answer within ${timeoutMs} ms`)
+      const removeListener = onAbort(signal, () => fail('it was cancelled'))
       pending.add(end)
       const write = (): void => {
         if (pending.has(end)) {
@@ -124,7 +124,7 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
             } else if (word !== null && REFUSALS.includes(word)) {
               end(new DeliveryError(answered(word), { isFinal: word === 'JOB_TOO_BIG' }))
             } else {
-              // Nor is it known any more which answer is whose.
+              // It is also unknown to which put the following answers belong.
               close(answered(word ?? ['INSERTED', ...words].join(' ')))
             }
           })
@@ -140,15 +140,16 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
   }
 
   /**
-   * What nobody has asked for must not be taken for the answer to what comes next.
+   * Closes the connection if it received more than an answer, because the rest must not be used as the
+   * answer to the next command.
    *
-   * @returns Whether there was some.
+   * @returns Whether it closed the connection.
    */
   function refuseExcess(): boolean {
-    const mostBytes = client.handlers.length === 0 ? 0 : MAX_ANSWER_BYTES
-    const isTooMuch = (client.buffer?.length ?? 0) > mostBytes
+    const maxBytes = client.handlers.length === 0 ? 0 : MAX_ANSWER_BYTES
+    const isTooMuch = (client.buffer?.length ?? 0) > maxBytes
     if (isTooMuch) {
-      close('it was told more than an answer')
+      close('it received more than an answer')
     }
     return isTooMuch
   }
@@ -169,14 +170,15 @@ export function openConnection({ address, tube }: ConnectionOptions): Beanstalkd
     neverParseBodies(client)
   })
   client.connect()
-  // After fivebeans' own listener.
+  // Added after the listener of fivebeans, so that it is called after it.
   client.stream?.on('data', refuseExcess)
-  return { put, isUsable: () => !isSpoilt, close }
+  return { put, isUsable: () => !hasFailed, close }
 }
 
 /**
- * fivebeans reads the body behind an `OK` as YAML, in a socket's event handler, where a throw ends the
- * process; and its js-yaml makes functions of what asks for it. Neither `use` nor `put` has a body.
+ * Disables the parsing of bodies. fivebeans parses the body after `OK` as YAML in an event handler of the
+ * socket, where an exception ends the process, and its version of js-yaml can create functions. The answers
+ * to `use` and `put` have no body.
  */
 function neverParseBodies(client: FiveBeansClient): void {
   const [handler] = client.handlers.at(-1) ?? []
@@ -185,7 +187,7 @@ function neverParseBodies(client: FiveBeansClient): void {
   }
 }
 
-/** Beanstalkd's own word (`DRAINING`, `JOB_TOO_BIG`) or anybody's. */
+/** Formats an answer, which can be a word of beanstalkd (`DRAINING`) or any text. */
 function answered(words: string): string {
   return `the answer was ${JSON.stringify(words.slice(0, 100))}`
 }

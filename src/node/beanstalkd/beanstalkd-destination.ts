@@ -1,4 +1,4 @@
-// The destination that puts messages on a beanstalkd tube.
+// A destination that puts messages on a beanstalkd tube.
 
 import { DeliveryError, type DeliveryErrorOptions } from '../../notification/delivery-error.ts'
 import {
@@ -15,44 +15,44 @@ import { shown } from '../settings/settings-issue.ts'
 import { type BeanstalkdConnection, openConnection } from './beanstalkd-connection.ts'
 import { isJobNumber, isTubeName, MAX_UINT32, TUBE_FORM } from './job-options.ts'
 
-// Node makes 1 ms of more.
+// Node uses 1 ms for a longer timeout.
 const MAX_TIMEOUT_MS = 2_147_483_647
 
-/** What {@link createBeanstalkdDestination} needs to know. */
+/** Options of {@link createBeanstalkdDestination}. */
 export interface BeanstalkdDestinationOptions {
-  /** Where beanstalkd listens: `host:port`. */
+  /** The address of beanstalkd: `host:port`. */
   readonly addr: string
-  /** The tube to put messages on. */
+  /** The tube for the messages. */
   readonly tube: string
   /**
-   * Makes the message. An empty one is not sent, and counts as delivered, as in the Go program; white
+   * Renders the message. As in the Go program, an empty message is not sent and counts as delivered; white
    * space is sent.
    */
   readonly renderer: Renderer
-  /** Names it in logs and counts. Default: `beanstalkd:<addr>/<tube>`. */
+  /** The name in logs and counts. Default: `beanstalkd:<addr>/<tube>`. */
   readonly name?: string
-  /** What it is told of. Default: `accepted`. */
+  /** The events that it receives. Default: `accepted`. */
   readonly events?: readonly DeploymentEventName[]
-  /** beanstalkd's priority, 0 (most urgent) to 4294967295. Default: 10. */
+  /** The priority of the job, from 0 (most urgent) to 4294967295. Default: 10. */
   readonly priority?: number
-  /** After how many seconds the job may be reserved. Default: 0. */
+  /** The time until a worker can reserve the job, in seconds. Default: 0. */
   readonly delay?: number
-  /** Time to run: how many seconds a worker may keep the job. Default: 60. */
+  /** Time to run: how long a worker may keep the job, in seconds. Default: 60. */
   readonly ttr?: number
-  /** The longest that connecting and putting one message may take, in ms. Default: 5000. */
+  /** How long connecting and putting one message may take, in milliseconds. Default: 5000. */
   readonly timeoutMs?: number
 }
 
 /**
- * Makes a destination that puts one job per event. Its connection is kept while there is work; after
- * any fault the next job gets a fresh one. Only a job that is too big, or a template that fails, is a
- * final fault; a job whose answer was lost is put again, and may be on the tube twice.
+ * Creates a destination that puts one job per event. The connection is kept while there is work. After any
+ * error the next job gets a new connection. Only a job that is too big and a template that fails are final
+ * errors. A job whose answer is lost is put again, so it can be on the tube twice.
  *
- * @param options Where to put what.
+ * @param options The tube, and the properties of jobs.
  * @returns The destination.
- * @throws TypeError when `addr` is not `host:port`, `tube` is no name of a tube, `name` is empty or
- *   `events` has one that there is not.
- * @throws RangeError when a number is none that beanstalkd or a timer can take.
+ * @throws TypeError if `addr` is not `host:port`, `tube` is not a valid name, `name` is empty or `events`
+ *   contains an unknown event.
+ * @throws RangeError if a number is out of the range of beanstalkd or of a timer.
  * @example
  * ```ts
  * const renderer = createEtaRenderer('{{.ServiceName}} runs {{.Artifact}}')
@@ -67,7 +67,7 @@ export function createBeanstalkdDestination(options: BeanstalkdDestinationOption
   const address = checkedAddress(addr)
   checkJobOptions({ tube, priority, delay, ttr, timeoutMs })
   checkNames(name, events)
-  const underWay = new Map<Promise<void>, BeanstalkdConnection>()
+  const inProgress = new Map<Promise<void>, BeanstalkdConnection>()
   let current: BeanstalkdConnection | undefined
 
   function failed(cause: unknown, reason: string, isFinal: boolean): DeliveryError {
@@ -90,25 +90,25 @@ export function createBeanstalkdDestination(options: BeanstalkdDestinationOption
       return
     }
     if (signal.aborted) {
-      throw failed(signal.reason, 'it was called off', false)
+      throw failed(signal.reason, 'it was cancelled', false)
     }
     if (current?.isUsable() !== true) {
       current = openConnection({ address, tube })
     }
     const putting = current.put({ payload, priority, delay, ttr }, { timeoutMs, signal })
-    underWay.set(putting, current)
+    inProgress.set(putting, current)
     try {
       await putting
     } catch (cause) {
       throw failed(cause, errorMessage(cause), cause instanceof DeliveryError && cause.isFinal)
     } finally {
-      underWay.delete(putting)
+      inProgress.delete(putting)
     }
   }
 
   function close(): void {
-    for (const connection of [current, ...underWay.values()]) {
-      connection?.close('it was called off')
+    for (const connection of [current, ...inProgress.values()]) {
+      connection?.close('it was cancelled')
     }
   }
 
@@ -135,11 +135,11 @@ function checkJobOptions(
     throw new TypeError(`Cannot use tube ${JSON.stringify(tube)}: it must be ${TUBE_FORM}`)
   }
   for (const [name, value] of Object.entries(numbers)) {
-    const from = name === 'priority' || name === 'delay' ? 0 : 1
-    const most = name === 'timeoutMs' ? MAX_TIMEOUT_MS : MAX_UINT32
-    if (!isJobNumber(value, from) || value > most) {
+    const minimum = name === 'priority' || name === 'delay' ? 0 : 1
+    const maximum = name === 'timeoutMs' ? MAX_TIMEOUT_MS : MAX_UINT32
+    if (!isJobNumber(value, minimum) || value > maximum) {
       throw new RangeError(
-        `Cannot use ${name} ${value}: it must be a whole number from ${from} to ${most}`,
+        `Cannot use ${name} ${value}: it must be a whole number from ${minimum} to ${maximum}`,
       )
     }
   }
@@ -147,7 +147,7 @@ function checkJobOptions(
 
 function checkNames(name: string, events: readonly DeploymentEventName[]): void {
   if (name === '') {
-    throw new TypeError('Cannot use name "": a destination needs one, for the log')
+    throw new TypeError('Cannot use name "": a destination needs a name for the log')
   }
   const unknown = events.find((event) => !deploymentEventNames.includes(event))
   if (unknown !== undefined) {

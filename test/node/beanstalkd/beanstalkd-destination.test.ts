@@ -463,7 +463,7 @@ describe('an abort signal', () => {
   test('that is already aborted prevents the delivery', async () => {
     const error = await errorOf(deliver(destination(), AbortSignal.abort()))
     expect(error).toBeInstanceOf(DeliveryError)
-    expect(error).toMatchObject({ isFinal: false, message: expect.stringMatching(/called off$/) })
+    expect(error).toMatchObject({ isFinal: false, message: expect.stringMatching(/cancelled$/) })
     expect(connections).toBe(0)
   })
 
@@ -477,7 +477,7 @@ describe('an abort signal', () => {
     const delivery = errorOf(deliver(chat, controller.signal))
     await until(() => received.includes(command))
     controller.abort()
-    expect(await delivery).toMatchObject({ message: expect.stringMatching(/called off$/) })
+    expect(await delivery).toMatchObject({ message: expect.stringMatching(/cancelled$/) })
     await nothingRemains()
     expect(received.includes('put')).toBe(command === 'put')
     await recovers(chat)
@@ -496,11 +496,11 @@ describe('an abort signal', () => {
     ]
     const chat = destination({ timeoutMs: 2000 })
     const controller = new AbortController()
-    const calledOff = errorOf(deliver(chat, controller.signal))
+    const cancelled = errorOf(deliver(chat, controller.signal))
     const other = deliver(chat)
     await until(() => pending.length === 2)
     controller.abort()
-    expect(await calledOff).toBeInstanceOf(DeliveryError)
+    expect(await cancelled).toBeInstanceOf(DeliveryError)
     for (const answer of pending) {
       answer()
     }
@@ -541,7 +541,7 @@ describe('close', () => {
     expect(beanstalkd.openConnections()).toBe(2)
     chat.close?.()
     for (const delivery of deliveries) {
-      expect(await delivery).toMatchObject({ message: expect.stringMatching(/called off$/) })
+      expect(await delivery).toMatchObject({ message: expect.stringMatching(/cancelled$/) })
     }
     await recovers(chat)
   })

@@ -1,6 +1,6 @@
-// Messages as they come out: Go's, to the byte, and never JavaScript's.
+// Rendered messages: the same bytes as in Go, and never evaluated as JavaScript.
 
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: this code is to stay text
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: this code must stay text
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -37,7 +37,7 @@ const blog: MessageData = {
   StartedAt: '2026-11-24T10:00:00.000Z',
 }
 
-/** Renders, or gives nothing when the template is refused. */
+/** Renders, or returns undefined if the template is refused. */
 function renderOrRefuse(template: string, data = blog): string | undefined {
   try {
     return createEtaRenderer(template).render(data)
@@ -47,7 +47,7 @@ function renderOrRefuse(template: string, data = blog): string | undefined {
   }
 }
 
-describe("createEtaRenderer, held to what Go's own engine wrote", () => {
+describe("createEtaRenderer, compared with the output of Go's engine", () => {
   const vectors = readVectors<Vector>('notification-templates.jsonl')
   const required = vectors.filter((vector) => vector.required)
   const others = vectors.filter((vector) => !vector.required)
@@ -61,14 +61,14 @@ describe("createEtaRenderer, held to what Go's own engine wrote", () => {
     expect(createEtaRenderer(template).render(data)).toBe(output)
   })
 
-  it.each(others)('renders as Go or refuses $template for $artifact', (vector) => {
+  it.each(others)('renders like Go or refuses $template for $artifact', (vector) => {
     const data = { ...blog, Artifact: vector.artifact, ServiceName: vector.serviceName }
     expect([vector.ok ? vector.output : undefined, undefined]).toContain(
       renderOrRefuse(vector.template, data),
     )
   })
 
-  it('renders all but these of what Go renders', () => {
+  it('renders all templates that Go renders, except these', () => {
     const refused = vectors.filter((vector) => vector.ok).filter(isRefused)
     expect(new Set(refused.map((vector) => vector.template))).toEqual(
       new Set([
@@ -130,14 +130,14 @@ describe('createEtaRenderer', () => {
     expect(createEtaRenderer(template).render(blog)).toBe(output)
   })
 
-  it('compiles once and renders each event for itself', () => {
+  it('compiles once and renders each event separately', () => {
     const { render } = createEtaRenderer('{{with .ServiceName}}{{.}}{{else}}none{{end}}')
     expect(render(blog)).toBe('blog')
     expect(render({ ...blog, ServiceName: '' })).toBe('none')
     expect(render({ ...blog, ServiceName: 'web' })).toBe('web')
   })
 
-  it('takes text of any length and an action of many values', () => {
+  it('accepts text of any length and an action with many values', () => {
     const text = '"%>`${\\\n'.repeat(100_000)
     expect(createEtaRenderer(text).render(blog)).toBe(text)
     const values = `{{print${' .ServiceName'.repeat(199)}}}`
@@ -146,7 +146,7 @@ describe('createEtaRenderer', () => {
     expect(createEtaRenderer(nested).render(blog)).toBe('blog')
   })
 
-  it('throws a fault with its place at construction', () => {
+  it('throws an error with its position at construction', () => {
     const create = () => createEtaRenderer('Deployed\n{{.Image}}')
     expect(create).toThrow(TemplateError)
     expect(create).toThrow(
@@ -202,21 +202,21 @@ describe('metadata and json', () => {
     expect(createEtaRenderer(template).render({ ...blog, Meta: {} })).toBe('24{}true"5"{}')
   })
 
-  it('escape what ends a script, a line or an attribute, as Go does', () => {
+  it('escape characters that end a script, a line or an attribute, as Go does', () => {
     const text = '</script>&\u2028\u2029"\\\n\0'
     expect(createEtaRenderer('{{json .Error}}').render({ ...blog, Error: text })).toBe(
       '"\\u003c/script\\u003e\\u0026\\u2028\\u2029\\"\\\\\\n\\u0000"',
     )
   })
 
-  it('write half a surrogate pair as U+FFFD, and a whole one as it is', () => {
+  it('write a lone surrogate as U+FFFD, and keep surrogate pairs', () => {
     const text = '\ud800 \udc00 😀 \udc00\ud800'
     expect(createEtaRenderer('{{json .Error}}').render({ ...blog, Error: text })).toBe(
       '"\uFFFD \uFFFD 😀 \uFFFD\uFFFD"',
     )
   })
 
-  it('sort the names of metadata, whatever order they came in', () => {
+  it('sort the names of metadata', () => {
     const { render } = createEtaRenderer('{{json .Meta}}')
     const Meta = { b: '1', _: '2', '10': '3', B: '4', '9': '5' }
     expect(render({ ...blog, Meta })).toBe('{"10":"3","9":"5","B":"4","_":"2","b":"1"}')
@@ -224,7 +224,7 @@ describe('metadata and json', () => {
 
   const inherited = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'length', 'toJSON']
 
-  it.each(inherited)('know no member %s but one that was sent', (name) => {
+  it.each(inherited)('have no inherited member %s', (name) => {
     const template = `{{.Meta.${name}}}{{with .Meta}}{{.${name}}}{{end}}`
     const { render } = createEtaRenderer(template)
     expect(render(blog)).toBe('')
@@ -235,7 +235,7 @@ describe('metadata and json', () => {
   })
 })
 
-describe('any message of JSON', () => {
+describe('any JSON message', () => {
   const hostile = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc
@@ -279,7 +279,7 @@ describe('any message of JSON', () => {
   )
   const metadata = fc.dictionary(names, hostile, { maxKeys: 8 })
 
-  it('gives back what it was made of', () => {
+  it('parses to the values that it was rendered from', () => {
     const { render } = createEtaRenderer(
       '{"a": {{json .Error}}, "b": {{json .Meta}}, "c": {{json .Meta.commit}}}',
     )
@@ -300,7 +300,7 @@ describe('any message of JSON', () => {
     )
   })
 
-  it('takes hostile text in every variable', () => {
+  it('is valid with hostile text in every variable', () => {
     const variables = Object.keys(blog).filter((name) => name !== 'Meta')
     const members = variables.map((name) => `"${name}": {{json .${name}}}`)
     const { render } = createEtaRenderer(`{${members.join(', ')}}`)
@@ -328,7 +328,7 @@ describe('docs/messages.md', () => {
     expect(rows).toEqual(Object.keys(messageFields))
   })
 
-  it('shows what can be used', () => {
+  it('shows templates that can be used', () => {
     const rows = page.split('\n').filter((line) => line.startsWith('| '))
     const examples = rows.flatMap((row) => row.match(/(?<=`)\{\{.*?\}\}(?=`)/g) ?? [])
     expect(examples.length).toBeGreaterThan(20)
@@ -337,7 +337,7 @@ describe('docs/messages.md', () => {
     }
   })
 
-  it('shows a message of JSON', () => {
+  it('shows a JSON message', () => {
     const blocks = fencedBlocks('docs/messages.md')
     const { render } = createEtaRenderer(codeUnder(blocks, 'JSON', { language: 'template' }))
     expect(JSON.parse(render({ ...blog, Error: '"\n' }))).toEqual({
@@ -451,11 +451,11 @@ describe('any template', () => {
     )
   })
 
-  it('renders or faults, whatever it is', () => {
+  it('renders or throws a TemplateError', () => {
     fc.assert(fc.property(hostile, (parts) => void renderOrRefuse(parts.join(''))))
   })
 
-  it('renders or faults when it is a soup of what templates are made of', () => {
+  it('renders or throws a TemplateError if it is a random sequence of template tokens', () => {
     const words = [
       ...['{{', '}}', '{{- ', ' -}}', '{{-', '-}}', '{{/*', '*/}}', '(', ')', '|', ' ', '\n', ','],
       ...['{{if .Artifact}}', '{{if ', '{{else}}', '{{else if ', '{{end}}', '{{with ', '{{', '}}'],

@@ -19,7 +19,7 @@ function config(auths: unknown): string {
   return JSON.stringify({ auths })
 }
 
-/** What the engine would read in `X-Registry-Auth`. */
+/** Decodes a value of `X-Registry-Auth`. */
 function decoded(header: string | undefined): unknown {
   return header === undefined
     ? undefined
@@ -58,7 +58,7 @@ describe('a file that changes', () => {
     expect(told).toEqual([])
   })
 
-  test('is read again when it is another file of the same size and time', () => {
+  test('is read again if it is another file of the same size and time', () => {
     const other = join(folder, 'other.json')
     write('me:one')
     write('me:two', other)
@@ -70,7 +70,7 @@ describe('a file that changes', () => {
     expect(passwordIn(store)).toMatchObject({ password: 'two' })
   })
 
-  test('is read again when a link on its way is swapped, as Kubernetes does', () => {
+  test('is read again if a link in its path is replaced, as Kubernetes does', () => {
     const versions = ['one', 'two'].map((version) => {
       const directory = join(folder, version)
       mkdirSync(directory)
@@ -87,7 +87,7 @@ describe('a file that changes', () => {
     expect(passwordIn(store)).toMatchObject({ password: 'two' })
   })
 
-  test('keeps its last good credentials while it is broken, and tells once a change', () => {
+  test('keeps its last valid credentials while it is invalid, and reports that once for each change', () => {
     write('me:old')
     const store = open()
     writeFileSync(path, '{"auths":{"r.io":{"auth":"SECRET')
@@ -108,7 +108,7 @@ describe('a file that changes', () => {
     expect(told).toHaveLength(2)
   })
 
-  test('keeps its last good credentials while it is away, and tells once until it is back', () => {
+  test('keeps its last valid credentials while it is missing, and reports that once', () => {
     write('me:old')
     const store = open()
     renameSync(path, `${path}.away`)
@@ -132,7 +132,7 @@ describe('a file that changes', () => {
     ])
   })
 
-  test('must be usable at the start', () => {
+  test('must be usable at creation', () => {
     expect(open).toThrow(TypeError)
     expect(open).toThrow(/^Cannot use the registry credentials in ".*": it cannot be read \(ENOENT/)
     writeFileSync(path, '{"auths":{"a.io":{"auth":"SECRET"},"b.io":{"auth":"SECRET"}}}')

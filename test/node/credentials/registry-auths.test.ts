@@ -19,7 +19,7 @@ function parsed(text: string) {
   return result.ok ? Object.fromEntries(result.auths) : result.errors
 }
 
-/** What the engine would read in `X-Registry-Auth`. */
+/** Decodes a value of `X-Registry-Auth`. */
 function decoded(header: string | undefined): unknown {
   return header === undefined
     ? undefined
@@ -64,7 +64,7 @@ describe('an entry', () => {
       { ...login('me:pass'), email: 1 },
       { username: 'me', password: 'pass' },
     ],
-  ])('may hold %s', (_, entry, auth) => {
+  ])('can contain %s', (_, entry, auth) => {
     expect(parsed(config({ 'r.io': entry }))).toEqual({ 'r.io': auth })
   })
 
@@ -74,11 +74,11 @@ describe('an entry', () => {
     [{ email: 'me@example.com' }],
     [{ auth: '' }],
     [{ auth: null, password: 'x' }],
-  ])('%j counts as none', (entry) => {
+  ])('%j counts as missing', (entry) => {
     expect(parsed(config({ 'r.io': entry }))).toEqual({})
   })
 
-  test('of any user without a colon, and of any password, is read as it was written', () => {
+  test('with any user without a colon and any password is read as it was written', () => {
     const text = (constraints: fc.StringConstraints) =>
       fc.string({ unit: 'binary', ...constraints })
     const user = text({ minLength: 1 }).filter((name) => !name.includes(':'))
@@ -133,7 +133,7 @@ describe('a file', () => {
     expect(String(told)).not.toContain('SECRET')
   })
 
-  test('tells every fault at once', () => {
+  test('with several errors reports all of them', () => {
     expect(parsed(config({ a: 1, b: login('me:pass'), c: { username: 2 } }))).toHaveLength(2)
   })
 
@@ -145,7 +145,7 @@ describe('a file', () => {
       1,
     ],
     ['that names no helper', '{"auths":{},"credsStore":"","credHelpers":{}}', 0],
-  ])('%s is let in', (_, text, count) => {
+  ])('%s is accepted', (_, text, count) => {
     const result = parseRegistryAuths(text)
     expect(result.ok && result.auths.size).toBe(count)
   })
@@ -204,7 +204,7 @@ describe('the credentials for', () => {
     expect(found(auths, domain)).toMatchObject({ username })
   })
 
-  test('a registry are spelled as Docker spells them: base64url with padding', () => {
+  test('a registry are encoded as Docker does: base64url with padding', () => {
     const result = parseRegistryAuths(config({ 'r.io': login('me:ÿ?>~ÿÿ') }))
     const header = result.ok ? findRegistryAuth(result.auths, 'r.io') : undefined
     const json = '{"username":"me","password":"ÿ?>~ÿÿ","serveraddress":"r.io"}'

@@ -1,4 +1,4 @@
-// SIGUSR1, which makes Node open its inspector, and with it everything that the process knows.
+// SIGUSR1, which by default makes Node open its inspector, through which the token could be read.
 
 import { expect, test, vi } from 'vitest'
 import { curl } from '../../support/curl.ts'
@@ -8,10 +8,10 @@ import { spawnOwned } from '../../support/owned-process.ts'
 
 const PATIENCE = { timeout: 40_000 }
 
-test('SIGUSR1 opens no inspector, and the process goes on', async () => {
+test('SIGUSR1 does not open the inspector, and the process continues', async () => {
   const deployer = startDeployer({ env: { TOKEN: 'x', DOCKER_HOST: 'unix:///nonexistent' } })
   const url = await deployer.url()
-  // What the signal does to a process that does not handle it, and when it has done so.
+  // A process without a handler shows when Node has handled the signal.
   const other = spawnOwned(
     process.execPath,
     ['-e', 'setInterval(() => {}, 1000); console.log(1)'],
@@ -20,12 +20,12 @@ test('SIGUSR1 opens no inspector, and the process goes on', async () => {
     },
   )
   let started = ''
-  let complaint = ''
+  let warning = ''
   other.stdout?.on('data', (data) => {
     started += data
   })
   other.stderr?.on('data', (data) => {
-    complaint += data
+    warning += data
   })
   await vi.waitFor(() => expect(started).toBe('1\n'), PATIENCE)
 
@@ -33,7 +33,7 @@ test('SIGUSR1 opens no inspector, and the process goes on', async () => {
     deployer.kill('SIGUSR1')
   }
   other.kill('SIGUSR1')
-  await vi.waitFor(() => expect(complaint).toMatch(/debugger|inspector/i), PATIENCE)
+  await vi.waitFor(() => expect(warning).toMatch(/debugger|inspector/i), PATIENCE)
   other.kill('SIGKILL')
 
   expect((await curl(url)).status).toBe(404)

@@ -34,7 +34,7 @@ async function listen(
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 
 describe('connections', () => {
-  test('a connection that ends aborts all of its pipelined requests', async () => {
+  test('a connection that closes aborts all of its pipelined requests', async () => {
     const signals: AbortSignal[] = []
     const { connect } = await listen(({ signal }) => {
       signals.push(signal)
@@ -48,7 +48,7 @@ describe('connections', () => {
     await vi.waitFor(() => expect(signals.filter(({ aborted }) => !aborted)).toEqual([]))
   })
 
-  test('requests that were answered are not aborted when the connection ends', async () => {
+  test('requests that were answered are not aborted when the connection closes', async () => {
     const signals: AbortSignal[] = []
     const { connect } = await listen(({ signal }) => {
       signals.push(signal)
@@ -67,7 +67,7 @@ describe('connections', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false])
   })
 
-  test('the hundredth answer says that the connection is to close, and what is pipelined behind it is 503 and not handled', async () => {
+  test('the hundredth response has "Connection: close", and requests pipelined behind it get 503 and are not handled', async () => {
     let handled = 0
     const { connect } = await listen(() => {
       handled += 1
@@ -87,7 +87,7 @@ describe('connections', () => {
     expect(after).not.toContain('HTTP/1.1 200')
   })
 
-  test('the connection is ended behind the hundredth answer, also for who read no body', async () => {
+  test('the connection is closed after the hundredth response, even if its body is not read', async () => {
     const { connect } = await listen(() => new Response('x', { status: 401 }))
     const socket = await connect()
     const put = 'PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}'
@@ -103,7 +103,7 @@ describe('connections', () => {
     expect(answers).toBe(100)
   })
 
-  test('an idle connection is kept longer than common proxies keep theirs', () => {
+  test('an idle connection is kept longer than by common proxies', () => {
     const server = createServer()
     limitConnections(server)
     expect(server.keepAliveTimeout).toBeGreaterThan(60_000)

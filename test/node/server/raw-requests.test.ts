@@ -23,7 +23,7 @@ async function start(env: Readonly<Record<string, string>>): Promise<string> {
   return deployer.url()
 }
 
-/** Sends bytes and reads to the end of the connection. */
+/** Sends bytes, and reads until the connection closes. */
 async function send(url: string, request: string, encoding?: BufferEncoding): Promise<string> {
   const { hostname, port } = new URL(url)
   const host = hostname === '0.0.0.0' ? '127.0.0.1' : hostname.replaceAll(/[[\]]/g, '')
@@ -37,7 +37,7 @@ async function send(url: string, request: string, encoding?: BufferEncoding): Pr
   return answer
 }
 
-/** An answer without what differs from one moment, or one version of HTTP, to the next. */
+/** A response without the parts that depend on the time or the version of HTTP. */
 function comparable(answer: string): string {
   return answer
     .replace(/^(?:date|keep-alive|transfer-encoding|connection): .*\r\n/gim, '')
@@ -70,7 +70,7 @@ test.each([':0', '127.0.0.1:0', '[::1]:0'])(
   },
 )
 
-test('a token with letters beyond ASCII, spaces and punctuation is accepted as curl sends it', async () => {
+test('a token with non-ASCII letters, spaces and punctuation is accepted as curl sends it', async () => {
   // The last byte of the UTF-8 text is 0xa0, a space in Latin-1, and 0x85 is a control character.
   const TOKEN = `Zoë's "tök,en"; Å 日本 à`
   const url = await start({ TOKEN })
@@ -83,7 +83,7 @@ test('a token with letters beyond ASCII, spaces and punctuation is accepted as c
   }
 })
 
-test('a token of 15 KiB is accepted; a longer one is refused at startup, since Node answers 431', async () => {
+test('a token of 15 KiB is accepted; a longer one is refused at startup, because Node would respond with 431', async () => {
   const TOKEN = 'x'.repeat(15 * 1024)
   const url = await start({ TOKEN })
   const { body } = await curl('-H', `Authorization: Bearer ${TOKEN}`, `${url}/services`)

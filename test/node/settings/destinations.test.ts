@@ -1,4 +1,4 @@
-// Settings become destinations: an event goes through each type, to loopback servers.
+// Destinations from settings: an event is delivered through each type to loopback servers.
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDestinations } from '../../../src/node/settings/destinations.ts'
@@ -52,7 +52,7 @@ afterEach(async () => {
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
-/** From what an operator writes. */
+/** Creates destinations from the value of NOTIFY_FLAGS. */
 function create(...flags: readonly object[]): readonly Destination[] {
   destinations = createDestinations(settingsOf(flags))
   return destinations
@@ -71,11 +71,11 @@ async function deliver(to: readonly Destination[]): Promise<void> {
   }
 }
 
-test('nobody is told when there are no settings', () => {
+test('without settings there are no destinations', () => {
   expect(createDestinations([])).toEqual([])
 })
 
-test('each is called, and told of what, its settings say, in their order', () => {
+test('names and events are those of the settings, in the same order', () => {
   const created = create(
     { addr: 'beanstalkd:11300', tube: 'chat', template: '', name: 'chat' },
     { type: 'webhook', url: 'https://hooks.slack.com/services/x', events: ['failed', 'refused'] },
@@ -86,7 +86,7 @@ test('each is called, and told of what, its settings say, in their order', () =>
   ])
 })
 
-test('beanstalkd has the template, rendered, and the numbers of the job', async () => {
+test('beanstalkd receives the rendered template and the numbers of the job', async () => {
   const template = base64('{{.ServiceName}} runs {{.Artifact}} of {{.Meta.commit}}')
   const addr = `127.0.0.1:${beanstalkd.port}`
   await deliver(create({ addr, tube: 'chat', template, priority: 1, delay: 2, ttr: 3 }))
@@ -94,7 +94,7 @@ test('beanstalkd has the template, rendered, and the numbers of the job', async 
   expect(jobs).toBe(`use chat\r\nput 1 2 3 ${Buffer.byteLength(body)}\r\n${body}\r\n`)
 })
 
-test('a webhook has the default body, unless told otherwise', async () => {
+test('a webhook without a template receives the default body', async () => {
   const url = `http://127.0.0.1:${hook.port}/deployments?key=x`
   await deliver(create({ type: 'webhook', url }))
   expect(requests).toMatchObject([
@@ -108,7 +108,7 @@ test('a webhook has the default body, unless told otherwise', async () => {
   expect(requests[0]?.headers).not.toHaveProperty('webhook-signature')
 })
 
-test('a webhook has the rendered template, method, headers and signature, and its URL is a template too', async () => {
+test('a webhook receives the rendered template with method, headers and signature at a rendered URL', async () => {
   await deliver(
     create({
       type: 'webhook',
@@ -133,14 +133,14 @@ test('a webhook has the rendered template, method, headers and signature, and it
   ])
 })
 
-test('a webhook whose template renders nothing sends nothing', async () => {
+test('a webhook whose template renders an empty text sends nothing', async () => {
   const template = base64('{{if eq .Event "failed"}}it failed{{end}}\n')
   const url = `http://127.0.0.1:${hook.port}/`
   await deliver(create({ type: 'webhook', url, template }))
   expect(requests).toEqual([])
 })
 
-test('one event goes to all of them', async () => {
+test('one event is delivered to all destinations', async () => {
   const template = base64('{{.Event}}')
   const url = `http://127.0.0.1:${hook.port}/`
   const addr = `127.0.0.1:${beanstalkd.port}`

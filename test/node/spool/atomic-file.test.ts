@@ -28,7 +28,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('a file is written whole, for its owner alone, in the place of the one before', async () => {
+test('a file is replaced by one with the whole content that only its owner can access', async () => {
   writeFileSync(path, 'old', { mode: 0o644 })
   await writeAtomically(path, 'new ä', 0o600)
   expect(readFileSync(path, 'utf8')).toBe('new ä')
@@ -36,21 +36,21 @@ test('a file is written whole, for its owner alone, in the place of the one befo
   expect(readdirSync(folder).sort()).toEqual(['a.json', 'victim'])
 })
 
-test('a link in the place of the file is replaced, and not followed', async () => {
+test('a link is replaced, not followed', async () => {
   symlinkSync(victim, path)
   await writeAtomically(path, 'new', 0o600)
   expect(readFileSync(victim, 'utf8')).toBe('of somebody else')
   expect(readFileSync(path, 'utf8')).toBe('new')
 })
 
-test('a write that fails leaves no temporary file, and what was there as it was', async () => {
+test('a failed write leaves no temporary file, and does not change the old file', async () => {
   mkdirSync(path)
   await expect(writeAtomically(path, 'new', 0o600)).rejects.toThrow()
   expect(readdirSync(folder).sort()).toEqual(['a.json', 'victim'])
   expect(statSync(path).isDirectory()).toBe(true)
 })
 
-test('a file is created only where nothing has its name, be it a link that leads nowhere', async () => {
+test('a file is created only if its name does not exist, even as a dangling link', async () => {
   symlinkSync(join(folder, 'nowhere'), path)
   await expect(createFile(path, 'x', 0o600)).rejects.toMatchObject({ code: 'EEXIST' })
   await expect(createFile(victim, 'x', 0o600)).rejects.toMatchObject({ code: 'EEXIST' })

@@ -64,7 +64,7 @@ const modeOf = (path: string): number => statSync(path).mode & 0o777
 const bytes = (size: number): string => 'x'.repeat(size)
 
 describe('a directory of records', () => {
-  test('gives what was put to the next process, in the order of keys', async () => {
+  test('returns the records to the next process, in the order of keys', async () => {
     const spool = open()
     await Promise.all([spool.put('b', { n: 2 }), spool.put('a-b', ['ä', null]), spool.put('a', 1)])
     await spool.put('c', 'gone')
@@ -77,7 +77,7 @@ describe('a directory of records', () => {
     expect(logger.lines).toEqual([])
   })
 
-  test('is created when it is missing, with all its files for its owner alone', async () => {
+  test('is created if it is missing, and only its owner can access its files', async () => {
     const directory = join(folder, 'new', 'deep')
     const spool = open(directory)
     expect(await spool.read()).toEqual([])
@@ -87,13 +87,13 @@ describe('a directory of records', () => {
     expect(readdirSync(directory)).toEqual(['a.json'])
   })
 
-  test('keeps its files closed to others even over one that was open', async () => {
+  test('restricts a file to its owner even if it replaces one that was not restricted', async () => {
     writeFileSync(join(folder, 'a.json'), '0', { mode: 0o644 })
     await open().put('a', 1)
     expect(modeOf(join(folder, 'a.json'))).toBe(0o600)
   })
 
-  test('comes back when somebody removed it', async () => {
+  test('is created again after it was removed', async () => {
     const spool = open()
     await spool.put('a', 1)
     rmSync(folder, { recursive: true })
@@ -102,7 +102,7 @@ describe('a directory of records', () => {
     expect(logger.lines).toEqual([])
   })
 
-  test('keeps a record as it was when it was put', async () => {
+  test('keeps a record as it was at the time of the put', async () => {
     const spool = open()
     const value = { n: 1 }
     const put = spool.put('a', value)
@@ -111,7 +111,7 @@ describe('a directory of records', () => {
     expect(await spool.read()).toEqual([{ key: 'a', value: { n: 1 } }])
   })
 
-  test('never leaves its own folder, and says so', async () => {
+  test('refuses keys that lead out of the directory, and logs them', async () => {
     const spool = open(join(folder, 'inner'))
     for (const key of ['../outside', '', 'a/b', 'a.b', bytes(121)]) {
       await spool.put(key, 1)
@@ -122,7 +122,7 @@ describe('a directory of records', () => {
     expect(logger.lines).toHaveLength(5)
   })
 
-  test('refuses what JSON cannot hold, without a rejection', async () => {
+  test('refuses values that cannot be written as JSON, without a rejection', async () => {
     const spool = open()
     const circular: { self?: unknown } = {}
     circular.self = circular
@@ -145,7 +145,7 @@ describe('a directory of records', () => {
     expect(spool.isSafe('a')).toBe(true)
   })
 
-  test('refuses a record of more than 1 MiB, which nobody would read', async () => {
+  test('refuses a record of more than 1 MiB, which would not be read', async () => {
     const spool = open()
     await spool.put('a', bytes(1_048_574))
     await spool.put('b', bytes(1_048_575))
@@ -157,7 +157,7 @@ describe('a directory of records', () => {
     expect(await spool.read()).toHaveLength(1)
   })
 
-  test('calls a record safe once it is written', async () => {
+  test('reports a record as safe once it is written', async () => {
     const spool = open()
     const put = spool.put('a', 1)
     expect(spool.isSafe('a')).toBe(false)
@@ -172,7 +172,7 @@ test('a key is 1 to 120 letters, digits, _ and -', () => {
 })
 
 describe('reading', () => {
-  test('passes over files that are no records', async () => {
+  test('ignores files that are not records', async () => {
     for (const file of ['notes.txt', 'a.json.bak', '.json', 'ä.json', '.probe', 'b.JSON']) {
       writeFileSync(join(folder, file), '1')
     }
@@ -182,7 +182,7 @@ describe('reading', () => {
     expect(logger.lines).toEqual([])
   })
 
-  test('removes what a crash left half written, but not what is being written now', async () => {
+  test('removes temporary files of a crashed process, but not those in use', async () => {
     const [old, young] = ['a.json.0123456789abcdef', 'a.json.42']
     for (const file of [old, young]) {
       writeFileSync(join(folder, file), '{"half')
@@ -218,7 +218,7 @@ describe('reading', () => {
     },
   )
 
-  test('sets a directory aside that has the name of a record', async () => {
+  test('renames a directory that has the name of a record', async () => {
     mkdirSync(join(folder, 'a.json'))
     expect(await open().read()).toEqual([])
     expect(readdirSync(folder)).toEqual(['a.json.unreadable'])
@@ -233,7 +233,7 @@ describe('reading', () => {
       (path: string) => writeFileSync(path, bytes(1_048_577)),
       'it is larger than 1048576 bytes',
     ],
-  ])('sets %s aside that has the name of a record, and reads on', async (_, make, reason) => {
+  ])('renames %s that has the name of a record, and continues', async (_, make, reason) => {
     make(join(folder, 'a.json'))
     writeFileSync(join(folder, 'b.json'), '2')
     expect(await open().read()).toEqual([{ key: 'b', value: 2 }])
@@ -243,7 +243,7 @@ describe('reading', () => {
     ])
   })
 
-  test('leaves a record of another user where it is, unread', async () => {
+  test('does not read or rename a record of another user', async () => {
     writeFileSync(join(folder, 'a.json'), '1')
     chownSync(join(folder, 'a.json'), 1234, 1234)
     expect(await open().read()).toEqual([])
@@ -253,7 +253,7 @@ describe('reading', () => {
     ])
   })
 
-  test('gives nothing, and tells, where there is no directory to be had', async () => {
+  test('returns no records and logs an error if the directory cannot be created', async () => {
     const path = join(folder, 'file')
     writeFileSync(path, '')
     expect(await open(path).read()).toEqual([])
@@ -272,7 +272,7 @@ describe('the order of changes', () => {
     expect(await spool.read()).toEqual([{ key: 'a', value: 499 }])
   })
 
-  test('leaves a put unresolved until its own value, or a later one, is written', async () => {
+  test('resolves a put after its own value or a later one is written', async () => {
     const spool = open()
     const onDisk: unknown[] = []
     await Promise.all(
@@ -285,7 +285,7 @@ describe('the order of changes', () => {
     expect(onDisk.slice(1)).toEqual([3, 3])
   })
 
-  test('ends, whatever the calls are, with what a Map would hold', async () => {
+  test('gives the same result as a Map for any sequence of calls', async () => {
     const keys = fc.constantFrom('a', 'b', 'c-1')
     const step = fc.record({
       key: keys,
@@ -316,7 +316,7 @@ describe('the order of changes', () => {
     expect(logger.lines).toEqual([])
   })
 
-  test('never has more than 16 files open for hundreds of puts', async () => {
+  test('has at most 16 open files for hundreds of puts', async () => {
     const spool = open()
     let most = 0
     const watch = setInterval(() => {
@@ -351,7 +351,7 @@ describe('a process that is killed while it writes', () => {
   `
 
   test.each([1, 2, 3, 4, 5])(
-    'leaves every record whole that it was told is kept (%i)',
+    'leaves every record whole whose put has resolved (%i)',
     async (round) => {
       const child = spawnOwned(process.execPath, [builtSource(program), folder], {
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -415,7 +415,7 @@ describe('a disk that fails', () => {
   }
   const free = (): void => rmSync(join(disk, 'filler'))
 
-  test('keeps records in memory while it is full, and writes them with the next put', async () => {
+  test('that is full: records are kept in memory and written with the next put', async () => {
     const spool = open(disk)
     await spool.put('kept', 1)
     fill()
@@ -446,7 +446,7 @@ describe('a disk that fails', () => {
     expect(messages()).toEqual([BEGAN, ENDED, BEGAN])
   })
 
-  test('writes what it kept in memory after a while, without another put', async () => {
+  test('that works again: records in memory are written without another put', async () => {
     const spool = open(disk, { retryMs: 20 })
     fill()
     await spool.put('a', 1)
@@ -457,7 +457,7 @@ describe('a disk that fails', () => {
     expect(await open(disk).read()).toEqual([{ key: 'a', value: 1 }])
   })
 
-  test('writes nothing later that was removed while the disk was full', async () => {
+  test('that was full: records that were removed meanwhile are not written', async () => {
     const spool = open(disk, { retryMs: 20 })
     fill()
     await Promise.all([spool.put('a', 1), spool.put('b', 1)])
@@ -467,7 +467,7 @@ describe('a disk that fails', () => {
     expect(await open(disk).read()).toEqual([{ key: 'b', value: 1 }])
   })
 
-  test('keeps the old record when there is room for half of the new one', async () => {
+  test('with space for half of a record: the old record is kept', async () => {
     const spool = open(disk)
     await spool.put('a', 'old')
     await spool.put('a', bytes(100_000))
@@ -477,7 +477,7 @@ describe('a disk that fails', () => {
     expect(await open(disk).read()).toEqual([{ key: 'a', value: 'old' }])
   })
 
-  test('tells once of one record that does not fit while others do', async () => {
+  test('with space for other records: the one that does not fit is logged once', async () => {
     const spool = open(disk)
     await spool.put('large', bytes(100_000))
     for (const [tries, key] of ['a', 'b', 'c'].entries()) {
@@ -492,7 +492,7 @@ describe('a disk that fails', () => {
     expect(messages()).toEqual([BEGAN, ENDED])
   })
 
-  test('keeps puts and removes in mind while it is read-only', async () => {
+  test('that is read-only: puts and removals are made later', async () => {
     const spool = open(disk, { retryMs: 20 })
     await spool.put('old', 1)
     mount('-o', 'remount,ro', disk)
@@ -505,7 +505,7 @@ describe('a disk that fails', () => {
     expect(await open(disk).read()).toEqual([{ key: 'new', value: 1 }])
   })
 
-  test('leaves an unreadable record where it is when it is read-only', async () => {
+  test('that is read-only: an invalid record is not renamed', async () => {
     writeFileSync(join(disk, 'a.json'), '{')
     writeFileSync(join(disk, 'b.json'), '2')
     mount('-o', 'remount,ro', disk)
@@ -514,7 +514,7 @@ describe('a disk that fails', () => {
   })
 })
 
-describe('a disk that hangs', () => {
+describe('a disk that does not respond', () => {
   // As on a dead network file system, no call gets an answer: every thread that Node has for files
   // opens a FIFO that nobody writes to.
   const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)
@@ -538,7 +538,7 @@ describe('a disk that hangs', () => {
     await answer()
   })
 
-  test('holds nobody up, and has written all that was put before it is told to work', async () => {
+  test('does not delay callers, and has all records once it responds', async () => {
     const directory = join(folder, 'spool')
     let filesAtEnd: readonly string[] = []
     const info = (fields: Readonly<Record<string, unknown>>, message: string): void => {
@@ -567,7 +567,7 @@ describe('a disk that hangs', () => {
     expect(messages()).toEqual([BEGAN, ENDED])
   })
 
-  test('is waited for 5 s, by nothing that keeps the process alive', async () => {
+  test('is waited for at most 5 s, by a timer that lets the process end', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const spool = open()
     let isDone = false
@@ -593,7 +593,7 @@ describe('a disk that hangs', () => {
     await vi.waitFor(() => expect(spool.isSafe('a') && other.isSafe('b')).toBe(true), SOON)
   })
 
-  test('and then fails keeps records in memory until it works', async () => {
+  test('and then fails: records are kept in memory until it works', async () => {
     const directory = join(folder, 'spool')
     writeFileSync(directory, '')
     const spool = open(directory, { timeoutMs: 20, retryMs: 20 })
@@ -608,7 +608,7 @@ describe('a disk that hangs', () => {
   })
 })
 
-test('a file where the directory was keeps records in memory until it is gone', async () => {
+test('records are kept in memory while a file has the name of the directory', async () => {
   const directory = join(folder, 'spool')
   const spool = open(directory, { retryMs: 20 })
   await spool.put('a', 1)

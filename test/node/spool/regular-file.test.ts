@@ -32,18 +32,18 @@ describe('a regular file of this user', () => {
     expect(file.kind === 'content' && new TextDecoder().decode(file.bytes)).toBe(text)
   })
 
-  test('is refused when it is larger than it may be', async () => {
+  test('is refused if it is larger than the maximum', async () => {
     writeFileSync(path, 'x'.repeat(101))
     expect(await readRegularFile(path, 100)).toEqual(refused('it is larger than 100 bytes'))
   })
 
-  test('that is not there is an error', async () => {
+  test('that does not exist is an error', async () => {
     await expect(readRegularFile(path, 100)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 })
 
-describe('what is no regular file is refused, and neither opened for long nor followed', () => {
-  test('a link, also one that leads nowhere', async () => {
+describe('an entry that is not a regular file is refused without blocking', () => {
+  test('a link, even a dangling one', async () => {
     writeFileSync(join(folder, 'other'), 'secret')
     symlinkSync(join(folder, 'other'), path)
     expect(await readRegularFile(path, 100)).toEqual(NO_FILE)
@@ -51,12 +51,12 @@ describe('what is no regular file is refused, and neither opened for long nor fo
     expect(await readRegularFile(join(folder, 'dangling'), 100)).toEqual(NO_FILE)
   })
 
-  test('a FIFO that nobody writes to', async () => {
+  test('a FIFO without a writer', async () => {
     execFileSync('mkfifo', [path])
     expect(await readRegularFile(path, 100)).toEqual(NO_FILE)
   })
 
-  test('a device without an end, and a link to one', async () => {
+  test('an endless device, and a link to one', async () => {
     execFileSync('mknod', [path, 'c', '1', '5'])
     expect(await readRegularFile(path, 100)).toEqual(NO_FILE)
     symlinkSync('/dev/zero', join(folder, 'link'))

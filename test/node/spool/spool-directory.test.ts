@@ -40,7 +40,7 @@ const check = (directory: string): Promise<string | undefined> =>
   checkSpoolDirectory(directory, NEVER_MS)
 
 describe('a directory that can be a spool', () => {
-  test('is created where it is missing, for its owner alone, and left empty', async () => {
+  test('is created if it is missing, only for its owner, and left empty', async () => {
     const deep = join(path, 'deep', 'er')
     expect(await check(deep)).toBeUndefined()
     expect(readdirSync(deep)).toEqual([])
@@ -49,7 +49,7 @@ describe('a directory that can be a spool', () => {
     }
   })
 
-  test('can be readable for others, below a directory with the sticky bit, and named by a link', async () => {
+  test('can be readable for others, below a directory with the sticky bit, and reached by a link', async () => {
     mkdirSync(path)
     chmodSync(path, 0o755)
     chmodSync(folder, 0o1777)
@@ -59,7 +59,7 @@ describe('a directory that can be a spool', () => {
     expect(await prepareSpoolDirectory(link)).toBe(realpathSync(path))
   })
 
-  test('has nothing in it changed: a link that is named like a file of Deployer is not followed', async () => {
+  test('is not changed by the check: a link that is named like a file of Deployer is not followed', async () => {
     mkdirSync(path, { mode: 0o700 })
     const victim = join(folder, 'victim')
     writeFileSync(victim, 'of root')
@@ -70,7 +70,7 @@ describe('a directory that can be a spool', () => {
   })
 })
 
-describe('a directory that can never be a spool is a wrong setting', () => {
+describe('a directory that can never be used as a spool is a configuration error', () => {
   test.each(['/proc/x', '/proc/x/y', '/proc/self/x/y/z'])(
     '%s, which no process can create',
     async (name) => {
@@ -80,7 +80,7 @@ describe('a directory that can never be a spool is a wrong setting', () => {
     },
   )
 
-  test('a file, one below a file, and a link to nowhere', async () => {
+  test('a file, a path below a file, and a dangling link', async () => {
     writeFileSync(path, '')
     expect(await check(path)).toMatch(/: it is not a directory; name a directory$/)
     expect(await check(join(path, 'below'))).toMatch(/: it cannot be used \(ENOTDIR/)
@@ -114,7 +114,7 @@ describe('a directory that can never be a spool is a wrong setting', () => {
   })
 })
 
-describe('a disk that fails, perhaps for a while, is no wrong setting', () => {
+describe('a disk that may work again later is not a configuration error', () => {
   const mount = (...args: readonly string[]): unknown => execFileSync('mount', args)
 
   beforeEach(() => {
@@ -142,7 +142,7 @@ describe('a disk that fails, perhaps for a while, is no wrong setting', () => {
     expect(await check(path)).toBeUndefined()
   })
 
-  test('when it does not answer', async () => {
+  test('when it does not respond', async () => {
     // Every thread that Node has for files opens a FIFO that nobody writes to.
     const fifo = join(folder, 'fifo')
     execFileSync('mkfifo', [fifo])

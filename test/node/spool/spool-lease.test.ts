@@ -14,7 +14,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('a renewal that the process was stopped in the middle of does not hide that the directory was lost', async () => {
+test('the loss of the directory is detected even if the process was stopped during a renewal', async () => {
   let nowMs = 0
   let losses = 0
   const lease = createSpoolLease({

@@ -1,4 +1,4 @@
-// Several processes that share one SPOOL_DIR: real ones, killed, stopped and gone on with.
+// Processes that share one SPOOL_DIR: they are killed, stopped and continued.
 
 import { execFileSync } from 'node:child_process'
 import {
@@ -34,7 +34,7 @@ let folder = ''
 let directory = ''
 let logger: RecordingLogger
 let stores: Store[] = []
-/** The clock of the stores in this process; it stands until a test moves it. */
+/** The clock of the stores in this process; only tests advance it. */
 let nowMs = 0
 
 beforeEach(() => {
@@ -62,7 +62,7 @@ function open(options: Partial<SpoolStoreOptions<Name>> = {}): Store {
   return store
 }
 
-/** Reads what others left; the clock goes on while it does. */
+/** Reads the records of other processes, and advances the clock meanwhile. */
 async function readLate({ spools }: Store): Promise<readonly string[]> {
   let isDone = false
   const read = spools.messages.read().finally(() => {
@@ -91,7 +91,7 @@ function records(): readonly string[] {
 const messages = (): readonly string[] => logger.lines.map(({ message }) => message)
 
 describe('one process', () => {
-  test('keeps records at once, and leaves nothing behind once all are removed', async () => {
+  test('keeps records at once, and leaves no files after all are removed', async () => {
     const store = open()
     await store.spools.messages.put('a', 1)
     await store.spools.deployments.put('b', 2)
@@ -105,7 +105,7 @@ describe('one process', () => {
     expect(logger.lines).toEqual([])
   })
 
-  test('leaves its records to the next one, which need not wait', async () => {
+  test('leaves its records to the next process, which does not wait', async () => {
     const first = open()
     await first.spools.messages.put('a', 1)
     await first.spools.deployments.put('b', 2)
@@ -118,7 +118,7 @@ describe('one process', () => {
     expect(records()).toEqual([])
   })
 
-  test('takes over what an earlier version kept in the directory itself', async () => {
+  test('takes over records that an earlier version kept in the directory itself', async () => {
     mkdirSync(join(directory, 'messages'), { recursive: true, mode: 0o700 })
     writeFileSync(join(directory, 'messages', 'a.json'), '1')
     writeFileSync(join(directory, 'messages', 'b.json.12345'), '{"half')
@@ -128,7 +128,7 @@ describe('one process', () => {
     expect(records()).toHaveLength(1)
   })
 
-  test('follows no link that looks like what another process left', async () => {
+  test('does not follow a link that is named like the directory of another process', async () => {
     const elsewhere = join(folder, 'elsewhere')
     mkdirSync(join(elsewhere, 'messages'), { recursive: true })
     writeFileSync(join(elsewhere, 'messages', 'a.json'), '1')
@@ -138,7 +138,7 @@ describe('one process', () => {
     expect(readdirSync(join(elsewhere, 'messages'))).toEqual(['a.json'])
   })
 
-  test('goes on when somebody removes the directory, and still acts on what it had', async () => {
+  test('continues after the directory was removed, and still owns its records', async () => {
     const store = open()
     await store.spools.messages.put('a', 1)
     rmSync(directory, { recursive: true })
@@ -148,7 +148,7 @@ describe('one process', () => {
     expect(logger.lines).toEqual([])
   })
 
-  test('uses no directory that others can write to, says so, and goes on once it is closed to them', async () => {
+  test('does not use a directory that others can write to, logs that, and uses it once they cannot', async () => {
     const first = open()
     await first.spools.messages.put('a', 1)
     await first.close(60_000)
@@ -169,7 +169,7 @@ describe('one process', () => {
     await vi.waitFor(() => expect(spool.isSafe('b')).toBe(true), SOON)
   })
 
-  test('takes over what is left on a full disk, so that it becomes free', async () => {
+  test('takes over records on a full disk, so that space becomes free', async () => {
     mkdirSync(directory)
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'tmpfs', directory])
     try {
@@ -194,7 +194,7 @@ describe('one process', () => {
     }
   })
 
-  test('does not wait for a disk that does not answer: neither its puts nor its messages', async () => {
+  test('does not wait for a disk that does not respond, neither for puts nor for messages', async () => {
     // Every thread that Node has for files opens a FIFO that nobody writes to.
     const fifo = join(folder, 'fifo')
     execFileSync('mkfifo', [fifo])
@@ -218,7 +218,7 @@ describe('one process', () => {
 })
 
 describe('two processes', () => {
-  test('keep their records at the same time; the younger reads those of the older once that ends', async () => {
+  test('keep records at the same time; the second reads those of the first after that has ended', async () => {
     const older = startSpoolProcess(directory)
     expect(await older.ask('put', 'old')).toBe(true)
     const store = open()
@@ -238,7 +238,7 @@ describe('two processes', () => {
     expect(logger.lines).toEqual([])
   })
 
-  test('the younger takes over at once from one that was killed on the same machine', async () => {
+  test('the second takes over at once from a process that was killed on the same machine', async () => {
     const older = startSpoolProcess(directory)
     expect(await older.ask('put', 'old')).toBe(true)
     const store = open()
@@ -278,7 +278,7 @@ describe('two processes', () => {
     },
   )
 
-  test('one that was stopped, and lost its records, changes none of them when it goes on', async () => {
+  test('a stopped process that lost its records does not change them when it continues', async () => {
     const older = startSpoolProcess(directory)
     expect(await older.ask('put', 'kept')).toBe(true)
     expect(await older.ask('put', 'removed')).toBe(true)
@@ -309,7 +309,7 @@ describe('two processes', () => {
     await vi.waitFor(() => expect(left).toEqual(['new']), SOON)
   })
 
-  test('that live side by side for long are no reason to hold messages back, only to say so', async () => {
+  test('that run concurrently for a long time do not delay messages; only a line is logged', async () => {
     const older = startSpoolProcess(directory)
     expect(await older.ask('put', 'old')).toBe(true)
     const store = open({ staleMs: Number.POSITIVE_INFINITY })
@@ -355,7 +355,7 @@ test.each([
   60_000,
 )
 
-test('whatever process is killed at whatever moment, each record that was kept comes once', async () => {
+test('each kept record is read exactly once, whichever process is killed at any time', async () => {
   const kept = new Set<string>()
   let before: ReturnType<typeof startSpoolProcess> | undefined
   for (let round = 0; round < 5; round += 1) {
@@ -389,7 +389,7 @@ describe('a lease file', () => {
     ['that changed less than ten seconds ago', [['1', 0], ['2', 9000], ['2', 18_999]], false], // biome-ignore format: a table
     ['that stays as it is for ten seconds', [['1', 0], ['2', 9000], ['2', 19_000]], true], // biome-ignore format: a table
     ['that was not looked at for long, and was written meanwhile', [['1', 0], ['7', 60_000]], false], // biome-ignore format: a table
-  ])('%s: its process is gone or not', (_, looks, isStale) => {
+  ])('%s: the lease is stale or not', (_, looks, isStale) => {
     const watch = createLeaseWatch(STALE_MS)
     expect(looks.map(([content, atMs]) => watch.isStale('p', content, atMs)).at(-1)).toBe(isStale)
   })

@@ -4,7 +4,7 @@ import { errorMessage } from '../../text/error-message.ts'
 import { type Flags, SETTINGS, type SettingName } from './setting-list.ts'
 import { type SettingsIssues, shown } from './settings-issue.ts'
 
-/** The environment and the file system, as far as settings need them. */
+/** The parts of the environment and the file system that settings use. */
 export interface SettingsSources {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Reads a text file. Throws if that fails. */

@@ -161,21 +161,21 @@ export interface LeaseWatch {
  * @returns The watch.
  */
 export function createLeaseWatch(staleMs: number): LeaseWatch {
-  const seen = new Map<string, { readonly content: string; readonly sinceMs: number }>()
+  const unchanged = new Map<string, { readonly content: string; readonly sinceMs: number }>()
   return {
     isStale(name, content, nowMs) {
-      const before = seen.get(name)
+      const before = unchanged.get(name)
       if (before?.content !== content) {
-        seen.set(name, { content, sinceMs: nowMs })
+        unchanged.set(name, { content, sinceMs: nowMs })
         return false
       }
       return nowMs - before.sinceMs >= staleMs
     },
     keep(names) {
       const kept = new Set(names)
-      for (const name of seen.keys()) {
+      for (const name of unchanged.keys()) {
         if (!kept.has(name)) {
-          seen.delete(name)
+          unchanged.delete(name)
         }
       }
     },

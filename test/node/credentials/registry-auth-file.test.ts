@@ -29,12 +29,12 @@ function decoded(header: string | undefined): unknown {
 describe('a file that changes', () => {
   let folder = ''
   let path = ''
-  let told: string[] = []
+  let reported: string[] = []
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'deployer-auth-'))
     path = join(folder, 'config.json')
-    told = []
+    reported = []
   })
 
   afterEach(() => {
@@ -43,7 +43,7 @@ describe('a file that changes', () => {
 
   const write = (userAndPassword: string, to = path): void =>
     writeFileSync(to, config({ 'r.io': login(userAndPassword) }))
-  const open = () => createRegistryAuthFile(path, { onFault: (message) => told.push(message) })
+  const open = () => createRegistryAuthFile(path, { onFault: (message) => reported.push(message) })
   const passwordIn = (store: ReturnType<typeof open>): unknown => decoded(store('r.io'))
 
   test('is read again, and other registries have no credentials', () => {
@@ -55,7 +55,7 @@ describe('a file that changes', () => {
     expect(passwordIn(store)).toMatchObject({ password: 'newer' })
     writeFileSync(path, config({}))
     expect(passwordIn(store)).toBeUndefined()
-    expect(told).toEqual([])
+    expect(reported).toEqual([])
   })
 
   test('is read again if it is another file of the same size and time', () => {
@@ -95,37 +95,37 @@ describe('a file that changes', () => {
       { password: 'old' },
       { password: 'old' },
     ])
-    expect(told).toEqual([
+    expect(reported).toEqual([
       `Cannot read the registry credentials in "${path}" again, so the last valid ones stay in use: it is not a JSON object: it must be a Docker config.json with "auths", as "docker login" writes it`,
     ])
     writeFileSync(path, '{"auths":{"r.io":{"auth":"SECRET again')
     passwordIn(store)
     passwordIn(store)
-    expect(told).toHaveLength(2)
+    expect(reported).toHaveLength(2)
     write('me:mended')
     expect(passwordIn(store)).toMatchObject({ password: 'mended' })
-    expect(told.join()).not.toContain('SECRET')
-    expect(told).toHaveLength(2)
+    expect(reported.join()).not.toContain('SECRET')
+    expect(reported).toHaveLength(2)
   })
 
   test('keeps its last valid credentials while it is missing, and reports that once', () => {
     write('me:old')
     const store = open()
-    renameSync(path, `${path}.away`)
+    renameSync(path, `${path}.moved`)
     expect([passwordIn(store), passwordIn(store)]).toMatchObject([
       { password: 'old' },
       { password: 'old' },
     ])
-    expect(told).toEqual([expect.stringContaining('it cannot be read (ENOENT')])
-    renameSync(`${path}.away`, path)
+    expect(reported).toEqual([expect.stringContaining('it cannot be read (ENOENT')])
+    renameSync(`${path}.moved`, path)
     expect(passwordIn(store)).toMatchObject({ password: 'old' })
-    renameSync(path, `${path}.away`)
+    renameSync(path, `${path}.moved`)
     passwordIn(store)
-    expect(told).toHaveLength(2)
+    expect(reported).toHaveLength(2)
     mkdirSync(path)
     passwordIn(store)
     passwordIn(store)
-    expect(told).toEqual([
+    expect(reported).toEqual([
       expect.stringContaining('ENOENT'),
       expect.stringContaining('ENOENT'),
       expect.stringContaining('EISDIR'),
@@ -138,6 +138,6 @@ describe('a file that changes', () => {
     writeFileSync(path, '{"auths":{"a.io":{"auth":"SECRET"},"b.io":{"auth":"SECRET"}}}')
     expect(open).toThrow(/its entry "a\.io" .*; its entry "b\.io" /)
     expect(open).not.toThrow(/SECRET/)
-    expect(told).toEqual([])
+    expect(reported).toEqual([])
   })
 })

@@ -127,10 +127,10 @@ describe('a file', () => {
       'its passwords are in a credential helper (credHelpers)',
     ],
   ])('%j: %s', (text, start) => {
-    const told = parsed(text)
-    expect(told).toEqual([expect.stringMatching(/./)])
-    expect(String(told).slice(0, start.length)).toBe(start)
-    expect(String(told)).not.toContain('SECRET')
+    const errors = parsed(text)
+    expect(errors).toEqual([expect.stringMatching(/./)])
+    expect(String(errors).slice(0, start.length)).toBe(start)
+    expect(String(errors)).not.toContain('SECRET')
   })
 
   test('with several errors reports all of them', () => {

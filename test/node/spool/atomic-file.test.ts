@@ -21,7 +21,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'deployer-file-'))
   path = join(folder, 'a.json')
   victim = join(folder, 'victim')
-  writeFileSync(victim, 'of somebody else')
+  writeFileSync(victim, 'of another user')
 })
 
 afterEach(() => {
@@ -39,7 +39,7 @@ test('a file is replaced by one with the whole content that only its owner can a
 test('a link is replaced, not followed', async () => {
   symlinkSync(victim, path)
   await writeAtomically(path, 'new', 0o600)
-  expect(readFileSync(victim, 'utf8')).toBe('of somebody else')
+  expect(readFileSync(victim, 'utf8')).toBe('of another user')
   expect(readFileSync(path, 'utf8')).toBe('new')
 })
 
@@ -54,6 +54,6 @@ test('a file is created only if its name does not exist, even as a dangling link
   symlinkSync(join(folder, 'nowhere'), path)
   await expect(createFile(path, 'x', 0o600)).rejects.toMatchObject({ code: 'EEXIST' })
   await expect(createFile(victim, 'x', 0o600)).rejects.toMatchObject({ code: 'EEXIST' })
-  expect(readFileSync(victim, 'utf8')).toBe('of somebody else')
+  expect(readFileSync(victim, 'utf8')).toBe('of another user')
   expect(readdirSync(folder).sort()).toEqual(['a.json', 'victim'])
 })

@@ -40,12 +40,12 @@ const SOON = { timeout: 60_000, interval: 10 }
 
 let folder = ''
 let logger: RecordingLogger
-let faults: unknown[] = []
+let errors: unknown[] = []
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'deployer-spool-'))
   logger = createRecordingLogger()
-  faults = []
+  errors = []
 })
 
 afterEach(() => {
@@ -54,7 +54,7 @@ afterEach(() => {
 
 function open(directory = folder, options: Partial<DirectorySpoolOptions> = {}): Spool {
   return createDirectorySpool(directory, {
-    ...{ logger, retryMs: NEVER_MS, onFault: (error) => faults.push(error) },
+    ...{ logger, retryMs: NEVER_MS, onFault: (error) => errors.push(error) },
     ...options,
   })
 }
@@ -199,7 +199,7 @@ describe('reading', () => {
     ['is text', 'hunter2', 'it is not JSON'],
     ['is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'it is not JSON'],
   ])(
-    'sets a record aside that %s, and tells once, without its content',
+    'renames a record that %s, and logs that once without its content',
     async (_, content, reason) => {
       writeFileSync(join(folder, 'a.json'), content)
       writeFileSync(join(folder, 'b.json'), '2')
@@ -334,7 +334,7 @@ describe('a process that is killed while it writes', () => {
   const source = fileURLToPath(
     new URL('../../../src/node/spool/directory-spool.ts', import.meta.url),
   )
-  // Each of its loops puts its own keys, and now and then puts one again. The record tells its size.
+  // Each of its loops puts its own keys, and sometimes puts one again. The record contains its size.
   const program = `
     import { createDirectorySpool } from ${JSON.stringify(source)}
     const quiet = () => {}
@@ -356,19 +356,19 @@ describe('a process that is killed while it writes', () => {
       const child = spawnOwned(process.execPath, [builtSource(program), folder], {
         stdio: ['ignore', 'pipe', 'pipe'],
       })
-      let told = ''
-      let errors = ''
+      let resolved = ''
+      let stderr = ''
       child.stdout?.on('data', (data) => {
-        told += data
+        resolved += data
       })
       child.stderr?.on('data', (data) => {
-        errors += data
+        stderr += data
       })
-      await vi.waitFor(() => expect(told.length).toBeGreaterThan(200 * round), { timeout: 10_000 })
+      await vi.waitFor(() => expect(resolved.length).toBeGreaterThan(200 * round), SOON)
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 50))
       child.kill('SIGKILL')
       await once(child, 'close')
-      expect(errors).toBe('')
+      expect(stderr).toBe('')
 
       // What it left must look older than this process to be removed.
       const anHourAgo = new Date(Date.now() - 3_600_000)
@@ -376,7 +376,7 @@ describe('a process that is killed while it writes', () => {
         utimesSync(join(folder, file), anHourAgo, anHourAgo)
       }
       const records = new Map((await open().read()).map(({ key, value }) => [key, value]))
-      const lines = told.split('\n').slice(0, -1)
+      const lines = resolved.split('\n').slice(0, -1)
       for (const [key = '', n = ''] of lines.map((line) => line.split(' '))) {
         const record = records.get(key) as { n: number; size: number; text: string }
         expect(record.n).toBeGreaterThanOrEqual(Number(n))
@@ -427,7 +427,7 @@ describe('a disk that fails', () => {
     expect(messages()).toEqual([BEGAN])
     expect(logger.lines[0]).toMatchObject({ level: 'error', directory: disk })
     expect(logger.lines[0]?.reason).toMatch(/^ENOSPC/)
-    expect(faults.length).toBeGreaterThanOrEqual(3)
+    expect(errors.length).toBeGreaterThanOrEqual(3)
     expect(['a', 'b', 'kept'].map((key) => spool.isSafe(key))).toEqual([false, false, true])
     expect(await open(disk).read()).toEqual([{ key: 'kept', value: 1 }])
 
@@ -450,7 +450,7 @@ describe('a disk that fails', () => {
     const spool = open(disk, { retryMs: 20 })
     fill()
     await spool.put('a', 1)
-    await vi.waitFor(() => expect(faults.length).toBeGreaterThan(3), SOON)
+    await vi.waitFor(() => expect(errors.length).toBeGreaterThan(3), SOON)
     expect(messages()).toEqual([BEGAN])
     free()
     await vi.waitFor(() => expect(messages()).toEqual([BEGAN, ENDED]), SOON)
@@ -484,7 +484,7 @@ describe('a disk that fails', () => {
       await spool.put(key, 1)
       expect(spool.isSafe(key)).toBe(true)
       // The large one is tried again with each, and fills the disk for that while.
-      await vi.waitFor(() => expect(faults).toHaveLength(tries + 2), SOON)
+      await vi.waitFor(() => expect(errors).toHaveLength(tries + 2), SOON)
     }
     expect(messages()).toEqual([BEGAN])
     await spool.remove('large')
@@ -516,7 +516,7 @@ describe('a disk that fails', () => {
 
 describe('a disk that does not respond', () => {
   // As on a dead network file system, no call gets an answer: every thread that Node has for files
-  // opens a FIFO that nobody writes to.
+  // opens a FIFO without a writer.
   const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)
   let fifo = ''
   let stuck: Promise<FileHandle>[] = []
@@ -552,7 +552,7 @@ describe('a disk that does not respond', () => {
     expect(logger.lines).toEqual([
       { level: 'error', directory, reason: 'no answer within 30 ms', message: BEGAN },
     ])
-    expect(faults.length).toBeGreaterThanOrEqual(keys.length)
+    expect(errors.length).toBeGreaterThanOrEqual(keys.length)
     expect(keys.some((key) => spool.isSafe(key))).toBe(false)
     expect(existsSync(directory)).toBe(false)
 
@@ -599,7 +599,7 @@ describe('a disk that does not respond', () => {
     const spool = open(directory, { timeoutMs: 20, retryMs: 20 })
     await spool.put('a', 1)
     await answer()
-    await vi.waitFor(() => expect(String(faults.at(-1))).toMatch(/ENOTDIR|EEXIST/), SOON)
+    await vi.waitFor(() => expect(String(errors.at(-1))).toMatch(/ENOTDIR|EEXIST/), SOON)
     expect(messages()).toEqual([BEGAN])
     expect(spool.isSafe('a')).toBe(false)
     rmSync(directory)

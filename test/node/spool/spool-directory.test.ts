@@ -143,7 +143,7 @@ describe('a disk that may work again later is not a configuration error', () => 
   })
 
   test('when it does not respond', async () => {
-    // Every thread that Node has for files opens a FIFO that nobody writes to.
+    // All threads that Node has for files open a FIFO without a writer.
     const fifo = join(folder, 'fifo')
     execFileSync('mkfifo', [fifo])
     const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)

@@ -195,7 +195,7 @@ describe('one process', () => {
   })
 
   test('does not wait for a disk that does not respond, neither for puts nor for messages', async () => {
-    // Every thread that Node has for files opens a FIFO that nobody writes to.
+    // All threads that Node has for files open a FIFO without a writer.
     const fifo = join(folder, 'fifo')
     execFileSync('mkfifo', [fifo])
     const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)

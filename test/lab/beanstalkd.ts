@@ -89,7 +89,9 @@ export function connectBeanstalkd(port: number): BeanstalkdClient {
       if (tube !== 'default') expect(await ask('ignore default'), 'WATCHING')
       const answer = await ask(`reserve-with-timeout ${timeoutSeconds}`)
       if (answer === 'TIMED_OUT') {
-        throw new Error(`Waited ${timeoutSeconds} s in vain for a job in tube "${tube}"`)
+        throw new Error(
+          `Timed out after ${timeoutSeconds} s while waiting for a job in tube "${tube}"`,
+        )
       }
       const [id, length] = numbers(expect(answer, 'RESERVED'))
       const jobBody = await body(length)

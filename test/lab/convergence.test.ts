@@ -25,7 +25,7 @@ const WATCH = ['--update-monitor=3s', '--rollback-monitor=3s']
 const WATCH_BAD = '--update-monitor=60s'
 const CONTINUE = ['--update-failure-action=continue', '--update-monitor=10s']
 
-interface Scene {
+interface RolloutCase {
   readonly image: string
   /** Flags of `docker service create`. Default: two replicas. */
   readonly flags?: readonly string[]
@@ -65,7 +65,7 @@ async function observe(id: string): Promise<ObservedState> {
   return { service, tasks, nodes: await get<readonly Node[]>('/nodes'), now: Date.now() }
 }
 
-async function create({ flags = [], job = false }: Scene): Promise<string> {
+async function create({ flags = [], job = false }: RolloutCase): Promise<string> {
   const image = lab.image(job ? 'lab/job:v1' : 'lab/app:v1')
   if (job) {
     return lab.engine.docker('service', 'create', '--detach', '--network=host', ...flags, image)
@@ -109,7 +109,7 @@ async function settle(id: string, job: boolean): Promise<void> {
 async function watch(
   rollout: Rollout,
   id: string,
-  { meanwhile }: Scene,
+  { meanwhile }: RolloutCase,
 ): Promise<{ readonly verdicts: readonly Convergence[]; readonly failed: readonly FailedTask[] }> {
   const verdicts: Convergence[] = []
   let failed: readonly FailedTask[] = []
@@ -149,7 +149,7 @@ async function changeLabel(id: string): Promise<void> {
 }
 
 describe.concurrent('a rollout is pending until it gets one verdict, which stays', () => {
-  test.each<[string, Scene, Convergence['state'], object?]>([
+  test.each<[string, RolloutCase, Convergence['state'], object?]>([
     ['stop-first', { image: 'app:v2' }, 'converged'],
     ['start-first', { image: 'app:v2', flags: ['--update-order=start-first'] }, 'converged'],
     ['parallel', { image: 'app:v2', flags: allAtOnce }, 'converged'],
@@ -258,15 +258,15 @@ describe.concurrent('a rollout is pending until it gets one verdict, which stays
       },
       'converged',
     ],
-  ])('%s', async (_, scene, state, failure) => {
-    const id = await create(scene)
+  ])('%s', async (_, rolloutCase, state, failure) => {
+    const id = await create(rolloutCase)
     try {
-      await settle(id, scene.job ?? false)
+      await settle(id, rolloutCase.job ?? false)
       const rollout = await write(id, (spec) => {
-        spec.TaskTemplate.ContainerSpec.Image = lab.image(`lab/${scene.image}`)
-        scene.write?.(spec)
+        spec.TaskTemplate.ContainerSpec.Image = lab.image(`lab/${rolloutCase.image}`)
+        rolloutCase.write?.(spec)
       })
-      const { verdicts, failed } = await watch(rollout, id, scene)
+      const { verdicts, failed } = await watch(rollout, id, rolloutCase)
       const states = verdicts.map((verdict) => verdict.state).filter((one) => one !== 'pending')
       expect({ states, verdicts }).toEqual({ states: [state], verdicts: expect.anything() })
       if (failure === undefined) return
@@ -282,8 +282,8 @@ describe.concurrent('a rollout is pending until it gets one verdict, which stays
   })
 
   test('with a constraint that no node satisfies the state is pending, with the reason', async () => {
-    const scene = { image: 'app:v2' }
-    const id = await create(scene)
+    const rolloutCase = { image: 'app:v2' }
+    const id = await create(rolloutCase)
     try {
       await settle(id, false)
       const rollout = await write(id, (spec) => {

@@ -87,7 +87,7 @@ describe('a service', () => {
     const { name } = await lab.createService({ image, args: ['--constraint=node.role==worker'] })
     const options = { image, timeoutMs: 300 }
     await expect(waitRunning(lab.engine, name, options)).rejects.toThrow(
-      /Waited 0.3 s in vain for 1 tasks of .*:\nslot 1: .*: pending, wanted running no suitable node/,
+      /Timed out after 0.3 s while waiting for 1 tasks of .*:\nslot 1: .*: pending, wanted running no suitable node/,
     )
     await lab.engine.docker('service', 'rm', name)
   })
@@ -133,7 +133,7 @@ describe('a job', () => {
 
   test('that is missing is reported with the tube', async () => {
     await expect(lab.beanstalkd.reserve('lab-empty', 0)).rejects.toThrow(
-      'Waited 0 s in vain for a job in tube "lab-empty"',
+      'Timed out after 0 s while waiting for a job in tube "lab-empty"',
     )
   })
 })

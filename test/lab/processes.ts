@@ -122,7 +122,7 @@ export function createDaemon(command: string, options: DaemonOptions): Daemon {
       await exit
     } catch (cause) {
       throw new Error(
-        `Waited ${stopTimeoutMs / 1000} s in vain for ${name} to end on ${signal}:\n${await logTail()}`,
+        `Timed out after ${stopTimeoutMs / 1000} s while waiting for ${name} to end on ${signal}:\n${await logTail()}`,
         { cause },
       )
     }

@@ -50,8 +50,8 @@ async function waitUpdating(service: string, image: string): Promise<void> {
   await waitFor(`the update of "${service}"`, async () => {
     const tasks = await listTasks(lab.engine, service)
     const { UpdateStatus } = await inspectService(lab.engine, service)
-    const hasBegun = tasks.some(({ Spec }) => Spec.ContainerSpec.Image.startsWith(image))
-    return hasBegun && UpdateStatus?.State === 'updating'
+    const hasTask = tasks.some(({ Spec }) => Spec.ContainerSpec.Image.startsWith(image))
+    return hasTask && UpdateStatus?.State === 'updating'
   })
 }
 

@@ -15,7 +15,7 @@ export interface WaitOptions {
 /**
  * Calls `check` until it gives a value.
  *
- * @param what The condition, as in "Waited 5 s in vain for the engine to answer".
+ * @param what The condition, as in "Timed out after 5 s while waiting for the engine to answer".
  * @param check Gives `undefined` or `false` while the condition is not met.
  * @param options The deadline, the interval and the description.
  * @returns The value that `check` gave.
@@ -33,7 +33,7 @@ export async function waitFor<T>(
     if (value !== undefined && value !== false) return value
     if (Date.now() > deadline) {
       const state = describe === undefined ? '' : `:\n${await describe()}`
-      throw new Error(`Waited ${timeoutMs / 1000} s in vain for ${what}${state}`)
+      throw new Error(`Timed out after ${timeoutMs / 1000} s while waiting for ${what}${state}`)
     }
     await sleep(intervalMs)
   }

@@ -1,5 +1,5 @@
-// The behaviour suite as one module for any runtime: the default export is a fetch handler, which
-// workerd serves, a request for each case; `runSuite` is what the others call.
+// The behaviour suite as one module for any runtime. The default export is a fetch handler for workerd, with
+// one request for each case; other runtimes call `runSuite`.
 
 import { suite } from '../behaviour/suite.ts'
 import {
@@ -8,10 +8,10 @@ import {
   type ExecutionContext,
 } from './module-scope.ts'
 
-/** How the suite went. */
+/** The result of the suite. */
 export interface SuiteResult {
   readonly passed: number
-  /** The name of each case that failed, and why. */
+  /** The name of each failed case, with its error. */
   readonly failures: readonly string[]
 }
 
@@ -27,7 +27,7 @@ export async function runSuite(): Promise<SuiteResult> {
   return { passed: suite.length - failures.length, failures }
 }
 
-/** One case by its place in the suite, or how many there are: each in a request of its own. */
+/** Runs the case with the number in the path; without a number, responds with the names of all cases. */
 async function answer(
   request: Request,
   _bindings: unknown,

@@ -83,7 +83,7 @@ async function runWorkerd(program: string): Promise<SuiteResult> {
     const { names } = (await (await fetch(base)).json()) as { names: string[] }
     const failures: string[] = []
     for (const [place, name] of names.entries()) {
-      // workerd itself answers 500 for a case that waits for something that never comes.
+      // workerd responds with 500 when a case waits for something that cannot happen.
       const text = await (await fetch(`${base}${place}`)).text()
       const failed = text.startsWith('{') ? JSON.parse(text).failed : text
       if (failed !== undefined) {

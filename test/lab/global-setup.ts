@@ -5,7 +5,7 @@ import { type Lab, type LabCoordinates, raiseLab } from './lab.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** The lab of the worker `n` is at index `n - 1`. */
+    /** A test file claims one that is free. */
     labs: readonly LabCoordinates[]
   }
 }

@@ -1,18 +1,42 @@
-// Access to the shared lab for test files.
+// Access to the shared labs for test files.
 
-import { inject } from 'vitest'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, inject } from 'vitest'
 import type {} from './global-setup.ts'
 import { connectLab, type SharedLab } from './lab.ts'
 
+// There are as many labs as files that run at the same time, so a lab is free soon.
+const CLAIM_WITHIN_MS = 150_000
+
 /**
- * Connects to the lab of this worker, which test files use one after the other. Its daemons must keep
- * running: a test that stops one of them starts a lab of its own.
+ * Connects to a lab that no other test file uses at the same time. Its daemons must keep running: a test
+ * that stops one of them starts a lab of its own.
  *
- * @returns The lab.
+ * Vitest's own numbers of its workers do not tell which lab is free: where the tests of another project
+ * ran before, two files that run at the same time can have the same number (seen with 4.1).
+ *
+ * @returns The lab. The file gives it back after its other `afterAll` hooks.
  */
 export function sharedLab(): SharedLab {
-  // Vitest numbers the workers that run at the same time from 1 to `maxWorkers`.
-  const lab = inject('labs')[Number(process.env.VITEST_POOL_ID) - 1]
-  if (lab === undefined) throw new Error(`No lab for worker ${process.env.VITEST_POOL_ID}`)
-  return connectLab(lab)
+  const labs = inject('labs')
+  const giveUpAt = Date.now() + CLAIM_WITHIN_MS
+  while (Date.now() < giveUpAt) {
+    const lab = labs.find(({ directory }) => claim(join(directory, 'claimed')))
+    if (lab !== undefined) return connectLab(lab)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+  }
+  throw new Error(`Each of the ${labs.length} labs was in use for ${CLAIM_WITHIN_MS / 1000} s`)
+}
+
+/** Creates a file, which only one of several processes can do. */
+function claim(path: string): boolean {
+  try {
+    writeFileSync(path, `${process.pid}`, { flag: 'wx' })
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    throw error
+  }
+  afterAll(() => rmSync(path, { force: true }))
+  return true
 }

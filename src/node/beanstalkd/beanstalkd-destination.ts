@@ -10,6 +10,7 @@ import type { Destination } from '../../notification/destination.ts'
 import { messageData } from '../../notification/message-data.ts'
 import type { Renderer } from '../../notification/renderer.ts'
 import { errorMessage } from '../../text/error-message.ts'
+import { checkOptionNames } from '../../text/option-names.ts'
 import { type Address, formatAddress, parseAddress } from '../settings/address.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { type BeanstalkdConnection, openConnection } from './beanstalkd-connection.ts'
@@ -43,6 +44,18 @@ export interface BeanstalkdDestinationOptions {
   readonly timeoutMs?: number
 }
 
+const OPTIONS: Readonly<Record<keyof BeanstalkdDestinationOptions, true>> = {
+  addr: true,
+  tube: true,
+  renderer: true,
+  name: true,
+  events: true,
+  priority: true,
+  delay: true,
+  ttr: true,
+  timeoutMs: true,
+}
+
 /**
  * Creates a destination that puts one job per event. The connection is kept while there is work. After any
  * error the next job gets a new connection. Only a job that is too big and a template that fails are final
@@ -51,7 +64,7 @@ export interface BeanstalkdDestinationOptions {
  * @param options The tube, and the properties of jobs.
  * @returns The destination.
  * @throws TypeError if `addr` is not `host:port`, `tube` is not a valid name, `name` is empty or `events`
- *   contains an unknown event.
+ *   contains an unknown event, or an option is unknown.
  * @throws RangeError if a number is out of the range of beanstalkd or of a timer.
  * @example
  * ```ts
@@ -62,6 +75,7 @@ export interface BeanstalkdDestinationOptions {
  * ```
  */
 export function createBeanstalkdDestination(options: BeanstalkdDestinationOptions): Destination {
+  checkOptionNames(options, Object.keys(OPTIONS))
   const { addr, tube, renderer, priority = 10, delay = 0, ttr = 60, timeoutMs = 5000 } = options
   const { name = `beanstalkd:${addr}/${tube}`, events = ['accepted'] } = options
   const address = checkedAddress(addr)

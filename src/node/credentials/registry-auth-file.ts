@@ -2,6 +2,7 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import { errorMessage } from '../../text/error-message.ts'
+import { checkOptionNames } from '../../text/option-names.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { findRegistryAuth, parseRegistryAuths, type RegistryAuths } from './registry-auths.ts'
 
@@ -19,7 +20,7 @@ export interface RegistryAuthFileOptions {
  * @param path The path of the file.
  * @param options How a file that cannot be used any more is reported.
  * @returns A function that returns the credentials for a registry. It never throws.
- * @throws TypeError if the file cannot be used at creation.
+ * @throws TypeError if the file cannot be used at creation, and for an unknown option.
  * @example
  * ```ts
  * const registryAuth = createRegistryAuthFile('/run/secrets/docker-config', {
@@ -30,8 +31,10 @@ export interface RegistryAuthFileOptions {
  */
 export function createRegistryAuthFile(
   path: string,
-  { onFault }: RegistryAuthFileOptions,
+  options: RegistryAuthFileOptions,
 ): (domain: string) => string | undefined {
+  checkOptionNames(options, ['onFault'])
+  const { onFault } = options
   let auths: RegistryAuths = new Map()
   let version = ''
   /** Reads the file if it has changed. Returns the reason if it cannot be used. */

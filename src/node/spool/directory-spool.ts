@@ -6,6 +6,7 @@ import { singleFlight } from '../../async/single-flight.ts'
 import type { Logger } from '../../logger.ts'
 import type { Spool, SpooledRecord } from '../../notification/spool.ts'
 import { errorMessage } from '../../text/error-message.ts'
+import { checkOptionNames } from '../../text/option-names.ts'
 import { errorCode, ignoreErrors } from '../error-code.ts'
 import { shown } from '../settings/settings-issue.ts'
 import { writeAtomically } from './atomic-file.ts'
@@ -26,6 +27,13 @@ export interface DirectorySpoolOptions {
    * Default: 5 s.
    */
   readonly timeoutMs?: number
+}
+
+const OPTIONS: Readonly<Record<keyof DirectorySpoolOptions, true>> = {
+  logger: true,
+  onFault: true,
+  retryMs: true,
+  timeoutMs: true,
 }
 
 /** The intended content of a file; undefined: the file is removed. */
@@ -96,6 +104,7 @@ export function isSpoolKey(text: string): boolean {
  * @param directory The directory. Only one process may use it.
  * @param options How errors are reported, and times.
  * @returns The spool.
+ * @throws TypeError for an unknown option.
  * @example
  * ```ts
  * const spool = createDirectorySpool('/var/lib/deployer', { logger: pino() })
@@ -103,6 +112,7 @@ export function isSpoolKey(text: string): boolean {
  * ```
  */
 export function createDirectorySpool(directory: string, options: DirectorySpoolOptions): Spool {
+  checkOptionNames(options, Object.keys(OPTIONS))
   const root = resolve(directory)
   const { logger } = options
   const location: SpoolLocation = {

@@ -569,3 +569,12 @@ test('an unknown event throws at construction', () => {
   const events = ['accepted', 'verdicts'] as unknown as readonly 'accepted'[]
   expect(() => destination({ events })).toThrow(/"verdicts": it must be one of accepted, /)
 })
+
+test('an unknown option throws when the destination is created', () => {
+  const options = { addr: 'a:1', tube: 'chat', renderer, prioriti: 1 }
+  expect(() => createBeanstalkdDestination(options)).toThrow(
+    new TypeError(
+      'Cannot use the option `prioriti`: there is no such option; the closest one is `priority`',
+    ),
+  )
+})

@@ -141,3 +141,12 @@ describe('a file that changes', () => {
     expect(reported).toEqual([])
   })
 })
+
+test('an unknown option throws when the store is created', () => {
+  const options = { onFault() {}, onError() {} }
+  expect(() => createRegistryAuthFile('/nonexistent', options)).toThrow(
+    new TypeError(
+      'Cannot use the option `onError`: there is no such option; the closest one is `onFault`',
+    ),
+  )
+})

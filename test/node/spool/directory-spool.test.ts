@@ -624,3 +624,12 @@ test('records are kept in memory while a file has the name of the directory', as
     { key: 'b', value: 2 },
   ])
 })
+
+test('an unknown option throws when the spool is created', () => {
+  const options = { logger, retryMS: 1 }
+  expect(() => createDirectorySpool(folder, options)).toThrow(
+    new TypeError(
+      'Cannot use the option `retryMS`: there is no such option; the closest one is `retryMs`',
+    ),
+  )
+})

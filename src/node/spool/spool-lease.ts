@@ -248,6 +248,8 @@ export function createSpoolLease(options: SpoolLeaseOptions): SpoolLease {
     confirm,
 
     async restore() {
+      // A renewal that is in progress may have opened its file before the directory was removed.
+      await renewing?.catch(() => {})
       await renew()
       await createDirectories()
     },

@@ -148,6 +148,17 @@ describe('one process', () => {
     expect(logger.lines).toEqual([])
   })
 
+  test('continues when the directory is removed during a renewal of the lease', async () => {
+    const { messages: spool } = open({ renewMs: 1 }).spools
+    await spool.put('a', 0)
+    for (let round = 1; round <= 200; round += 1) {
+      rmSync(directory, { recursive: true })
+      await spool.put('a', round)
+      expect([round, records()]).toEqual([round, [expect.stringMatching(/a\.json$/)]])
+    }
+    expect(messages()).not.toContain('SPOOL_DIR cannot be used: messages are kept in memory alone')
+  })
+
   test('does not use a directory that others can write to, logs that, and uses it once they cannot', async () => {
     const first = open()
     await first.spools.messages.put('a', 1)

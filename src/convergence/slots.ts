@@ -58,6 +58,9 @@ export interface SlotCount {
 // After a change of a label by another client, the engine no longer monitors the update and restarts
 // failing tasks for ever. So many failures in one slot are enough; the engine keeps five tasks of a slot.
 const ENOUGH_FAILURES = 3
+// Managers learn the state of a task after the node does: the dispatcher of 20.10 collects reports for
+// 100 ms (swarmkit, manager/dispatcher), and a busy node sends them later.
+const REPORT_DELAY_MS = 1000
 
 /**
  * Compares the tasks of a service with the target of a rollout.
@@ -140,8 +143,8 @@ function serviceSlot(target: RolloutTarget, tasks: readonly Task[]): Slot | unde
   if (!wanted.every(isOwn)) {
     return slot('waiting', lowest(wanted.filter(isOwn)) ?? task)
   }
-  const start = task.Status.State === 'running' ? changedAt(task) : undefined
-  if (failure !== undefined && isGivenUp(target, start, { failures: failures.length })) {
+  const start = runsSince(task)
+  if (failure !== undefined && isGivenUp(target, task, { failures: failures.length })) {
     return slot('failed', failure)
   }
   if (start === undefined) {
@@ -161,15 +164,27 @@ function hasFailedRollout({ since, endedAt, monitorMs }: RolloutTarget, task: Ta
   return !survived
 }
 
-/** A task that ran when the engine ended the update may still succeed; any other task has failed. */
+/**
+ * A task that ran when the engine ended the update may still succeed; any other task has failed. Whether a
+ * task that was to run did run by then is known a little later.
+ */
 function isGivenUp(
-  { endedAt }: RolloutTarget,
-  start: number | undefined,
+  { endedAt, now }: RolloutTarget,
+  task: Task,
   { failures }: { readonly failures: number },
 ): boolean {
-  return Number.isNaN(endedAt)
-    ? failures >= ENOUGH_FAILURES
-    : start === undefined || start > endedAt
+  if (Number.isNaN(endedAt)) {
+    return failures >= ENOUGH_FAILURES
+  }
+  const start = runsSince(task)
+  if (start !== undefined) {
+    return start > endedAt
+  }
+  return task.DesiredState !== 'running' || now - endedAt >= REPORT_DELAY_MS
+}
+
+function runsSince(task: Task): number | undefined {
+  return task.Status.State === 'running' ? changedAt(task) : undefined
 }
 
 /** The slot of a job is done with its first complete task. Until then failed tasks are restarted. */

@@ -347,6 +347,33 @@ describe('every course of a rollout', () => {
       ],
     ],
     [
+      'continue: a task that runs by the end is reported after it, and fails',
+      [
+        [
+          12,
+          { status: ['completed', 0, 11.9] },
+          [failing(1, 4), task('1 new running/starting'), ...tasks('2 new running/running')],
+          'pending',
+        ],
+        [
+          12.2,
+          { status: ['completed', 0, 11.9] },
+          [
+            failing(1, 4),
+            task('1 new running/running', { made: 11, since: 11.8 }),
+            ...tasks('2 new running/running'),
+          ],
+          'pending',
+        ],
+        [
+          13,
+          { status: ['completed', 0, 11.9] },
+          [failing(1, 4), task('1 new running/starting'), ...tasks('2 new running/running')],
+          'failed',
+        ],
+      ],
+    ],
+    [
       'rollback to an image that fails too',
       [
         [7, backTo(['rollback_started']), [failing(1, 4)], 'pending'],
@@ -390,6 +417,15 @@ describe('every course of a rollout', () => {
       [
         [
           9.3,
+          { status: ['completed', 0, 9.2] },
+          [
+            ...tasks('1 new shutdown/complete', '2 new shutdown/complete'),
+            ...tasks('1 new running/starting', '2 new running/starting'),
+          ],
+          'pending',
+        ],
+        [
+          10.2,
           { status: ['completed', 0, 9.2] },
           [
             ...tasks('1 new shutdown/complete', '2 new shutdown/complete'),

@@ -66,7 +66,7 @@ export function createApp({ token, tools, logger, basePath, signal }: AppOptions
   app.notFound(notFound)
   app.onError((error, c) => errorResponse(error, c, logger))
   // Its routes are declared by hand; a test compares them with `app.routes`.
-  return app as unknown as DeployerApp
+  return app as DeployerApp
 }
 
 function methodNotAllowed(c: Context, allow: string): Response {

@@ -1,8 +1,12 @@
-// The image of the Dockerfile, run with the command of the README: it updates another service, then itself.
+// The image of the Dockerfile, run with the command of the README, where it updates another service and
+// then itself, and as the stack of the README.
 
 import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { curl } from '../support/curl.ts'
+import { codeUnder, fencedBlocks } from '../support/fenced-blocks.ts'
 import { listeningPorts } from '../support/listening-ports.ts'
 import { ensureNodeBase } from './node-base.ts'
 import { freePorts } from './ports.ts'
@@ -138,4 +142,66 @@ describe('the image', () => {
       '/app/package.json',
     ])
   })
+
+  test('runs as the stack of the README, with its secrets and its volume', async (context) => {
+    const [port = 0] = await freePorts(1)
+    const file = join(lab.directory, 'deployer.yml')
+    const template = Buffer.from('{{.ServiceName}} {{.Event}}').toString('base64')
+    const notify = { addr: lab.beanstalkd.address, tube: 'from-the-stack', template }
+    const secrets = { 'deployer-token': 'a token from a secret', 'deployer-notify': notify }
+    for (const [name, secret] of Object.entries(secrets)) {
+      const path = join(lab.directory, name)
+      await writeFile(path, typeof secret === 'string' ? `${secret}\n` : JSON.stringify(secret))
+      await lab.engine.docker('secret', 'create', name, path)
+    }
+    context.onTestFinished(async () => {
+      await lab.engine.docker('stack', 'rm', 'cd')
+      await lab.engine.docker('secret', 'rm', ...Object.keys(secrets))
+    })
+    await writeFile(file, documentedStack(port))
+    await lab.engine.docker('stack', 'deploy', '--compose-file', file, 'cd')
+    await lab.waitRunning('cd_deployer', first)
+    const stackUrl = `http://127.0.0.1:${port}`
+    const readLogs = () => lab.engine.docker('service', 'logs', '--raw', 'cd_deployer')
+    await waitFor(
+      'the stack to respond',
+      () =>
+        curl(stackUrl).then(
+          () => true,
+          () => false,
+        ),
+      { describe: readLogs },
+    )
+    const logs = await readLogs()
+    expect(logs).toContain('"notifications are configured"')
+    expect(logs).not.toContain('SPOOL_DIR cannot be used')
+
+    const labels = { 'deployer.allowUpdates': 'true' }
+    await lab.createService({ name: 'of-the-stack', image: lab.image('lab/app:v1'), labels })
+    const body = JSON.stringify({ image: lab.image('lab/app:v2') })
+    const header = 'Authorization: Bearer a token from a secret'
+    const place = `${stackUrl}/service/of-the-stack`
+    expect((await curl('--header', header, '-X', 'PUT', '-d', body, place)).status).toBe(200)
+    const job = await lab.beanstalkd.reserve('from-the-stack')
+    expect(job.body.toString()).toBe('of-the-stack accepted')
+  })
 })
+
+/** The README's stack file of Deployer, for this lab: its registry, socket and node, without an overlay. */
+function documentedStack(port: number): string {
+  const changes: readonly (readonly [string, string])[] = [
+    ['registry.example.com/deployer:1', first],
+    ['"/var/run/docker.sock:', `"${lab.engine.socketPath}:`],
+    [', node.hostname == manager1', ''],
+    ['{driver: overlay, attachable: true}', '{external: true, name: host}'],
+    ['    ports: ["9999:9999"]\n', ''],
+    ['      SPOOL_DIR: /spool\n', `      SPOOL_DIR: /spool\n      BIND: "127.0.0.1:${port}"\n`],
+  ]
+  return changes.reduce(
+    (text, [from, to]) => {
+      expect(text).toContain(from)
+      return text.replace(from, to)
+    },
+    codeUnder(fencedBlocks('README.md'), 'Run it', { language: 'yaml' }),
+  )
+}

@@ -1,5 +1,5 @@
-// The stack files of the README, deployed with `docker stack deploy`: the engine accepts them. Their
-// images do not exist, so no task runs.
+// The stack files of the README, deployed with `docker stack deploy`: the engine accepts them as they are.
+// Their images do not exist, so no task runs; `image.test.ts` runs the one of Deployer.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

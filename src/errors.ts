@@ -10,6 +10,7 @@ export type ProblemCode =
   | 'not-found'
   | 'service-not-found'
   | 'deployment-not-found'
+  | 'history-unavailable'
   | 'method-not-allowed'
   | 'image-mismatch'
   | 'superseded'
@@ -76,6 +77,7 @@ const REQUEST_CODES: ReadonlySet<ProblemCode> = new Set([
   'not-found',
   'service-not-found',
   'deployment-not-found',
+  'history-unavailable',
   'method-not-allowed',
   'image-mismatch',
   'superseded',

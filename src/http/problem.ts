@@ -12,6 +12,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: st
   'not-found': [404, 'The path does not exist'],
   'service-not-found': [404, 'The service does not exist'],
   'deployment-not-found': [404, 'The deployment does not exist'],
+  'history-unavailable': [404, 'No history is kept'],
   'method-not-allowed': [405, 'The path does not support the method'],
   'image-mismatch': [409, 'The service runs another image than expected'],
   superseded: [409, 'The deployment was superseded by a later one'],

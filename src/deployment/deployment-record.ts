@@ -8,6 +8,9 @@ import { type EndVerdict, endVerdicts } from './verdict.ts'
 /** The service label that contains the record. A change of it restarts no task. */
 export const RECORD_LABEL = 'deployer.deployments'
 
+/** The service label that contains when the request of the newest deployment came in; RFC 3339. */
+export const REQUESTED_LABEL = 'deployer.requestedAt'
+
 /** A deployment in the record. */
 export interface RecordEntry {
   /** The version index that its write replaced; no other write of the service has the same. */
@@ -22,7 +25,13 @@ export interface RecordEntry {
   readonly wrote?: string
 }
 
-const MAX_ENTRIES = 8
+/** The number of entries of a record that has to last, because no other history is kept. */
+export const LONG_RECORD = 8
+/** The number of entries of a record beside a history: the deployment that wrote the spec, and its predecessor. */
+export const SHORT_RECORD = 2
+
+// By how much the clocks of two Deployers, as they know the engine's, may differ.
+const CLOCK_UNCERTAINTY_MS = 2000
 
 /**
  * Reads the record.
@@ -53,13 +62,15 @@ export function writerOf(spec: ServiceSpec): RecordEntry | undefined {
  *
  * @param spec The next spec, with the record so far.
  * @param entry The deployment.
- * @param ended How earlier deployments ended, from this process.
+ * @param ended How earlier deployments ended.
+ * @param maxEntries How many entries the record has at most.
  * @returns The spec with the record.
  */
 export function withRecord(
   spec: ServiceSpec,
   entry: RecordEntry,
   ended: readonly RecordEntry[],
+  maxEntries: number = LONG_RECORD,
 ): ServiceSpec {
   const earlier = new Map<number, RecordEntry>()
   for (const one of [...readRecord(spec), ...ended]) {
@@ -72,8 +83,41 @@ export function withRecord(
   const writer = { ...entry, wrote: fingerprint(spec) }
   // The spec does not have what earlier deployments wrote any more.
   const before = newestFirst.map(({ wrote: _, ...one }) => one)
-  const text = [writer, ...before].slice(0, MAX_ENTRIES).map(formatEntry).join(' ')
+  const text = [writer, ...before].slice(0, maxEntries).map(formatEntry).join(' ')
   return { ...spec, Labels: { ...spec.Labels, [RECORD_LABEL]: text } }
+}
+
+/**
+ * Adds the time when the request of the newest deployment came in.
+ *
+ * @param spec The next spec.
+ * @param receivedMs The time, by the engine's clock, in milliseconds since 1970.
+ * @returns The spec with the time.
+ */
+export function withRequestTime(spec: ServiceSpec, receivedMs: number): ServiceSpec {
+  const requestedAt = new Date(receivedMs).toISOString()
+  return { ...spec, Labels: { ...spec.Labels, [REQUESTED_LABEL]: requestedAt } }
+}
+
+/**
+ * Finds out whether a later request has written a service since a request read it first.
+ *
+ * @param spec The current spec.
+ * @param request The version index that the request read first, and when the request came in, by the
+ *   engine's clock in milliseconds since 1970.
+ * @returns The entry of the later request; undefined where there is none, or where the clocks of two
+ *   Deployers do not prove which request came in later.
+ */
+export function laterRequest(
+  spec: ServiceSpec,
+  request: { readonly firstIndex: number; readonly receivedMs: number },
+): RecordEntry | undefined {
+  const [newest] = readRecord(spec)
+  const receivedMs = Date.parse(spec.Labels?.[REQUESTED_LABEL] ?? '')
+  const isLater = receivedMs > request.receivedMs + CLOCK_UNCERTAINTY_MS
+  return isLater && newest !== undefined && newest.versionIndex >= request.firstIndex
+    ? newest
+    : undefined
 }
 
 /** Such as `1042/2026-11-24T14:00:00.000Z/converged//1f0a3c4d`. */

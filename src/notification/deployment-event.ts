@@ -1,12 +1,8 @@
 // The events of deployments that are sent as notifications.
 
 import type { Deployment } from '../deployment/deployment.ts'
-import {
-  type EndVerdict,
-  endVerdicts,
-  type Outcome,
-  type TaskEvidence,
-} from '../deployment/verdict.ts'
+import { errorLine, oneLine } from '../deployment/error-line.ts'
+import { type EndVerdict, endVerdicts, type Outcome } from '../deployment/verdict.ts'
 import { digestOf } from '../swarm/image-reference.ts'
 
 /** The name of an event. */
@@ -80,8 +76,6 @@ export interface RejectedRequest {
   readonly origin: Origin
 }
 
-const MAX_ERROR_LENGTH = 1024
-
 /**
  * Creates the random part of the IDs of a request's events.
  *
@@ -138,21 +132,6 @@ export function refusedEvent({
   }
 }
 
-/**
- * Explains in one line why a deployment did not succeed: the message of the engine, and the slot, node,
- * state, error and exit code of each failed task. Log lines of tasks may contain secrets and are left
- * out.
- *
- * @param outcome How it ended.
- * @returns At most 1024 characters; empty when it succeeded.
- */
-export function errorLine({ verdict, message = '', tasks = [] }: Outcome): string {
-  if (verdict === 'converged' || verdict === 'unchanged') {
-    return ''
-  }
-  return oneLine([message, ...tasks.map(taskLine)].filter(Boolean).join('; '))
-}
-
 function deploymentEvent(
   { deployment, deploymentId, origin }: DeploymentOrigin,
   event: DeploymentEventName,
@@ -173,22 +152,6 @@ function deploymentEvent(
 /** Without a dot, because Standard Webhooks signs `id.timestamp.body`. */
 function eventId({ messageId }: Origin, event: DeploymentEventName): string {
   return `msg_${messageId}_${event}`
-}
-
-function taskLine({ slot, node, state, error, exitCode }: TaskEvidence): string {
-  const place = [
-    slot === undefined ? 'a task' : `task ${slot}`,
-    ...(node === '' ? [] : [`on ${node}`]),
-  ]
-  const why = error === '' ? '' : `: ${error}`
-  const exit = exitCode === undefined ? '' : `, exit code ${exitCode}`
-  return `${place.join(' ')} ${state}${why}${exit}`
-}
-
-function oneLine(text: string): string {
-  const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim()
-  const start = line.slice(0, MAX_ERROR_LENGTH - 1).replace(/\p{Surrogate}$/u, '')
-  return line.length > MAX_ERROR_LENGTH ? `${start}…` : line
 }
 
 /**

@@ -1,13 +1,19 @@
 // The port of the history: a place that keeps a few labels for each service, whatever happens to the
 // service itself.
 
+/**
+ * The label that every history has; its value is the format of the other labels. What has not this label
+ * was made by somebody else: it is never read as a history, and never removed.
+ */
+export const FORMAT_LABEL = 'deployer.format'
+
 /** The history of one service, as it is stored. */
 export interface StoredHistory {
   /** The service's full ID. */
   readonly serviceId: string
   /** Changes with each write; opaque to callers, who hand it back. */
   readonly version: string
-  /** All of the content. */
+  /** All of the content, with {@link FORMAT_LABEL}. */
   readonly labels: Readonly<Record<string, string>>
 }
 
@@ -31,10 +37,11 @@ export interface HistoryStore {
    */
   read(serviceId: string): Promise<StoredHistory | undefined>
   /**
-   * Writes the labels of a history, if nobody has written it since it was read (compare and set).
+   * Writes the labels of a history, if nobody has written it since it was read (compare and set). A write
+   * that rejects with `engine-unreachable` or `no-quorum` may have been applied: read the history again.
    *
    * @param serviceId The service's full ID.
-   * @param labels The complete labels.
+   * @param labels The complete labels, with {@link FORMAT_LABEL}.
    * @param replaced The history as it was read; undefined to create it.
    * @returns Whether it was written.
    */
@@ -51,7 +58,8 @@ export interface HistoryStore {
    */
   list(label: string): Promise<readonly StoredHistory[]>
   /**
-   * Removes a history. One that is gone already is no error.
+   * Removes a history. One that is gone already is no error. One that was written since it was read is
+   * kept: nothing that another process has just noted is lost.
    *
    * @param history The history as it was read.
    */

@@ -1,6 +1,7 @@
 // Builds a deployer from its options.
 
 import { checkOptions, type DeployerOptions } from './deployer-options.ts'
+import { NO_HISTORY } from './history/deployment-history.ts'
 import { createApp } from './http/app.ts'
 import type { DeployerApp } from './http/schema.ts'
 import { type Logger, tidyLogger } from './logger.ts'
@@ -10,6 +11,7 @@ import { createDeployments } from './rollout/deployments.ts'
 import type { NamedDeployment } from './rollout/known-deployment.ts'
 import { createOpenedDeployments } from './rollout/opened-deployments.ts'
 import { createServiceReadings } from './rollout/service-readings.ts'
+import { createVerdictHolds } from './rollout/verdict-holds.ts'
 import { createNodeList } from './swarm/node-list.ts'
 import { createServiceEvents } from './swarm/service-events.ts'
 import type { AppliedUpdate } from './update/applied-update.ts'
@@ -58,13 +60,15 @@ function createTools(
   const events = createServiceEvents(swarm, { signal, logger })
   const nodes = createNodeList(swarm)
   const readings = createServiceReadings(swarm, nodes)
-  const watch = { swarm, events, readings, evidenceLogs, rolloutTimeoutMs, logger, signal }
+  const holds = createVerdictHolds()
+  const watch = { swarm, events, readings, holds, evidenceLogs, rolloutTimeoutMs, logger, signal }
   const deployments = createDeployments(watch)
   const openedDeployments = createOpenedDeployments(watch)
   const publisher = createNotificationPublisher({
     ...{ notifier, notifierEvents, spool },
     ...{ swarm, deployments, logger, signal },
   })
+  const history = NO_HISTORY
   let order = 0
   const nextOrder = (): number => {
     order += 1
@@ -74,5 +78,6 @@ function createTools(
   return {
     ...{ swarm, resolveImage, registryAuth, foreignRegistry, events, nodes },
     ...{ deployments, openedDeployments, publisher, queues, nextOrder },
+    ...{ history, holds, rolloutTimeoutMs, keepsLongRecord: () => !history.isOn() },
   }
 }

@@ -103,21 +103,19 @@ export function withRequestTime(spec: ServiceSpec, receivedMs: number): ServiceS
  * Finds out whether a later request has written a service since a request read it first.
  *
  * @param spec The current spec.
- * @param request The version index that the request read first, and when the request came in, by the
+ * @param received The version index that the request read first, and when the request came in, by the
  *   engine's clock in milliseconds since 1970.
  * @returns The entry of the later request; undefined where there is none, or where the clocks of two
  *   Deployers do not prove which request came in later.
  */
 export function laterRequest(
   spec: ServiceSpec,
-  request: { readonly firstIndex: number; readonly receivedMs: number },
+  { versionIndex, atMs }: { readonly versionIndex: number; readonly atMs: number },
 ): RecordEntry | undefined {
   const [newest] = readRecord(spec)
-  const receivedMs = Date.parse(spec.Labels?.[REQUESTED_LABEL] ?? '')
-  const isLater = receivedMs > request.receivedMs + CLOCK_UNCERTAINTY_MS
-  return isLater && newest !== undefined && newest.versionIndex >= request.firstIndex
-    ? newest
-    : undefined
+  const requestedMs = Date.parse(spec.Labels?.[REQUESTED_LABEL] ?? '')
+  const isLater = requestedMs > atMs + CLOCK_UNCERTAINTY_MS
+  return isLater && newest !== undefined && newest.versionIndex >= versionIndex ? newest : undefined
 }
 
 /** Such as `1042/2026-11-24T14:00:00.000Z/converged//1f0a3c4d`. */

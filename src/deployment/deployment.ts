@@ -23,8 +23,20 @@ export interface Deployment {
   /** When it was written, by the engine's clock; RFC 3339. */
   readonly startedAt: string
   /** Why the deployment was not written to the swarm; absent if it was. */
-  readonly unwritten?: 'unchanged' | 'superseded'
+  readonly unwritten?: Unwritten
 }
+
+/** A deployment that ended when it was created. */
+export interface FinalDeployment extends Deployment {
+  readonly unwritten: 'unchanged' | 'superseded'
+}
+
+/**
+ * Why a deployment was not written: the service's tasks ran that image already (`unchanged`), a later
+ * request was written first (`superseded`), or the service had that image, and its tasks are observed from
+ * then on (`observed`).
+ */
+export type Unwritten = 'unchanged' | 'superseded' | 'observed'
 
 const FORMAT = 1
 const SERVICE_ID = /^[a-z0-9]{25}$/
@@ -71,7 +83,7 @@ export function parseDeploymentId(id: string): Deployment | undefined {
     [image, resolved, previous].every(isShortText) &&
     [versionIndex, at].every(Number.isSafeInteger) &&
     Math.abs(at) < 8.64e15 &&
-    ['', 'unchanged', 'superseded'].includes(unwritten)
+    ['', 'unchanged', 'superseded', 'observed'].includes(unwritten)
   if (!isValid || forceUpdate === undefined) {
     return undefined
   }
@@ -81,6 +93,17 @@ export function parseDeploymentId(id: string): Deployment | undefined {
     ...(unwritten === '' ? {} : { unwritten }),
   }
   return deploymentId(deployment) === id ? deployment : undefined
+}
+
+/**
+ * Whether a deployment ended when it was created, so that its ID tells its verdict.
+ *
+ * @param deployment The deployment.
+ * @returns True for `unchanged` and `superseded`.
+ */
+export function isFinal(deployment: Deployment): deployment is FinalDeployment {
+  const { unwritten } = deployment
+  return unwritten === 'unchanged' || unwritten === 'superseded'
 }
 
 /**

@@ -34,3 +34,11 @@ export interface DeploymentHistory {
   /** Writes all that is noted, at once. It never rejects. */
   flush(): Promise<void>
 }
+
+/** Keeps no history. */
+export const NO_HISTORY: DeploymentHistory = {
+  isOn: () => false,
+  note() {},
+  read: async () => [],
+  async flush() {},
+}

@@ -1,5 +1,6 @@
 // Publishes the events of deployments: that they were accepted, and how they ended.
 
+import { isFinal } from '../deployment/deployment.ts'
 import type { Outcome } from '../deployment/verdict.ts'
 import { type KnownDeployment, whenEnded } from '../rollout/known-deployment.ts'
 import { acceptedEvent, endedEvent } from './deployment-event.ts'
@@ -63,7 +64,7 @@ export function createDeploymentPublisher({
       return
     }
     const event = endedEvent(entry, outcome)
-    if (sender.wants(event.event) && entry.deployment.unwritten === undefined) {
+    if (sender.wants(event.event) && !isFinal(entry.deployment)) {
       // From now on it is final: if this process is killed here, the next one publishes the same event.
       await journal.put({ event })
     }

@@ -3,7 +3,7 @@
 
 import { backoffMs } from '../async/backoff.ts'
 import { waitFor } from '../async/wait-for.ts'
-import type { Deployment } from '../deployment/deployment.ts'
+import { type Deployment, isFinal } from '../deployment/deployment.ts'
 import type { Outcome } from '../deployment/verdict.ts'
 import { writeStatus } from '../deployment/write-status.ts'
 import { DeployerError } from '../errors.ts'
@@ -148,7 +148,7 @@ export function startRecovery(options: RecoveryOptions): Recovery {
   }
 
   function loadDeployment(deployment: Deployment): KnownDeployment {
-    if (deployment.unwritten !== undefined) {
+    if (isFinal(deployment)) {
       return deployments.addUnwritten(deployment)
     }
     return (

@@ -1,6 +1,7 @@
 // The deployments of this process of which events are still to be published.
 
 import { onAbort } from '../async/abort.ts'
+import { isFinal } from '../deployment/deployment.ts'
 import type { Logger } from '../logger.ts'
 import type { DeploymentEntry, Journal, JournalEntry } from './journal.ts'
 
@@ -112,10 +113,12 @@ export function createTrackedDeployments({
 }
 
 /**
- * Equal for all entries of a deployment, however the caller writes the image. A request that wrote
- * nothing is a deployment of its own.
+ * Equal for all entries of a deployment, however the caller writes the image. A request that ended when it
+ * was accepted is a deployment of its own.
  */
 function identityOf({ deployment, origin }: DeploymentEntry): string {
-  const { serviceId, versionIndex, startedAt, unwritten } = deployment
-  return unwritten === undefined ? `${serviceId} ${versionIndex} ${startedAt}` : origin.messageId
+  const { serviceId, versionIndex, startedAt, unwritten = 'written' } = deployment
+  return isFinal(deployment)
+    ? origin.messageId
+    : `${serviceId} ${versionIndex} ${startedAt} ${unwritten}`
 }

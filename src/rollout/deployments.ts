@@ -1,16 +1,15 @@
 // The registry of the deployments of this process: those in progress, and the latest that have ended.
 
 import { LRUCache } from 'lru-cache'
-import { type Deployment, deploymentId } from '../deployment/deployment.ts'
+import { type Deployment, deploymentId, type FinalDeployment } from '../deployment/deployment.ts'
 import type { RecordEntry } from '../deployment/deployment-record.ts'
 import type { Outcome } from '../deployment/verdict.ts'
 import type { Service } from '../swarm/service.ts'
 import {
   type EndedDeployment,
   endedDeployment,
+  finalDeployment,
   type KnownDeployment,
-  outcomeOf,
-  REASONS,
   type WatchedDeployment,
 } from './known-deployment.ts'
 import type { WatchTools } from './rollout-loop.ts'
@@ -19,8 +18,8 @@ import { type RolloutWatch, watchRollout } from './rollout-watch.ts'
 /** The deployments of this process. */
 export interface Deployments {
   /**
-   * Starts to watch a deployment that this process has just written. Deployments of the same service
-   * that are in progress are superseded.
+   * Starts to watch a deployment that this process has just written. Its predecessors are ended by
+   * {@link Predecessors.end}.
    *
    * @param deployment The deployment.
    * @param written The service as it was written.
@@ -30,11 +29,11 @@ export interface Deployments {
   /**
    * Stores a deployment that was not written to the swarm.
    *
-   * @param deployment The deployment, with the reason in `unwritten`.
+   * @param deployment The deployment. Where another one has the same ID, it starts a millisecond later.
    * @param message Why it was not written. Default: a short sentence for the reason.
    * @returns The known deployment.
    */
-  addUnwritten(deployment: Deployment, message?: string): KnownDeployment
+  addUnwritten(deployment: FinalDeployment, message?: string): KnownDeployment
   /**
    * Starts to watch a deployment that another process may have created, or that may have ended.
    *
@@ -51,7 +50,8 @@ export interface Deployments {
    * Adds a watch to the registry.
    *
    * @param watch The watch that `inspect` returned.
-   * @returns The known deployment. It has an earlier watch where that is in progress.
+   * @returns The known deployment. It has an earlier watch where that is in progress, and the earlier
+   *   outcome where there is one: a verdict is final.
    */
   register(watch: RolloutWatch): KnownDeployment
   /**
@@ -69,20 +69,33 @@ export interface Deployments {
    */
   findByWrite(deployment: Deployment): KnownDeployment | undefined
   /**
-   * Finds the latest deployment of a service that is in progress in this process.
+   * Lists the deployments of a service that are in progress in this process.
    *
    * @param serviceId The service's full ID.
-   * @returns The known deployment; undefined where there is none.
+   * @returns The deployments, oldest first, with observations.
    */
-  findInProgress(serviceId: string): KnownDeployment | undefined
+  inProgress(serviceId: string): readonly WatchedDeployment[]
   /**
-   * Lists how the deployments of a service end if the service is written now: those in progress are
-   * superseded.
+   * Whether this process knows a deployment.
    *
    * @param serviceId The service's full ID.
-   * @returns The latest deployments, without those whose verdict is `unknown`.
+   * @param entry Its entry in the record of the service.
    */
-  verdictsBeforeWrite(serviceId: string): readonly RecordEntry[]
+  hasWrite(serviceId: string, entry: RecordEntry): boolean
+  /**
+   * Whether this process knows a deployment that wrote a later version.
+   *
+   * @param serviceId The service's full ID.
+   * @param versionIndex The version index that an earlier deployment replaced.
+   */
+  hasLater(serviceId: string, versionIndex: number): boolean
+  /**
+   * Lists how the deployments of a service ended, as far as this process knows.
+   *
+   * @param serviceId The service's full ID.
+   * @returns The latest deployments that were written, without those whose verdict is `unknown`.
+   */
+  endings(serviceId: string): readonly RecordEntry[]
 }
 
 const MAX_ENDED = 1000
@@ -144,18 +157,36 @@ export function createDeployments(tools: WatchTools): Deployments {
     )
   }
 
+  function writtenOf(serviceId: string): readonly KnownDeployment[] {
+    return [...watchedOf(serviceId), ...endedOf(serviceId)].filter(
+      ({ deployment }) => deployment.unwritten === undefined,
+    )
+  }
+
+  function findWrite(
+    serviceId: string,
+    { versionIndex, startedAt }: Pick<Deployment, 'versionIndex' | 'startedAt'>,
+  ): KnownDeployment | undefined {
+    return writtenOf(serviceId).find(
+      ({ deployment }) =>
+        deployment.versionIndex === versionIndex && deployment.startedAt === startedAt,
+    )
+  }
+
+  /** Two requests in the same millisecond are two deployments. */
+  function withOwnId(deployment: FinalDeployment): FinalDeployment {
+    let own = deployment
+    while (ended.peek(deploymentId(own)) !== undefined) {
+      own = { ...own, startedAt: new Date(Date.parse(own.startedAt) + 1).toISOString() }
+    }
+    return own
+  }
+
   return {
-    create(deployment, written) {
-      for (const { watch } of watchedOf(deployment.serviceId)) {
-        watch.end('superseded', `${deployment.image} was deployed before this one was done`)
-      }
-      return track(watchRollout(deployment, tools, written))
-    },
+    create: (deployment, written) => track(watchRollout(deployment, tools, written)),
 
     addUnwritten(deployment, message) {
-      const { unwritten = 'unchanged', startedAt } = deployment
-      const outcome = { verdict: unwritten, message: message ?? REASONS[unwritten] }
-      const entry = endedDeployment(deployment, { ...outcome, endedAt: startedAt })
+      const entry = finalDeployment(withOwnId(deployment), message)
       ended.set(entry.id, entry)
       return entry
     },
@@ -166,7 +197,8 @@ export function createDeployments(tools: WatchTools): Deployments {
     },
 
     register(watch) {
-      const entry = inProgress.get(deploymentId(watch.deployment))
+      const id = deploymentId(watch.deployment)
+      const entry = inProgress.get(id) ?? ended.peek(id)
       if (entry !== undefined) {
         watch.stop()
         return entry
@@ -176,26 +208,22 @@ export function createDeployments(tools: WatchTools): Deployments {
 
     find: (id) => inProgress.get(id) ?? ended.peek(id),
 
-    findByWrite: ({ serviceId, versionIndex, startedAt }) =>
-      [...watchedOf(serviceId), ...endedOf(serviceId)].find(
-        ({ deployment }) =>
-          deployment.unwritten === undefined &&
-          deployment.versionIndex === versionIndex &&
-          deployment.startedAt === startedAt,
-      ),
+    findByWrite: ({ serviceId, ...write }) => findWrite(serviceId, write),
+    hasWrite: (serviceId, entry) => findWrite(serviceId, entry) !== undefined,
+    hasLater: (serviceId, index) =>
+      writtenOf(serviceId).some(({ deployment }) => deployment.versionIndex > index),
 
-    findInProgress: (serviceId) => watchedOf(serviceId).at(-1),
+    inProgress: watchedOf,
 
-    verdictsBeforeWrite(serviceId) {
-      const written = endedOf(serviceId).filter(
-        ({ deployment, outcome }) =>
-          deployment.unwritten === undefined && outcome.verdict !== 'unknown',
-      )
-      // Of two entries for the same write, the later one counts: that of the deployment that has ended.
-      const latest = [...watchedOf(serviceId), ...written.slice(-MAX_RECORD_ENTRIES)]
-      return latest.map((known) => {
-        const { versionIndex, startedAt } = known.deployment
-        return { versionIndex, startedAt, verdict: outcomeOf(known)?.verdict ?? 'superseded' }
+    endings(serviceId) {
+      // A verdict is fixed before the logs of failed tasks are read.
+      const known = [...endedOf(serviceId).slice(-MAX_RECORD_ENTRIES), ...watchedOf(serviceId)]
+      return known.flatMap((one) => {
+        const { versionIndex, startedAt, unwritten } = one.deployment
+        const verdict = 'watch' in one ? one.watch.verdict() : one.outcome.verdict
+        return unwritten !== undefined || verdict === undefined || verdict === 'unknown'
+          ? []
+          : [{ versionIndex, startedAt, verdict }]
       })
     },
   }

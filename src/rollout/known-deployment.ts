@@ -2,7 +2,7 @@
 
 import { createDeferred } from '../async/deferred.ts'
 import { type WaitLimits, waitFor } from '../async/wait-for.ts'
-import { type Deployment, deploymentId } from '../deployment/deployment.ts'
+import { type Deployment, deploymentId, type FinalDeployment } from '../deployment/deployment.ts'
 import type { Outcome } from '../deployment/verdict.ts'
 import type { RolloutWatch } from './rollout-watch.ts'
 
@@ -26,7 +26,7 @@ export interface EndedDeployment extends NamedDeployment {
 export type KnownDeployment = WatchedDeployment | EndedDeployment
 
 /** Why a deployment was not written to the swarm. */
-export const REASONS = {
+const REASONS = {
   unchanged: 'The service had this very image already',
   superseded: 'A later request was written first',
 } as const
@@ -43,6 +43,22 @@ const CHECK_MS = 1000
  */
 export function endedDeployment(deployment: Deployment, outcome: Outcome): EndedDeployment {
   return { id: deploymentId(deployment), deployment, outcome }
+}
+
+/**
+ * Describes a deployment that ended when it was created.
+ *
+ * @param deployment The deployment.
+ * @param message Why it was not written. Default: a short sentence for the reason.
+ * @returns Plain data.
+ */
+export function finalDeployment(deployment: FinalDeployment, message?: string): EndedDeployment {
+  const { unwritten, startedAt } = deployment
+  return endedDeployment(deployment, {
+    verdict: unwritten,
+    message: message ?? REASONS[unwritten],
+    endedAt: startedAt,
+  })
 }
 
 /**

@@ -3,15 +3,15 @@
 // while a caller needs them.
 
 import { LRUCache } from 'lru-cache'
-import { type Deployment, parseDeploymentId } from '../deployment/deployment.ts'
+import { type Deployment, isFinal, parseDeploymentId } from '../deployment/deployment.ts'
 import { readRecord } from '../deployment/deployment-record.ts'
 import { DeployerError } from '../errors.ts'
 import type { Service } from '../swarm/service.ts'
 import {
   type EndedDeployment,
   endedDeployment,
+  finalDeployment,
   type KnownDeployment,
-  REASONS,
   type WatchedDeployment,
 } from './known-deployment.ts'
 import type { WatchTools } from './rollout-loop.ts'
@@ -131,7 +131,8 @@ export function createOpenedDeployments(tools: WatchTools): OpenedDeployments {
         return openEntry(entry)
       }
       const deployment = parseId(id)
-      const known = ended.peek(id) ?? unwrittenDeployment(deployment)
+      const known =
+        ended.peek(id) ?? (isFinal(deployment) ? finalDeployment(deployment) : undefined)
       if (known !== undefined) {
         return { known, close() {} }
       }
@@ -159,18 +160,6 @@ function parseId(id: string): Deployment {
     )
   }
   return deployment
-}
-
-/** A deployment that was not written to the swarm ended when it was created. */
-function unwrittenDeployment(deployment: Deployment): EndedDeployment | undefined {
-  const { unwritten, startedAt } = deployment
-  return unwritten === undefined
-    ? undefined
-    : endedDeployment(deployment, {
-        verdict: unwritten,
-        message: REASONS[unwritten],
-        endedAt: startedAt,
-      })
 }
 
 function tooMany(): DeployerError {

@@ -16,12 +16,14 @@ import { type End, judgeDeployment } from './judgement.ts'
 import { createServiceObserver, type ServiceSnapshot } from './service-observer.ts'
 import type { ServiceReadings } from './service-readings.ts'
 import { taskEvidence } from './task-logs.ts'
+import type { VerdictHolds } from './verdict-holds.ts'
 
 /** What a watch needs. */
 export interface WatchTools {
   readonly swarm: Swarm
   readonly events: ServiceEvents
   readonly readings: ServiceReadings
+  readonly holds: VerdictHolds
   /** Whether the evidence contains the last log lines of the failed tasks. */
   readonly evidenceLogs: boolean
   /** How long a rollout may take, in milliseconds. */
@@ -51,6 +53,10 @@ export interface RolloutLoopOptions {
   /** Whether a caller follows the tasks. */
   readonly isFollowed: () => boolean
   readonly progressed: (progress: Progress) => void
+  /** The end, once it is fixed. */
+  readonly fixedEnd: () => End | undefined
+  /** Fixes the end, unless it is fixed. */
+  readonly fix: (end: End) => void
   readonly ended: (outcome: Outcome) => void
 }
 
@@ -62,8 +68,12 @@ export interface RolloutLoop {
   snapshot(): ServiceSnapshot
   /** The engine's clock, in milliseconds since 1970; that of this machine where the swarm's fails. */
   now(): number
+  /** Whether events may have been missed since the last reading. */
+  hasGap(): boolean
   /** Ends the current wait, so that the service is read. */
   wake(): void
+  /** Reports the fixed verdict: at once, or when the logs of failed tasks are read. */
+  finish(): void
   /** Ends the loop. */
   stop(): void
   /** Forgets a loop that the runtime has ended together with the request that started it. */
@@ -92,9 +102,9 @@ const LONGEST_WAIT_MS = 300_000
 export function startRolloutLoop(
   deployment: Deployment,
   tools: WatchTools,
-  { known, isFollowed, progressed, ended, ...options }: RolloutLoopOptions,
+  { known, isFollowed, progressed, fixedEnd, fix, ended, ...options }: RolloutLoopOptions,
 ): RolloutLoop {
-  const { swarm, events, signal, logger, rolloutTimeoutMs: timeoutMs } = tools
+  const { swarm, events, holds, signal, logger, rolloutTimeoutMs: timeoutMs } = tools
   const { serviceId, resolved, startedAt } = deployment
   const startedMs = Date.parse(startedAt)
   const observer = createServiceObserver(serviceId, tools, known)
@@ -133,12 +143,22 @@ export function startRolloutLoop(
     }
     while (!isStopped) {
       const snapshot = observer.snapshot()
+      const fixed = fixedEnd()
+      if (fixed !== undefined) {
+        await end(fixed, snapshot)
+        break
+      }
       const nowMs = snapshot.atMs ?? now()
       const circumstances = { nowMs, startedMs, timeoutMs, hasGap }
       const judgement = judgeDeployment(deployment, snapshot, circumstances)
       switch (judgement.kind) {
         case 'end':
-          await end(judgement, snapshot)
+          if (holds.isHeld(serviceId)) {
+            await holds.released(serviceId)
+            await observer.refresh(true)
+          } else {
+            fix(judgement)
+          }
           break
         case 'read-tasks':
           // Tasks as new as the service that was read; watches with the same reading share them.
@@ -151,18 +171,29 @@ export function startRolloutLoop(
     }
   }
 
-  async function end({ verdict, message, failed }: End, snapshot: ServiceSnapshot): Promise<void> {
-    // The message of a rollout whose tasks failed may repeat what the tasks printed.
-    const isHidden = failed !== undefined && !showsTasks(snapshot)
-    const text = isHidden ? HIDDEN : message
-    const evidence =
-      failed === undefined || isHidden
-        ? {}
-        : await taskEvidence(failed, { service: snapshot.service, image: resolved, tools })
-    // A verdict that was found before the stop still counts.
+  /** The logs of failed tasks are read once the verdict is fixed. */
+  async function end(fixed: End, snapshot: ServiceSnapshot): Promise<void> {
+    const { failed } = fixed
+    if (failed === undefined) {
+      report(fixed)
+    } else if (showsTasks(snapshot)) {
+      const { service } = snapshot
+      report(fixed, await taskEvidence(failed, { service, image: resolved, tools }))
+    } else {
+      // The message of a rollout whose tasks failed may repeat what the tasks printed.
+      report({ ...fixed, message: HIDDEN })
+    }
+  }
+
+  /** A verdict that was found before the stop still counts. */
+  function report({ verdict, message }: End, evidence: Partial<Outcome> = {}): void {
     if (!isAbandoned) {
       const endedAt = new Date(now()).toISOString()
-      ended({ verdict, endedAt, ...(text === undefined ? {} : { message: text }), ...evidence })
+      ended({
+        ...{ verdict, endedAt },
+        ...(message === undefined ? {} : { message }),
+        ...evidence,
+      })
     }
   }
 
@@ -173,7 +204,7 @@ export function startRolloutLoop(
     waitingSince = performance.now()
     const reason = await buffer.next(pauseMs(pending, snapshot))
     waitingSince = undefined
-    if (isStopped) {
+    if (isStopped || fixedEnd() !== undefined) {
       return
     }
     hasGap = hasGap || reason.kind === 'gap'
@@ -228,7 +259,18 @@ export function startRolloutLoop(
     observed,
     snapshot: observer.snapshot,
     now,
+    hasGap: () => hasGap,
     wake: buffer.wake,
+
+    finish() {
+      const fixed = fixedEnd()
+      if (fixed !== undefined && fixed.failed === undefined) {
+        report(fixed)
+      } else {
+        buffer.wake()
+      }
+    },
+
     stop,
     isRunning: heartbeat.isAlive,
 

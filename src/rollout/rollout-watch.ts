@@ -4,6 +4,7 @@ import { createDeferred } from '../async/deferred.ts'
 import type { Deployment } from '../deployment/deployment.ts'
 import type { EndVerdict, Outcome } from '../deployment/verdict.ts'
 import type { Service } from '../swarm/service.ts'
+import type { End } from './judgement.ts'
 import {
   type Progress,
   type RolloutLoop,
@@ -41,13 +42,17 @@ export interface RolloutWatch {
    * @returns A function that ends it.
    */
   follow(listener: () => void): () => void
+  /** The verdict once it is fixed; the outcome follows when the logs of failed tasks are read. */
+  verdict(): EndVerdict | undefined
+  /** Whether the rollout may have ended without being noticed, so that its state proves less. */
+  hasGap(): boolean
   /**
-   * Ends the rollout with a verdict that is known from elsewhere. It does nothing after the end.
+   * Ends the rollout in the state that a later update has replaced. It does nothing once the verdict is
+   * fixed.
    *
-   * @param verdict The verdict.
-   * @param message Why.
+   * @param end The judgement of that state.
    */
-  end(verdict: EndVerdict, message: string): void
+  end(end: End): void
   /** Stops the watch without a verdict. */
   stop(): void
   /** Whether the watch still runs, and the runtime has not ended it (see `ensureRunning`). */
@@ -78,6 +83,7 @@ export function watchRollout(
 ): RolloutWatch {
   const endListeners = new Set<(outcome: Outcome) => void>()
   const followers = new Set<() => void>()
+  let fixed: End | undefined
   let outcome: Outcome | undefined
   let isStopped = false
   let loop = start(written, written === undefined)
@@ -92,8 +98,14 @@ export function watchRollout(
         progress = latest
         notifyFollowers()
       },
+      fixedEnd: () => fixed,
+      fix,
       ended,
     })
+  }
+
+  function fix(end: End): void {
+    fixed ??= end
   }
 
   function ended(end: Outcome): void {
@@ -159,8 +171,14 @@ export function watchRollout(
       }
     },
 
-    end(verdict, message) {
-      ended({ verdict, endedAt: new Date(loop.now()).toISOString(), message })
+    verdict: () => outcome?.verdict ?? fixed?.verdict,
+    hasGap: () => loop.hasGap(),
+
+    end(end) {
+      if (fixed === undefined && outcome === undefined) {
+        fix(end)
+        loop.finish()
+      }
     },
 
     stop,

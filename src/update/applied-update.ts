@@ -1,8 +1,7 @@
 // An update of a service, and what applying it needs and returns.
 
-import type { Deployments } from '../rollout/deployments.ts'
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
-import type { Swarm } from '../swarm/swarm.ts'
+import type { PredecessorTools } from '../rollout/predecessors.ts'
 import type { DeployRequest } from './deploy-request.ts'
 import type { ForeignRegistry } from './registry-credentials.ts'
 import type { SpecChange } from './spec-change.ts'
@@ -14,6 +13,14 @@ export interface PlannedUpdate {
   readonly change: SpecChange
   /** The credentials that nodes pull the image with. Secret. */
   readonly registryAuth?: string | undefined
+  readonly received: ReceivedRequest
+}
+
+/** When a request came in, and which version of its service it read first. */
+export interface ReceivedRequest {
+  /** By the engine's clock, in milliseconds since 1970. */
+  readonly atMs: number
+  readonly versionIndex: number
 }
 
 /** A deployment, and the warnings for its caller. */
@@ -23,10 +30,10 @@ export interface AppliedUpdate<T = KnownDeployment> {
 }
 
 /** The dependencies of an update. */
-export interface ApplyUpdateTools {
-  readonly swarm: Swarm
+export interface ApplyUpdateTools extends PredecessorTools {
   /** How to treat stored credentials where the registry changes. */
   readonly foreignRegistry: ForeignRegistry
-  readonly deployments: Deployments
   readonly publisher: UpdatePublisher
+  /** Whether the record of a service has to last, because no history is kept. */
+  readonly keepsLongRecord: () => boolean
 }

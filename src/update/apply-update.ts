@@ -1,13 +1,16 @@
 // Applies an update to the current spec with optimistic locking. An update whose result is unknown is
 // never repeated.
 
+import { laterRequest } from '../deployment/deployment-record.ts'
 import { DeployerError } from '../errors.ts'
 import type { Service } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
 import type { AppliedUpdate, ApplyUpdateTools, PlannedUpdate } from './applied-update.ts'
 import { joinApplied } from './join-applied.ts'
+import { joinRecorded } from './join-earlier.ts'
 import { checkExpected, findUpdatable } from './service-access.ts'
 import { isApplied } from './spec-change.ts'
+import { acceptSuperseded } from './superseded-request.ts'
 import { writeUpdate } from './write-update.ts'
 
 // Swarm's orchestrator increments a service's version during a rollout, a few times a second at most.
@@ -21,9 +24,10 @@ const MAX_PAUSE_MS = 400
  * @param update The update.
  * @param service The service as it was last read; undefined when it has changed since.
  * @param tools The swarm, and the known deployments.
- * @returns A new deployment, or the one that already wrote the same image.
+ * @returns A new deployment, or the one that already wrote the same image, or that of an earlier request
+ *   with the same idempotency key.
  * @throws DeployerError `update-out-of-sequence` when the service changed during every attempt for 10 s,
- *   `image-mismatch`, and what {@link findUpdatable} and the {@link Swarm} throw.
+ *   `image-mismatch`, `idempotency-key-reused`, and what {@link findUpdatable} and the {@link Swarm} throw.
  */
 export async function applyUpdate(
   update: PlannedUpdate,
@@ -36,9 +40,8 @@ export async function applyUpdate(
   const isOutdated = service === undefined || isApplied(service, change)
   let current = isOutdated ? await findUpdatable(request, tools.swarm) : service
   for (let attempt = 1; ; attempt += 1) {
-    checkExpected(current, request)
-    const apply = isApplied(current, change) ? joinApplied : writeUpdate
-    const applied = await apply(current, withCurrentImage(update, current), tools)
+    const applied =
+      (await joinRecorded(request, current, tools)) ?? (await attemptUpdate(current, update, tools))
     if (applied !== undefined) {
       return applied
     }
@@ -48,6 +51,25 @@ export async function applyUpdate(
     await pause(attempt)
     current = await findUpdatable(request, tools.swarm)
   }
+}
+
+/** Returns undefined when the service has changed, and nothing was written. */
+async function attemptUpdate(
+  current: Service,
+  update: PlannedUpdate,
+  tools: ApplyUpdateTools,
+): Promise<AppliedUpdate | undefined> {
+  const { request, change, received } = update
+  if (isApplied(current, change)) {
+    checkExpected(current, request)
+    return joinApplied(current, withCurrentImage(update, current), tools)
+  }
+  if (laterRequest(current.Spec, received) !== undefined) {
+    const message = `A later request to another Deployer was written first: ${currentImage(current.Spec)}`
+    return acceptSuperseded({ request, change, service: current, message }, tools)
+  }
+  checkExpected(current, request)
+  return writeUpdate(current, withCurrentImage(update, current), tools)
 }
 
 /** A request without an image keeps that of the service, which may be another one than planned. */

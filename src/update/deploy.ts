@@ -1,17 +1,18 @@
 // The steps of a deployment: find the service, resolve the image, wait for the service's queue, write.
 
-import type { Deployment } from '../deployment/deployment.ts'
 import { DeployerError, type ProblemCode } from '../errors.ts'
 import type { NamedDeployment } from '../rollout/known-deployment.ts'
 import type { OpenedDeployments } from '../rollout/opened-deployments.ts'
 import { digestOf } from '../swarm/image-reference.ts'
+import type { Service } from '../swarm/service.ts'
 import type { ServiceEvents } from '../swarm/service-events.ts'
-import type { AppliedUpdate, ApplyUpdateTools } from './applied-update.ts'
+import type { AppliedUpdate, ApplyUpdateTools, ReceivedRequest } from './applied-update.ts'
 import { applyUpdate } from './apply-update.ts'
 import type { DeployRequest } from './deploy-request.ts'
-import { deploymentByIdempotencyKey, newDeployment } from './new-deployment.ts'
+import { joinNoted, joinRecorded } from './join-earlier.ts'
 import { findUpdatable } from './service-access.ts'
 import type { ServiceQueues, WriteResult } from './service-queue.ts'
+import { acceptSuperseded } from './superseded-request.ts'
 import { type PlanTools, planUpdate, type UpdatePlan } from './update-plan.ts'
 
 /** The dependencies of a deployment. */
@@ -52,45 +53,58 @@ export async function deploy(
 ): Promise<AcceptedDeployment> {
   const order = tools.nextOrder()
   try {
+    const atMs = tools.swarm.now()
     const service = await findUpdatable(request, tools.swarm)
     tools.events.prepare()
-    const earlier = deploymentByIdempotencyKey(request, service)
-    if (earlier !== undefined) {
-      return await joinEarlier(earlier, request, tools)
+    const recorded = await joinRecorded(request, service, tools)
+    if (recorded !== undefined) {
+      return recorded
     }
-    const plan = await planUpdate(service, request, tools)
-    const result = await enqueueUpdate({ request, plan, order }, tools)
-    return result.kind === 'written'
-      ? withPlanWarnings(result.value, plan)
-      : await acceptSuperseded({ request, plan, by: result.by }, tools)
+    const [noted, plan] = await planUnlessNoted(request, service, tools)
+    if (noted !== undefined) {
+      return noted
+    }
+    const received = { atMs, versionIndex: service.Version.Index }
+    const result = await enqueueUpdate({ request, plan, order, received }, tools)
+    if (result.kind === 'written') {
+      return withPlanWarnings(result.value, plan)
+    }
+    const message = supersededMessage(result.by.deployment)
+    const { change, warnings } = plan
+    const { deployment } = await acceptSuperseded({ request, change, service, message }, tools)
+    return { deployment, warnings }
   } catch (error) {
     await publishRejection(error, request, tools)
     throw error
   }
 }
 
-/** A repeated request joins the deployment of the first one, which another process may have created. */
-async function joinEarlier(
-  earlier: Deployment,
-  { origin }: DeployRequest,
-  { deployments, publisher }: DeployTools,
-): Promise<AcceptedDeployment> {
-  const watch = deployments.inspect(earlier)
-  await watch.observed()
-  const deployment = deployments.register(watch)
-  await publisher.trackJoined(deployment, origin)
-  return { deployment, warnings: [] }
+type NotedOrPlan =
+  | readonly [noted: AcceptedDeployment, plan: undefined]
+  | readonly [noted: undefined, plan: UpdatePlan]
+
+/** The history is read while the registry is asked. An earlier deployment needs no plan. */
+async function planUnlessNoted(
+  request: DeployRequest,
+  service: Service,
+  tools: DeployTools,
+): Promise<NotedOrPlan> {
+  const planned = planUpdate(service, request, tools)
+  planned.catch(() => {})
+  const noted = await joinNoted(request, service, tools)
+  return noted === undefined ? [undefined, await planned] : [noted, undefined]
 }
 
 interface QueuedUpdate {
   readonly request: DeployRequest
   readonly plan: UpdatePlan
   readonly order: number
+  readonly received: ReceivedRequest
 }
 
 /** The service of the plan is used only when no other request was written meanwhile. */
 function enqueueUpdate(
-  { request, plan, order }: QueuedUpdate,
+  { request, plan, order, received }: QueuedUpdate,
   tools: DeployTools,
 ): Promise<WriteResult<AcceptedDeployment>> {
   const { service, change, registryAuth } = plan
@@ -100,7 +114,8 @@ function enqueueUpdate(
     key: JSON.stringify([image && change.image, change.force, expect?.given, resume]),
     write: async (hasWaited) => {
       const read = hasWaited ? undefined : service
-      const applied = await applyUpdate({ request, change, registryAuth }, read, tools)
+      const update = { request, change, registryAuth, received }
+      const applied = await applyUpdate(update, read, tools)
       // The queue keeps the result: without the rollout, and all that was read for it.
       const { id, deployment } = applied.deployment
       return { deployment: { id, deployment }, warnings: applied.warnings }
@@ -120,25 +135,10 @@ function withPlanWarnings(
   }
 }
 
-interface SupersededRequest {
-  readonly request: DeployRequest
-  readonly plan: UpdatePlan
-  readonly by: AcceptedDeployment
-}
-
-async function acceptSuperseded(
-  { request, plan: { service, change, warnings }, by }: SupersededRequest,
-  { deployments, publisher, swarm }: DeployTools,
-): Promise<AcceptedDeployment> {
-  const unwritten = newDeployment(service, {
-    ...{ request, change, nowMs: swarm.now() },
-    unwritten: 'superseded',
-  })
-  const { id, deployment: newer } = by.deployment
-  const message = `A later request was written first: ${newer.image}, deployment ${id}`
-  const deployment = deployments.addUnwritten(unwritten, message)
-  await publisher.publishAccepted(deployment, request.origin)
-  return { deployment, warnings }
+function supersededMessage({ id, deployment }: NamedDeployment): string {
+  return deployment.unwritten === 'superseded'
+    ? 'A later request was written first'
+    : `A later request was written first: ${deployment.image}, deployment ${id}`
 }
 
 async function publishRejection(

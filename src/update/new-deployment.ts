@@ -1,6 +1,6 @@
 // The deployment that a request creates, or that an earlier request with the same idempotency key created.
 
-import type { Deployment } from '../deployment/deployment.ts'
+import type { Deployment, FinalDeployment } from '../deployment/deployment.ts'
 import { readRecord, writerOf } from '../deployment/deployment-record.ts'
 import { forceUpdateOf, nextForceUpdate } from '../swarm/force-update.ts'
 import type { Service } from '../swarm/service.ts'
@@ -51,8 +51,6 @@ export interface DeploymentParts {
   readonly change: SpecChange
   /** The time, in milliseconds since 1970. */
   readonly nowMs: number
-  /** Why the service is not written; absent where it is. */
-  readonly unwritten?: 'unchanged' | 'superseded'
 }
 
 /**
@@ -64,7 +62,7 @@ export interface DeploymentParts {
  */
 export function newDeployment(
   { ID, Version, Spec }: Service,
-  { request, change, nowMs, unwritten }: DeploymentParts,
+  { request, change, nowMs }: DeploymentParts,
 ): Deployment {
   const forceUpdate = forceUpdateOf(Spec.TaskTemplate)
   return {
@@ -76,6 +74,37 @@ export function newDeployment(
     forceUpdate: change.force ? nextForceUpdate(forceUpdate) : forceUpdate,
     versionIndex: Version.Index,
     startedAt: new Date(nowMs).toISOString(),
-    ...(unwritten === undefined ? {} : { unwritten }),
   }
+}
+
+/**
+ * Creates the deployment of a request that is not written.
+ *
+ * @param service The service.
+ * @param parts The request, its change, and the time.
+ * @param unwritten Why it is not written.
+ * @returns The deployment.
+ */
+export function unwrittenDeployment(
+  service: Service,
+  parts: DeploymentParts,
+  unwritten: FinalDeployment['unwritten'],
+): FinalDeployment {
+  return { ...newDeployment(service, parts), unwritten }
+}
+
+/**
+ * Creates the observation of a service that has the requested image: the rollout of its current spec, from
+ * now on.
+ *
+ * @param service The service.
+ * @param parts The request, its change, and the time.
+ * @returns The deployment.
+ */
+export function observation(service: Service, parts: DeploymentParts): Deployment {
+  const { Spec, Version } = service
+  const resolved = currentImage(Spec) ?? ''
+  // The engine's state at this version counts, which replaced the version before.
+  const versionIndex = Version.Index - 1
+  return { ...newDeployment(service, parts), resolved, versionIndex, unwritten: 'observed' }
 }

@@ -1,11 +1,21 @@
 // Writes the next spec of a service, with the record of its deployments.
 
-import { type RecordEntry, withRecord, writerOf } from '../deployment/deployment-record.ts'
-import { deploymentOf } from '../deployment/service-deployment.ts'
+import type { Deployment } from '../deployment/deployment.ts'
+import {
+  LONG_RECORD,
+  SHORT_RECORD,
+  withRecord,
+  withRequestTime,
+  writerOf,
+} from '../deployment/deployment-record.ts'
+import type { DeploymentHistory } from '../history/deployment-history.ts'
+import { entryOf } from '../history/noted-deployment.ts'
 import { withForeignImage } from '../rollout/log-access.ts'
+import { judgePredecessors, type Predecessors } from '../rollout/predecessors.ts'
 import type { Service, ServiceSpec } from '../swarm/service.ts'
 import type { Swarm, UpdateOutcome } from '../swarm/swarm.ts'
 import type { AppliedUpdate, ApplyUpdateTools, PlannedUpdate } from './applied-update.ts'
+import type { DeployRequest } from './deploy-request.ts'
 import { newDeployment } from './new-deployment.ts'
 import { resumeWarnings } from './paused-update.ts'
 import { updateCredentials } from './registry-credentials.ts'
@@ -13,7 +23,8 @@ import { nextSpec } from './spec-change.ts'
 import type { PendingUpdate } from './update-publisher.ts'
 
 /**
- * Writes an update to a service.
+ * Writes an update to a service. The deployments that it replaces are judged before, while the deployment
+ * is stored, and end as judged once the engine has accepted the update.
  *
  * @param current The service as it was last read.
  * @param update The update.
@@ -23,30 +34,83 @@ import type { PendingUpdate } from './update-publisher.ts'
  */
 export async function writeUpdate(
   current: Service,
-  { request, change, registryAuth }: PlannedUpdate,
+  update: PlannedUpdate,
   tools: ApplyUpdateTools,
 ): Promise<AppliedUpdate | undefined> {
-  const endings = await earlierEndings(current, tools)
+  const { request, change, registryAuth } = update
   const deployment = newDeployment(current, { request, change, nowMs: tools.swarm.now() })
-  const { versionIndex, startedAt, previous: from, resolved: to } = deployment
-  const { idempotencyFingerprint: fingerprint } = request
-  const key = fingerprint === undefined ? {} : { key: fingerprint }
-  const changed = withForeignImage(nextSpec(current.Spec, change), current.Spec)
-  const Spec = withRecord(changed, { versionIndex, startedAt, ...key }, endings)
-  const pending = await tools.publisher.prepare(deployment, request.origin)
+  const preparing = tools.publisher.prepare(deployment, request.origin)
+  const predecessors = await judgePredecessors(current, deployment.image, tools).catch(
+    async (error) => {
+      ;(await preparing).aborted()
+      throw error
+    },
+  )
+  const Spec = specOf(deployment, { current, update, predecessors, tools })
+  const { previous: from, resolved: to } = deployment
   const credentials = updateCredentials({ from, to, registryAuth }, tools.foreignRegistry)
-  const update = { next: Spec, registryAuth: credentials.registryAuth, pending }
-  if ((await sendUpdate(current, update, tools.swarm)) === 'out-of-sequence') {
+  const pending = await preparing
+  const sent = { next: Spec, registryAuth: credentials.registryAuth, pending }
+  const outcome = await sendUpdate(current, sent, tools.swarm).catch((error) => {
+    predecessors.release()
+    throw error
+  })
+  if (outcome === 'out-of-sequence') {
+    predecessors.release()
     pending.aborted()
     return undefined
   }
+  predecessors.end()
   const { UpdateStatus: _, ...rest } = current
   const Version = { Index: current.Version.Index + 1 }
   const written = { ...rest, Version, Spec, PreviousSpec: current.Spec }
   const known = tools.deployments.create(deployment, written)
+  noteStart(deployment, request, tools.history)
   await pending.committed(known)
   const warnings = [...credentials.warnings, ...resumeWarnings(current, change)]
   return { deployment: known, warnings }
+}
+
+interface NextSpecParts {
+  readonly current: Service
+  readonly update: PlannedUpdate
+  readonly predecessors: Predecessors
+  readonly tools: ApplyUpdateTools
+}
+
+/** The next spec, with the record of its deployments. */
+function specOf(
+  { versionIndex, startedAt, serviceId }: Deployment,
+  { current, update, predecessors, tools }: NextSpecParts,
+): ServiceSpec {
+  const { request, change, received } = update
+  const { idempotencyFingerprint: key } = request
+  const changed = withForeignImage(nextSpec(current.Spec, change), current.Spec)
+  const entry = { versionIndex, startedAt, ...(key === undefined ? {} : { key }) }
+  const endings = [...tools.deployments.endings(serviceId), ...predecessors.endings]
+  const length = tools.keepsLongRecord() ? LONG_RECORD : SHORT_RECORD
+  return withRequestTime(withRecord(changed, entry, endings, length), received.atMs)
+}
+
+/** Notes what only the request knows; the rest follows with the end of the deployment. */
+function noteStart(
+  deployment: Deployment,
+  { idempotencyFingerprint: key, origin: { caller, metadata } }: DeployRequest,
+  history: DeploymentHistory,
+): void {
+  const { service, serviceId } = deployment
+  const { commit, run } = metadata
+  history.note(
+    { service, serviceId },
+    {
+      ...entryOf(deployment),
+      kind: 'deploy',
+      caller,
+      ...(key === undefined ? {} : { key }),
+      ...(commit === undefined ? {} : { commit }),
+      ...(run === undefined ? {} : { run }),
+    },
+  )
 }
 
 interface Update {
@@ -78,30 +142,4 @@ async function sendUpdate(
     pending.uncertain()
     throw error
   }
-}
-
-/**
- * Lists how earlier deployments ended, for the record. The deployment that wrote the current spec is
- * inspected when this process does not know it: after the write, its verdict can no longer be determined.
- */
-async function earlierEndings(
-  current: Service,
-  { deployments, swarm }: ApplyUpdateTools,
-): Promise<readonly RecordEntry[]> {
-  const endings = deployments.verdictsBeforeWrite(current.ID)
-  const newest = writerOf(current.Spec)
-  const isKnown =
-    newest === undefined ||
-    newest.verdict !== undefined ||
-    endings.some(({ versionIndex }) => versionIndex === newest.versionIndex)
-  if (isKnown) {
-    return endings
-  }
-  const watch = deployments.inspect(deploymentOf(current, swarm.now()), { withoutLogs: true })
-  await watch.observed()
-  watch.stop()
-  const { service, error } = watch.progress().snapshot
-  const isInProgress = service !== undefined && error === undefined
-  const verdict = watch.outcome()?.verdict ?? (isInProgress ? 'superseded' : 'unknown')
-  return verdict === 'unknown' ? endings : [...endings, { ...newest, verdict }]
 }

@@ -103,7 +103,11 @@ export const deployments: readonly Case[] = [
       equal([record.length, record.slice(0, -8)], [38, `10/${body.startedAt}///`])
       equal(swarm.spec('blog'), {
         ...before,
-        Labels: { ...before.Labels, 'deployer.deployments': record },
+        Labels: {
+          ...before.Labels,
+          'deployer.deployments': record,
+          'deployer.requestedAt': swarm.spec('blog').Labels?.['deployer.requestedAt'],
+        },
         TaskTemplate: {
           ...TaskTemplate,
           ContainerSpec: { ...TaskTemplate.ContainerSpec, Image: pinned('me/blog:v2') },

@@ -2,7 +2,7 @@
 // published is part of the behaviour suite.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
+import { type Deployment, deploymentId, isFinal } from '../../src/deployment/deployment.ts'
 import {
   type DeploymentEvent,
   deploymentEventNames,
@@ -235,17 +235,17 @@ describe('a publisher', () => {
     [{ startedAt: '2026-01-01T00:00:00.000Z' }, 2],
     [{ serviceId: '5cdgfyky7ozwh3htjfw0d12qv' }, 2],
     [{ unwritten: 'unchanged' }, 2],
+    [{ unwritten: 'observed' }, 2],
   ])(
     'treats a deployment that differs by %j as the same or as another one',
     async (differs, kept) => {
       const { publisher, deployments, spool } = createHarness(never)
       const { unwritten: _, ...deployment } = unwritten('blog', 'unchanged')
       const one = deployments.register(deployments.inspect(deployment))
-      const second = { ...deployment, ...differs }
-      const other =
-        second.unwritten === undefined
-          ? deployments.register(deployments.inspect(second))
-          : deployments.addUnwritten(second)
+      const second: Deployment = { ...deployment, ...differs }
+      const other = isFinal(second)
+        ? deployments.addUnwritten(second)
+        : deployments.register(deployments.inspect(second))
       await publisher.publishAccepted(one, originOf(1))
       await publisher.publishAccepted(other, originOf(2))
       expect(spool.records.size).toBe(kept)

@@ -3,6 +3,7 @@ import type { Deployment } from '../../src/deployment/deployment.ts'
 import { waitForEnd } from '../../src/rollout/known-deployment.ts'
 import { type RolloutWatch, watchRollout } from '../../src/rollout/rollout-watch.ts'
 import { createServiceReadings } from '../../src/rollout/service-readings.ts'
+import { createVerdictHolds } from '../../src/rollout/verdict-holds.ts'
 import { createNodeList } from '../../src/swarm/node-list.ts'
 import type { Service } from '../../src/swarm/service.ts'
 import { createServiceEvents } from '../../src/swarm/service-events.ts'
@@ -47,6 +48,7 @@ function setUp(changes: Partial<Swarm> = {}): SetUp {
     ...{ swarm, logger, signal: stop.signal, evidenceLogs: true, rolloutTimeoutMs: 1_800_000 },
     events: createServiceEvents(swarm, { signal: stop.signal, logger }),
     readings: createServiceReadings(swarm, createNodeList(swarm)),
+    holds: createVerdictHolds(),
   }
   const written: Service = structuredClone(swarm.service('blog'))
   return {

@@ -1,6 +1,10 @@
 // A notification publisher with a fake swarm, a fake spool and a notifier of the test.
 
-import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
+import {
+  type Deployment,
+  deploymentId,
+  type FinalDeployment,
+} from '../../src/deployment/deployment.ts'
 import {
   type DeploymentEvent,
   type DeploymentEventName,
@@ -19,6 +23,7 @@ import {
 import type { Notifier } from '../../src/notification/notifier.ts'
 import { createDeployments, type Deployments } from '../../src/rollout/deployments.ts'
 import { createServiceReadings } from '../../src/rollout/service-readings.ts'
+import { createVerdictHolds } from '../../src/rollout/verdict-holds.ts'
 import { createNodeList } from '../../src/swarm/node-list.ts'
 import { createServiceEvents } from '../../src/swarm/service-events.ts'
 import { createFakeSpool, type FakeSpool } from './fake-spool.ts'
@@ -83,6 +88,7 @@ export function createHarness(notify: Notifier, options: HarnessOptions = {}): H
     ...{ swarm, logger, signal, evidenceLogs: true, rolloutTimeoutMs: 1_800_000 },
     events: createServiceEvents(swarm, { signal, logger }),
     readings: createServiceReadings(swarm, createNodeList(swarm)),
+    holds: createVerdictHolds(),
   })
   const deployments = { ...all, ...known }
   const publisher = createNotificationPublisher({
@@ -100,7 +106,7 @@ export function createHarness(notify: Notifier, options: HarnessOptions = {}): H
   }
 }
 
-export function unwritten(service: string, why: 'unchanged' | 'superseded'): Deployment {
+export function unwritten(service: string, why: FinalDeployment['unwritten']): FinalDeployment {
   return {
     ...{ service, serviceId: '4cdgfyky7ozwh3htjfw0d12qv', image: 'me/app:v2' },
     ...{ resolved: 'me/app:v2', previous: 'me/app:v2', forceUpdate: '0', versionIndex: 10 },

@@ -1,0 +1,167 @@
+// The deployments that an update of a service replaces. An update that succeeds over a version proves that
+// the service as it was read at that version was their last state: they are judged on that very state.
+
+import type { Deployment } from '../deployment/deployment.ts'
+import { type RecordEntry, writerOf } from '../deployment/deployment-record.ts'
+import { deploymentOf } from '../deployment/service-deployment.ts'
+import type { DeploymentHistory } from '../history/deployment-history.ts'
+import type { HistoryEntry } from '../history/history-entry.ts'
+import { deploymentOfEntry, endedEntryOf } from '../history/noted-deployment.ts'
+import type { NodeList } from '../swarm/node-list.ts'
+import type { Service } from '../swarm/service.ts'
+import type { Swarm } from '../swarm/swarm.ts'
+import type { Deployments } from './deployments.ts'
+import type { End } from './judgement.ts'
+import type { WatchedDeployment } from './known-deployment.ts'
+import { judgePredecessor } from './predecessor-judgement.ts'
+import type { VerdictHolds } from './verdict-holds.ts'
+
+/** The deployments that an update replaces, judged before it is sent. */
+export interface Predecessors {
+  /** How they end if the update succeeds, for the record of the next spec. */
+  readonly endings: readonly RecordEntry[]
+  /** The update succeeded: they end as judged. */
+  end(): void
+  /** The update was not applied: the judgement is discarded, and they continue. */
+  release(): void
+}
+
+/** What judging predecessors needs. */
+export interface PredecessorTools {
+  readonly swarm: Swarm
+  readonly nodes: NodeList
+  readonly deployments: Deployments
+  readonly holds: VerdictHolds
+  readonly history: DeploymentHistory
+  /** How long a rollout may take, in milliseconds. */
+  readonly rolloutTimeoutMs: number
+}
+
+const NODES_MAX_AGE_MS = 2000
+
+/**
+ * Judges the deployments that an update replaces. Where their verdicts are known, nothing is read. The
+ * verdicts of the service are held back until the update has succeeded or not.
+ *
+ * @param current The service as it was read; the update is written over this version.
+ * @param replacedBy The image that replaces them, as the caller sent it.
+ * @param tools The swarm, the known deployments, and the history.
+ * @returns Their endings. Exactly one of the methods has to be called.
+ * @throws DeployerError what `listTasks` and `listNodes` of the {@link Swarm} throw.
+ */
+export async function judgePredecessors(
+  current: Service,
+  replacedBy: string,
+  tools: PredecessorTools,
+): Promise<Predecessors> {
+  const { deployments, holds, history, nodes, swarm, rolloutTimeoutMs: timeoutMs } = tools
+  const release = holds.hold(current.ID)
+  try {
+    const isUnknown = !isWriterKnown(current, deployments)
+    if (!isUnknown && inProgress(current.ID, deployments).length === 0) {
+      return { endings: [], end: release, release }
+    }
+    const [tasks, nodeList, entries] = await Promise.all([
+      swarm.listTasks(current.ID),
+      nodes.read(NODES_MAX_AGE_MS),
+      isUnknown ? history.read(current.ID) : [],
+    ])
+    const state = { service: current, tasks, nodes: nodeList, replacedBy }
+    const nowMs = swarm.now()
+    const judge = (deployment: Deployment, hasGap: boolean): End =>
+      judgePredecessor(deployment, state, { nowMs, timeoutMs, hasGap })
+    const noted = notedDeployments(current, entries, nowMs).map((deployment) => ({
+      deployment,
+      end: judge(deployment, true),
+    }))
+    const watched = inProgress(current.ID, deployments).map(({ deployment, watch }) => ({
+      deployment,
+      end: judge(deployment, watch.hasGap()),
+    }))
+    return {
+      endings: [...entries.flatMap(endingOf), ...[...noted, ...watched].flatMap(endingOfJudged)],
+      release,
+
+      end() {
+        // A watch may have been added since.
+        for (const { deployment, watch } of inProgress(current.ID, deployments)) {
+          watch.end(judge(deployment, watch.hasGap()))
+        }
+        for (const { deployment, end } of noted) {
+          noteEnd(deployment, end, { history, nowMs })
+        }
+        release()
+      },
+    }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+/** The deployments in progress in this process, and observations. A fixed verdict is final. */
+function inProgress(serviceId: string, deployments: Deployments): readonly WatchedDeployment[] {
+  return deployments.inProgress(serviceId).filter(({ watch }) => watch.verdict() === undefined)
+}
+
+/**
+ * Whether this process knows the deployment that made the current state of a service. After a rollback
+ * that is a later deployment than the one whose record the service has.
+ */
+function isWriterKnown({ ID, Spec, UpdateStatus }: Service, deployments: Deployments): boolean {
+  const writer = writerOf(Spec)
+  if (UpdateStatus?.State?.startsWith('rollback_') === true) {
+    return deployments.hasLater(ID, writer?.versionIndex ?? -1)
+  }
+  return writer === undefined || deployments.hasWrite(ID, writer)
+}
+
+/** The deployments without a verdict that another process wrote, or an earlier one. */
+function notedDeployments(
+  current: Service,
+  entries: readonly HistoryEntry[],
+  nowMs: number,
+): readonly Deployment[] {
+  const named = { serviceId: current.ID, service: current.Spec.Name }
+  const writer = writerOf(current.Spec)
+  const later = entries.filter(
+    ({ kind, verdict, versionIndex }) =>
+      kind !== 'outside' && verdict === undefined && versionIndex > (writer?.versionIndex ?? -1),
+  )
+  const isEnded = entries.some(
+    ({ versionIndex, verdict }) => versionIndex === writer?.versionIndex && verdict !== undefined,
+  )
+  const own = writer === undefined || isEnded ? [] : [deploymentOf(current, nowMs)]
+  return [...own, ...later.map((entry) => deploymentOfEntry(named, entry))]
+}
+
+function noteEnd(
+  deployment: Deployment,
+  { verdict, message, failed }: End,
+  { history, nowMs }: { readonly history: DeploymentHistory; readonly nowMs: number },
+): void {
+  if (verdict !== 'unknown') {
+    const { service, serviceId } = deployment
+    const endedAt = new Date(nowMs).toISOString()
+    const more = { ...(message && { message }), ...(failed && { tasks: failed }) }
+    const entry = endedEntryOf(deployment, { verdict, endedAt, ...more })
+    history.note({ service, serviceId }, entry)
+  }
+}
+
+function endingOfJudged({
+  deployment,
+  end: { verdict },
+}: {
+  readonly deployment: Deployment
+  readonly end: End
+}): readonly RecordEntry[] {
+  return deployment.unwritten === undefined ? endingOf({ ...deployment, verdict }) : []
+}
+
+/** `unknown` is not noted: another process may know more. */
+function endingOf({ versionIndex, startedAt, verdict }: RecordEntry): readonly RecordEntry[] {
+  return verdict === undefined || verdict === 'unknown'
+    ? []
+    : [{ versionIndex, startedAt, verdict }]
+}

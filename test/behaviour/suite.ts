@@ -11,6 +11,7 @@ import { logLines } from './log-lines.ts'
 import { notifications } from './notifications.ts'
 import { paused } from './paused.ts'
 import { plainText } from './plain-text.ts'
+import { predecessors, twoProcesses } from './predecessors.ts'
 import { progress } from './progress.ts'
 import { queue } from './queue.ts'
 import { refusals } from './refusals.ts'
@@ -30,6 +31,8 @@ const cases: readonly Case[] = [
   ...waiting,
   ...byId,
   ...queue,
+  ...predecessors,
+  ...twoProcesses,
   ...idempotency,
   ...logLines,
   ...paused,

@@ -153,10 +153,12 @@ export function startRolloutLoop(
       const judgement = judgeDeployment(deployment, snapshot, circumstances)
       switch (judgement.kind) {
         case 'end':
-          if (holds.isHeld(serviceId)) {
+          while (holds.isHeld(serviceId) && fixedEnd() === undefined) {
             await holds.released(serviceId)
-            await observer.refresh(true)
-          } else {
+          }
+          // Where no update succeeded meanwhile, this judgement counts: the state that it was made on may
+          // be gone. A later judgement could only know less.
+          if (!isStopped) {
             fix(judgement)
           }
           break

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Deployment } from '../../src/deployment/deployment.ts'
+import type { End } from '../../src/rollout/judgement.ts'
 import { waitForEnd } from '../../src/rollout/known-deployment.ts'
 import { type RolloutWatch, watchRollout } from '../../src/rollout/rollout-watch.ts'
 import { createServiceReadings } from '../../src/rollout/service-readings.ts'
@@ -22,6 +23,8 @@ interface SetUp {
   readonly logger: RecordingLogger
   readonly stop: AbortController
   readonly listeners: () => number
+  /** Holds back the verdicts of the service, as an update does that is being sent. */
+  hold(): () => void
   /** Starts to watch the deployment that was just written. */
   watch(): RolloutWatch
 }
@@ -53,6 +56,7 @@ function setUp(changes: Partial<Swarm> = {}): SetUp {
   const written: Service = structuredClone(swarm.service('blog'))
   return {
     ...{ swarm, logger, stop },
+    hold: () => tools.holds.hold(ID),
     listeners: () => added.mock.calls.length - removed.mock.calls.length,
     watch: () => watchRollout(deployment, tools, written),
   }
@@ -62,6 +66,7 @@ function countCalls({ calls }: FakeSwarm, start: string): number {
   return calls.filter((call) => call.startsWith(start)).length
 }
 
+const SUPERSEDED: End = { kind: 'end', verdict: 'superseded', message: 'by the test' }
 const SILENT: Partial<Swarm> = { watchServices: () => new Promise(() => {}) }
 
 describe('a watch', () => {
@@ -158,6 +163,106 @@ describe('a watch', () => {
     }
     await vi.advanceTimersByTimeAsync(0)
     expect(outcome()).toMatchObject({ verdict: 'rolled-back', tasks: [{ log: 'out of memory' }] })
+  })
+
+  test('has fixed its verdict before the logs of failed tasks are read: nothing replaces it', async () => {
+    const reads: ((log: string) => void)[] = []
+    const readTaskLog = (): Promise<string> => new Promise((resolve) => reads.push(resolve))
+    const { swarm, hold, watch } = setUp({ readTaskLog })
+    const started = watch()
+    await vi.advanceTimersByTimeAsync(0)
+    swarm.rollout('blog').begin()
+    swarm.rollout('blog').rollBack()
+    await vi.advanceTimersByTimeAsync(0)
+    expect([started.verdict(), started.outcome()]).toEqual(['rolled-back', undefined])
+    const release = hold()
+    started.end(SUPERSEDED)
+    release()
+    await vi.advanceTimersByTimeAsync(0)
+    expect([started.verdict(), started.outcome()]).toEqual(['rolled-back', undefined])
+    for (const resolve of reads) {
+      resolve('out of memory')
+    }
+    await vi.advanceTimersByTimeAsync(0)
+    const tasks = [{ log: 'out of memory' }]
+    expect(started.outcome()).toMatchObject({ verdict: 'rolled-back', tasks })
+  })
+
+  test('reads the logs of failed tasks when an update ends it, with its verdict fixed before', async () => {
+    const readTaskLog = async (): Promise<string> => 'out of memory'
+    const { watch } = setUp({ readTaskLog })
+    const started = watch()
+    await vi.advanceTimersByTimeAsync(0)
+    const task = { taskId: 'one', slot: 1, node: 'node1', state: 'failed', error: '', exitCode: 1 }
+    const failed = [task]
+    started.end({ kind: 'end', verdict: 'failed', failed })
+    expect(started.verdict()).toBe('failed')
+    await vi.advanceTimersByTimeAsync(0)
+    const tasks = [{ taskId: 'one', log: 'out of memory' }]
+    expect(started.outcome()).toMatchObject({ verdict: 'failed', tasks })
+  })
+
+  test('ends as the update judged that was being sent when it found a verdict', async () => {
+    const { swarm, hold, watch } = setUp()
+    const started = watch()
+    await vi.advanceTimersByTimeAsync(0)
+    swarm.rollout('blog').begin()
+    const release = hold()
+    swarm.rollout('blog').complete()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect([started.verdict(), started.outcome()]).toEqual([undefined, undefined])
+    const before = swarm.calls.length
+    started.end({ ...SUPERSEDED, failed: [] })
+    release()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(started.outcome()).toMatchObject({ verdict: 'superseded', message: 'by the test' })
+    expect(swarm.calls.length).toBe(before)
+  })
+
+  test('has the verdict that it found while an update was sent that was not applied', async () => {
+    const { swarm, hold, watch } = setUp()
+    const started = watch()
+    await vi.advanceTimersByTimeAsync(0)
+    swarm.rollout('blog').begin()
+    const releases = [hold(), hold()]
+    swarm.rollout('blog').complete()
+    await vi.advanceTimersByTimeAsync(1000)
+    // The update fails because another client writes first. The state that was judged is gone.
+    swarm.change('blog', ({ TaskTemplate, ...spec }) => ({
+      ...spec,
+      TaskTemplate: { ...TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
+    }))
+    for (const release of releases) {
+      expect(started.verdict()).toBeUndefined()
+      release()
+      await vi.advanceTimersByTimeAsync(0)
+    }
+    expect(started.outcome()?.verdict).toBe('converged')
+  })
+
+  test('has the verdict that it found after a minute when an update was never done', async () => {
+    const { swarm, hold, watch } = setUp()
+    const started = watch()
+    await vi.advanceTimersByTimeAsync(0)
+    hold()
+    swarm.rollout('blog').complete()
+    await vi.advanceTimersByTimeAsync(59_000)
+    expect(started.verdict()).toBeUndefined()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(started.outcome()?.verdict).toBe('converged')
+  })
+
+  test('has no verdict when the signal aborts while it is held back', async () => {
+    const { swarm, stop, hold, watch } = setUp()
+    const started = watch()
+    await vi.advanceTimersByTimeAsync(0)
+    const release = hold()
+    swarm.rollout('blog').complete()
+    await vi.advanceTimersByTimeAsync(0)
+    stop.abort()
+    release()
+    await vi.advanceTimersByTimeAsync(0)
+    expect([started.verdict(), started.outcome()]).toEqual([undefined, undefined])
   })
 
   test('leaves no timer and no listener behind when the signal aborts', async () => {

@@ -4,10 +4,12 @@
 import DockerodeService from 'dockerode/lib/service.js'
 import { LRUCache } from 'lru-cache'
 import { DeployerError } from '../../errors.ts'
+import type { HistoryStore } from '../../history/history-store.ts'
 import type { Service } from '../../swarm/service.ts'
 import type { Swarm } from '../../swarm/swarm.ts'
 import { checkOptionNames } from '../../text/option-names.ts'
 import { shown } from '../settings/settings-issue.ts'
+import { createConfigHistoryStore } from './config-history-store.ts'
 import type { DockerTls } from './connection-options.ts'
 import { createImageResolver } from './distribution.ts'
 import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
@@ -35,8 +37,13 @@ export interface DockerodeSwarmOptions {
   readonly timeoutMs?: number
 }
 
-/** A {@link Swarm} that can also check its engine. */
+/** A {@link Swarm} that can also check its engine, and keep the histories of its services. */
 export interface DockerodeSwarm extends Swarm {
+  /**
+   * Keeps the history of each service in a config of the swarm, `deployer.history.<service ID>`. It
+   * shares the connections of the swarm. Nothing is written until it is passed to `createDeployer`.
+   */
+  readonly historyStore: HistoryStore
   /**
    * Checks that the engine is reachable and is a swarm manager. Changes nothing.
    *
@@ -68,6 +75,7 @@ const OUTCOME_UNKNOWN =
  * @example
  * ```ts
  * const swarm = createDockerodeSwarm({ dockerHost: 'unix:///var/run/docker.sock' })
+ * const app = createDeployer({ token: 'SOME_TOKEN', swarm, historyStore: swarm.historyStore })
  * ```
  */
 export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): DockerodeSwarm {
@@ -149,6 +157,7 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
     readTaskLog: (taskId, lines) => readTaskLog(modem, taskId, lines),
     watchServices: (listener, watch) => watchServices(modem, listener, watch),
     now: clock.now,
+    historyStore: createConfigHistoryStore(modem),
 
     async check(): Promise<string> {
       const expected = { name: 'engine information', matches: isEngineInfo }

@@ -1,4 +1,4 @@
-// Reads whole responses of the engine, and turns those that are not 200 into errors.
+// Reads whole responses of the engine, and turns those with another status than expected into errors.
 
 import type { IncomingMessage } from 'node:http'
 import { EngineHttpError } from './engine-http-error.ts'
@@ -35,20 +35,28 @@ export async function readResponse(response: IncomingMessage): Promise<EngineRes
   return { statusCode: response.statusCode ?? 0, bytes: Buffer.concat(chunks) }
 }
 
+/** The response that is expected. */
+export interface ExpectedBody {
+  /** The status. */
+  readonly status: number
+  /** Parses the bytes of a response with that status. */
+  readonly parse: (bytes: Buffer) => unknown
+}
+
 /**
  * Parses the body of a response.
  *
  * @param response The response.
- * @param parse Parses the bytes of a 200.
+ * @param expected The status, and how the body is parsed.
  * @returns What `parse` returns.
- * @throws EngineHttpError if the status is not 200, or if `parse` throws.
+ * @throws EngineHttpError if the status is another one, or if `parse` throws.
  */
 export async function parseBody(
   response: EngineResponse,
-  parse: (bytes: Buffer) => unknown,
+  { status, parse }: ExpectedBody,
 ): Promise<unknown> {
   const { statusCode, bytes } = response
-  if (statusCode !== 200) {
+  if (statusCode !== status) {
     throw toHttpError(response)
   }
   try {
@@ -60,7 +68,7 @@ export async function parseBody(
 }
 
 /**
- * Creates the error for a response that is not 200. Its body is `{"message": "…"}`, or plain text
+ * Creates the error for a response with another status than expected. Its body is `{"message": "…"}`, or plain text
  * from proxies and from engines (28.5 and 29) that refuse an old API version.
  *
  * @param response The response.

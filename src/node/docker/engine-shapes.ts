@@ -10,6 +10,17 @@ export interface EngineInfo {
   readonly Swarm?: { readonly LocalNodeState?: string; readonly ControlAvailable?: boolean }
 }
 
+/** The part of a config of the swarm that Deployer uses. */
+export interface Config {
+  readonly ID: string
+  readonly Version: { readonly Index: number }
+  readonly Spec: {
+    readonly Name: string
+    /** Absent or null means none. */
+    readonly Labels?: Readonly<Record<string, string>> | null
+  }
+}
+
 type Members<T> = { readonly [Member in keyof T]?: unknown }
 
 /**
@@ -67,6 +78,32 @@ export function isTaskList(body: unknown): body is readonly Task[] {
  */
 export function isNodeList(body: unknown): body is readonly Node[] {
   return Array.isArray(body) && body.every((node) => isString(membersOf<Node>(node).ID))
+}
+
+/**
+ * Tests whether a response is a config.
+ *
+ * @param body The parsed response.
+ * @returns True if it has all members that Deployer requires.
+ */
+export function isConfig(body: unknown): body is Config {
+  const { ID, Version, Spec } = membersOf<Config>(body)
+  const { Name, Labels } = membersOf<Config['Spec']>(Spec)
+  return (
+    [ID, Name].every(isString) &&
+    typeof membersOf<Config['Version']>(Version).Index === 'number' &&
+    Object.values(membersOf<Record<string, unknown>>(Labels)).every(isString)
+  )
+}
+
+/**
+ * Tests whether a response is a list of configs.
+ *
+ * @param body The parsed response.
+ * @returns True if each element has all members that Deployer requires.
+ */
+export function isConfigList(body: unknown): body is readonly Config[] {
+  return Array.isArray(body) && body.every(isConfig)
 }
 
 function isTask(task: unknown): boolean {

@@ -42,7 +42,7 @@ export interface Modem {
    * Sends a request and reads the whole response.
    *
    * @param request The request.
-   * @returns The parsed body of a 200.
+   * @returns The parsed body of a response with the expected status.
    * @throws EngineHttpError for any other response, and the error of a connection that failed.
    */
   request(request: EngineRequest): Promise<unknown>
@@ -70,8 +70,10 @@ export interface EngineRequest {
   readonly query?: Readonly<Record<string, string>> | undefined
   /** Sent as JSON. */
   readonly body?: unknown
+  /** Status of a successful response. Default: 200. */
+  readonly status?: number
   /**
-   * Parses the bytes of a 200. If it throws, the response is reported as not JSON.
+   * Parses the bytes of a successful response. If it throws, the response is reported as not JSON.
    * Default: JSON that is not written back.
    */
   readonly parse?: (bytes: Buffer) => unknown
@@ -147,14 +149,14 @@ export function createModem(options: ModemOptions): Modem {
   }
 
   async function request(engineRequest: EngineRequest): Promise<unknown> {
-    const { pool = 'calls', parse = parseReadOnly } = engineRequest
+    const { pool = 'calls', parse = parseReadOnly, status = 200 } = engineRequest
     const body = engineRequest.body === undefined ? undefined : stringifyJson(engineRequest.body)
     const response = await roundTrip(start(pools[pool], engineRequest, body), {
       body,
       timeoutMs: engineRequest.timeoutMs ?? timeoutMs,
       read: readResponse,
     })
-    return parseBody(response, parse)
+    return parseBody(response, { status, parse })
   }
 
   async function stream(engineRequest: EngineRequest, reader: StreamReader): Promise<void> {

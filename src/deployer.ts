@@ -61,14 +61,17 @@ function createTools(
   const nodes = createNodeList(swarm)
   const readings = createServiceReadings(swarm, nodes)
   const holds = createVerdictHolds()
-  const watch = { swarm, events, readings, holds, evidenceLogs, rolloutTimeoutMs, logger, signal }
+  const history = NO_HISTORY
+  const watch = {
+    ...{ swarm, events, readings, holds, history },
+    ...{ evidenceLogs, rolloutTimeoutMs, logger, signal },
+  }
   const deployments = createDeployments(watch)
   const openedDeployments = createOpenedDeployments(watch)
   const publisher = createNotificationPublisher({
     ...{ notifier, notifierEvents, spool },
     ...{ swarm, deployments, logger, signal },
   })
-  const history = NO_HISTORY
   let order = 0
   const nextOrder = (): number => {
     order += 1

@@ -32,6 +32,10 @@ export interface End {
   readonly message?: string
   /** The failed tasks; undefined where nothing failed. */
   readonly failed?: readonly FailedTask[]
+  /** Whether another process recorded this verdict on the service. */
+  readonly isRecorded?: boolean
+  /** When another process found it, by the engine's clock; RFC 3339. Undefined: it was found now. */
+  readonly endedAt?: string
 }
 
 /** What the watch does next. */
@@ -209,7 +213,8 @@ function replaced(
   const record = snapshot.service === undefined ? [] : readRecord(snapshot.service.Spec)
   const recorded = record.find((entry) => entry.versionIndex === versionIndex)?.verdict
   if (recorded !== undefined) {
-    return end(recorded, { message: 'A later deployment recorded this verdict on the service' })
+    const message = 'A later deployment recorded this verdict on the service'
+    return end(recorded, { message, isRecorded: true })
   }
   return hasGap
     ? end('unknown', { message: `${message}, and there is no record of how this deployment ended` })

@@ -6,6 +6,7 @@ import { startHeartbeat } from '../async/heartbeat.ts'
 import type { Pending } from '../convergence/state.ts'
 import type { Deployment } from '../deployment/deployment.ts'
 import type { Outcome } from '../deployment/verdict.ts'
+import type { DeploymentHistory } from '../history/deployment-history.ts'
 import type { Logger } from '../logger.ts'
 import type { Service } from '../swarm/service.ts'
 import type { ServiceEvents } from '../swarm/service-events.ts'
@@ -13,6 +14,7 @@ import { allowsUpdates } from '../swarm/service-spec.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import { createEventBuffer } from './event-buffer.ts'
 import { type End, judgeDeployment } from './judgement.ts'
+import { notedEnd } from './noted-end.ts'
 import { createServiceObserver, type ServiceSnapshot } from './service-observer.ts'
 import type { ServiceReadings } from './service-readings.ts'
 import { taskEvidence } from './task-logs.ts'
@@ -24,6 +26,8 @@ export interface WatchTools {
   readonly events: ServiceEvents
   readonly readings: ServiceReadings
   readonly holds: VerdictHolds
+  /** Is asked for a verdict that the service does not show any more. Default: nothing is asked. */
+  readonly history?: Pick<DeploymentHistory, 'read'>
   /** Whether the evidence contains the last log lines of the failed tasks. */
   readonly evidenceLogs: boolean
   /** How long a rollout may take, in milliseconds. */
@@ -104,7 +108,7 @@ export function startRolloutLoop(
   tools: WatchTools,
   { known, isFollowed, progressed, fixedEnd, fix, ended, ...options }: RolloutLoopOptions,
 ): RolloutLoop {
-  const { swarm, events, holds, signal, logger, rolloutTimeoutMs: timeoutMs } = tools
+  const { swarm, events, holds, history, signal, logger, rolloutTimeoutMs: timeoutMs } = tools
   const { serviceId, resolved, startedAt } = deployment
   const startedMs = Date.parse(startedAt)
   const observer = createServiceObserver(serviceId, tools, known)
@@ -153,14 +157,7 @@ export function startRolloutLoop(
       const judgement = judgeDeployment(deployment, snapshot, circumstances)
       switch (judgement.kind) {
         case 'end':
-          while (holds.isHeld(serviceId) && fixedEnd() === undefined) {
-            await holds.released(serviceId)
-          }
-          // Where no update succeeded meanwhile, this judgement counts: the state that it was made on may
-          // be gone. A later judgement could only know less.
-          if (!isStopped) {
-            fix(judgement)
-          }
+          await fixWhenReleased((await notedEnd(deployment, judgement, history)) ?? judgement)
           break
         case 'read-tasks':
           // Tasks as new as the service that was read; watches with the same reading share them.
@@ -170,6 +167,19 @@ export function startRolloutLoop(
           await waitAndRefresh(judgement.pending, snapshot)
           break
       }
+    }
+  }
+
+  /**
+   * Where no update succeeds meanwhile, the judgement counts: the state that it was made on may be gone, and
+   * a later judgement could only know less.
+   */
+  async function fixWhenReleased(end: End): Promise<void> {
+    while (holds.isHeld(serviceId) && fixedEnd() === undefined) {
+      await holds.released(serviceId)
+    }
+    if (!isStopped) {
+      fix(end)
     }
   }
 
@@ -188,9 +198,11 @@ export function startRolloutLoop(
   }
 
   /** A verdict that was found before the stop still counts. */
-  function report({ verdict, message }: End, evidence: Partial<Outcome> = {}): void {
+  function report(
+    { verdict, message, endedAt = new Date(now()).toISOString() }: End,
+    evidence: Partial<Outcome> = {},
+  ): void {
     if (!isAbandoned) {
-      const endedAt = new Date(now()).toISOString()
       ended({
         ...{ verdict, endedAt },
         ...(message === undefined ? {} : { message }),

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Deployment } from '../../src/deployment/deployment.ts'
+import { withRecord } from '../../src/deployment/deployment-record.ts'
+import type { HistoryEntry } from '../../src/history/history-entry.ts'
 import type { End } from '../../src/rollout/judgement.ts'
 import { waitForEnd } from '../../src/rollout/known-deployment.ts'
 import { type RolloutWatch, watchRollout } from '../../src/rollout/rollout-watch.ts'
@@ -25,8 +27,12 @@ interface SetUp {
   readonly listeners: () => number
   /** Holds back the verdicts of the service, as an update does that is being sent. */
   hold(): () => void
-  /** Starts to watch the deployment that was just written. */
-  watch(): RolloutWatch
+  /** Starts to watch the deployment that was just written, or that another process has written. */
+  watch(writer?: 'self' | 'another-process'): RolloutWatch
+  /** Notes in the history how it ended, as another process does. */
+  note(entry: Partial<HistoryEntry>): void
+  /** How often the history was read. */
+  historyReads(): number
 }
 
 function setUp(changes: Partial<Swarm> = {}): SetUp {
@@ -43,6 +49,8 @@ function setUp(changes: Partial<Swarm> = {}): SetUp {
     ...{ previous: 'me/app:v1', forceUpdate: '0', versionIndex: Version.Index },
     startedAt: new Date().toISOString(),
   }
+  const entries: HistoryEntry[] = []
+  const read = vi.fn(async (serviceId: string) => (serviceId === ID ? entries : []))
   const stop = new AbortController()
   const added = vi.spyOn(stop.signal, 'addEventListener')
   const removed = vi.spyOn(stop.signal, 'removeEventListener')
@@ -52,14 +60,30 @@ function setUp(changes: Partial<Swarm> = {}): SetUp {
     events: createServiceEvents(swarm, { signal: stop.signal, logger }),
     readings: createServiceReadings(swarm, createNodeList(swarm)),
     holds: createVerdictHolds(),
+    history: { read },
   }
   const written: Service = structuredClone(swarm.service('blog'))
   return {
     ...{ swarm, logger, stop },
     hold: () => tools.holds.hold(ID),
     listeners: () => added.mock.calls.length - removed.mock.calls.length,
-    watch: () => watchRollout(deployment, tools, written),
+    watch: (writer = 'self') =>
+      watchRollout(deployment, tools, writer === 'self' ? written : undefined),
+    note(entry) {
+      const { versionIndex, startedAt } = deployment
+      entries.push({ versionIndex, startedAt, ...entry })
+    },
+    historyReads: () => read.mock.calls.length,
   }
+}
+
+/** Another client writes another image, with the labels that it has. */
+function overwrite(swarm: FakeSwarm, labels: Readonly<Record<string, string>> = {}): void {
+  swarm.change('blog', ({ TaskTemplate, ...spec }) => ({
+    ...spec,
+    Labels: { 'deployer.allowUpdates': 'true', ...labels },
+    TaskTemplate: { ...TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
+  }))
 }
 
 function countCalls({ calls }: FakeSwarm, start: string): number {
@@ -228,10 +252,7 @@ describe('a watch', () => {
     swarm.rollout('blog').complete()
     await vi.advanceTimersByTimeAsync(1000)
     // The update fails because another client writes first. The state that was judged is gone.
-    swarm.change('blog', ({ TaskTemplate, ...spec }) => ({
-      ...spec,
-      TaskTemplate: { ...TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
-    }))
+    overwrite(swarm)
     for (const release of releases) {
       expect(started.verdict()).toBeUndefined()
       release()
@@ -276,5 +297,58 @@ describe('a watch', () => {
     await vi.advanceTimersByTimeAsync(0)
     expect([one.outcome(), other.outcome()]).toEqual([undefined, undefined])
     expect([listeners(), vi.getTimerCount()]).toEqual([0, 0])
+  })
+})
+
+describe('a watch that the service shows nothing any more', () => {
+  const ENDED_AT = '2026-01-02T03:04:05.000Z'
+
+  test.each([
+    ['written again', (swarm: FakeSwarm) => overwrite(swarm)],
+    ['removed', (swarm: FakeSwarm) => swarm.remove('blog')],
+  ])('has the verdict of the history when the service is %s', async (_, lose) => {
+    for (const writer of ['self', 'another-process'] as const) {
+      const { swarm, watch, note, historyReads } = setUp()
+      lose(swarm)
+      note({ verdict: 'failed', endedAt: ENDED_AT, error: 'failed: exit code 1' })
+      const { outcome } = watch(writer)
+      await vi.advanceTimersByTimeAsync(0)
+      const message = 'failed: exit code 1'
+      expect(outcome()).toEqual({ verdict: 'failed', endedAt: ENDED_AT, message })
+      await vi.advanceTimersByTimeAsync(60_000)
+      expect(historyReads()).toBe(1)
+    }
+  })
+
+  test.each([
+    ['has no verdict', {}],
+    ['is that of another write', { verdict: 'converged', versionIndex: 1 }],
+    ['is that of another start', { verdict: 'converged', startedAt: ENDED_AT }],
+  ] as const)('is judged by the service when the entry %s', async (_, entry) => {
+    const { swarm, watch, note, historyReads } = setUp()
+    note(entry)
+    const own = watch()
+    await vi.advanceTimersByTimeAsync(0)
+    overwrite(swarm)
+    const other = watch('another-process')
+    await vi.advanceTimersByTimeAsync(0)
+    expect([own.outcome()?.verdict, other.outcome()?.verdict]).toEqual(['superseded', 'unknown'])
+    expect(historyReads()).toBe(2)
+  })
+
+  test('asks no history when the record has the verdict, or the service shows it', async () => {
+    const { swarm, watch, note, historyReads } = setUp()
+    const { deployment } = watch()
+    note({ verdict: 'failed' })
+    swarm.rollout('blog').complete()
+    await vi.advanceTimersByTimeAsync(0)
+    const { versionIndex, startedAt } = deployment
+    const record = [{ versionIndex, startedAt, verdict: 'superseded' }] as const
+    const newest = { versionIndex: versionIndex + 1, startedAt }
+    const { Labels } = withRecord(swarm.spec('blog'), newest, record)
+    overwrite(swarm, Labels ?? {})
+    const { outcome } = watch('another-process')
+    await vi.advanceTimersByTimeAsync(0)
+    expect([outcome()?.verdict, historyReads()]).toEqual(['superseded', 0])
   })
 })

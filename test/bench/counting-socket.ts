@@ -1,4 +1,5 @@
-// A proxy in front of the engine's socket that records each call and changes none.
+// A proxy in front of the engine's socket that records each call. It changes none, and refuses those that a
+// test names, as a socket proxy does.
 
 import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
@@ -11,6 +12,12 @@ export interface CountingSocket {
   reset(): void
   /** The calls since the last reset: method and decoded path with query. */
   calls(): readonly string[]
+  /**
+   * Responds 403 to further calls of an endpoint.
+   *
+   * @param endpoint Such as `/events`; undefined: refuses none any more.
+   */
+  refuse(endpoint: string | undefined): void
   close(): Promise<void>
 }
 
@@ -27,10 +34,16 @@ export async function openCountingSocket(
 ): Promise<CountingSocket> {
   const agent = new Agent({ keepAlive: true })
   let calls: string[] = []
+  let refused: string | undefined
 
   function forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const { method = '', url = '', headers } = incoming
     calls.push(`${method} ${decodeURIComponent(url)}`)
+    if (refused !== undefined && url.replace(/^\/v[\d.]+/, '').startsWith(refused)) {
+      outgoing.writeHead(403, { 'Content-Type': 'text/html' })
+      outgoing.end('<html><body><h1>403 Forbidden</h1></body></html>')
+      return
+    }
     const target = { socketPath: enginePath, agent, method, path: url, headers }
     const forwarded = request(target, (response) => {
       outgoing.writeHead(response.statusCode ?? 502, response.rawHeaders)
@@ -62,6 +75,9 @@ export async function openCountingSocket(
       calls = []
     },
     calls: () => calls,
+    refuse(endpoint) {
+      refused = endpoint
+    },
     close,
   }
 }

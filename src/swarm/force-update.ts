@@ -52,9 +52,17 @@ export function parseForceUpdate(value: unknown): ForceUpdate | undefined {
   if (typeof value === 'number') {
     return Number.isSafeInteger(value) && value >= 0 ? String(value) : undefined
   }
-  const isLarge =
-    typeof value === 'string' && DIGITS.test(value) && !Number.isSafeInteger(Number(value))
-  return isLarge && BigInt(value) < LIMIT ? value : undefined
+  return isForceUpdate(value) && !Number.isSafeInteger(Number(value)) ? value : undefined
+}
+
+/**
+ * Whether a value is a counter in decimal digits.
+ *
+ * @param value Any value.
+ * @returns True for a string of up to 64 bits, without leading zeros.
+ */
+export function isForceUpdate(value: unknown): value is ForceUpdate {
+  return typeof value === 'string' && DIGITS.test(value) && BigInt(value) < LIMIT
 }
 
 /**

@@ -42,6 +42,11 @@ export interface DeployerErrorOptions {
   readonly retryAfterSeconds?: number
   /** Facts about the error for programs; extension members of the problem document. */
   readonly members?: Readonly<Record<string, unknown>>
+  /**
+   * Whether the engine is known not to have applied the update, and not to apply it later. Default: that
+   * is unknown.
+   */
+  readonly notApplied?: boolean
 }
 
 /** A failure with a stable {@link ProblemCode} and a message that is safe to show to the caller. */
@@ -53,17 +58,24 @@ export class DeployerError extends Error {
   readonly retryAfterSeconds: number | undefined
   /** Facts about the error for programs; extension members of the problem document. */
   readonly members: Readonly<Record<string, unknown>>
+  /**
+   * Of an update: true when the engine is known not to have applied it. Otherwise Deployer reads the
+   * service until it knows.
+   */
+  readonly notApplied: boolean
 
   /**
    * @param code What went wrong, from the closed list.
    * @param message What failed, with which value, and what to do; no secrets.
-   * @param options The cause, after how many seconds a retry may succeed, and further members.
+   * @param options The cause, after how many seconds a retry may succeed, further members, and whether
+   *   an update was certainly not applied.
    */
   constructor(code: ProblemCode, message: string, options: DeployerErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
     this.retryAfterSeconds = options.retryAfterSeconds
     this.members = options.members ?? {}
+    this.notApplied = options.notApplied ?? false
   }
 }
 

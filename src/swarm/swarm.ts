@@ -78,8 +78,10 @@ export interface Swarm {
    * @param credentials Credentials for the nodes to pull the image with. Default: the service keeps its
    *   credentials.
    * @returns Whether the engine accepted the spec.
-   * @throws DeployerError with the codes of every call. The message states it when the engine may have
-   *   accepted the spec nevertheless.
+   * @throws DeployerError `service-not-found`, and the codes of every call. With `notApplied: true` when
+   *   the engine is known to have refused the spec, or not to have received it; otherwise Deployer reads
+   *   the service to find out. The message states it when the engine may have accepted the spec
+   *   nevertheless.
    */
   updateService(
     service: Service,

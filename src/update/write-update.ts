@@ -8,6 +8,7 @@ import {
   withRequestTime,
   writerOf,
 } from '../deployment/deployment-record.ts'
+import { DeployerError } from '../errors.ts'
 import type { DeploymentHistory } from '../history/deployment-history.ts'
 import { entryOf } from '../history/noted-deployment.ts'
 import { withForeignImage } from '../rollout/log-access.ts'
@@ -122,7 +123,8 @@ interface Update {
 /**
  * Sends an update once. The engine may have accepted it even when the call fails: a leader that loses its
  * quorum responds with 500 and keeps the spec, and a connection can break after the request was sent. So
- * the service is read before the failure is reported; its record has the write, or has not.
+ * the service is read before the failure is reported, unless the adapter knows that the update was not
+ * applied; the record of the service has the write, or has not.
  */
 async function sendUpdate(
   current: Service,
@@ -133,6 +135,10 @@ async function sendUpdate(
     const credentials = registryAuth === undefined ? {} : { registryAuth }
     return await swarm.updateService(current, next, credentials)
   } catch (error) {
+    if (error instanceof DeployerError && error.notApplied) {
+      pending.aborted()
+      throw error
+    }
     const latest = await swarm.inspectService(current.ID).catch(() => undefined)
     const writer = latest && writerOf(latest.Spec)
     const own = writerOf(next)

@@ -661,6 +661,22 @@ export const notifications: readonly Case[] = [
     },
   },
   {
+    name: 'an update that the engine refuses is refused, and nothing else; the service is not read again',
+    async run() {
+      const { swarm, notifier, put } = createHarness()
+      swarm.addService('blog')
+      swarm.beforeUpdate = () => swarm.remove('blog')
+      equal((await put('blog')).status, 404)
+      await until(() => notifier.events.length > 0)
+      await pass()
+      equal(swarm.calls.at(-1), 'update blog')
+      equal(
+        notifier.events.map(({ event }) => event),
+        ['refused'],
+      )
+    },
+  },
+  {
     name: 'an update that the engine takes after its call failed sends its events',
     async run() {
       const { swarm, notifier, put } = createHarness()

@@ -1,6 +1,7 @@
 // A swarm in memory that behaves as the engine does: it finds services by ID, name or ID prefix,
 // checks the version index, and performs rollouts by a script or by the steps of a test.
 
+import { DeployerError } from '../../src/errors.ts'
 import type { Node, Task } from '../../src/swarm/engine-types.ts'
 import type { ServiceSpec } from '../../src/swarm/service.ts'
 import type {
@@ -149,6 +150,15 @@ export function createFakeSwarm(): FakeSwarm {
       recordCredentials(call, given)
       fake.beforeUpdate()
       fail()
+      if (!services.has(service.ID)) {
+        throw new DeployerError(
+          'service-not-found',
+          `Cannot update: service ${service.ID} not found`,
+          {
+            notApplied: true,
+          },
+        )
+      }
       const current = services.find(service.ID)
       if (current.Version.Index !== service.Version.Index) {
         return 'out-of-sequence'

@@ -114,6 +114,16 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       expect(outcomes.filter((outcome) => outcome === 'updated')).toHaveLength(1)
     })
 
+    test('an update of a service that was removed is service-not-found, and is known not to be applied', async () => {
+      const name = `${serviceName}_gone`
+      await subject.create(name, {})
+      const gone = await inspect(name)
+      await subject.remove(name)
+      await expect(
+        subject.swarm.updateService(gone, withImage(gone, subject.images[1])),
+      ).rejects.toMatchObject({ code: 'service-not-found', notApplied: true })
+    })
+
     test('an image is resolved to digest and platforms', async () => {
       const [one, two] = await Promise.all(
         subject.images.map((image) => subject.swarm.resolveImage(image)),

@@ -16,6 +16,7 @@ import { DOCKER_HOST_FORMS, parseDockerHost } from './docker-host.ts'
 import { engineCallFor } from './engine-call.ts'
 import { createEngineClock } from './engine-clock.ts'
 import { engineError, isOutOfSequence } from './engine-error.ts'
+import { EngineHttpError } from './engine-http-error.ts'
 import { listNodes, listServices, listTasks } from './engine-lists.ts'
 import { isEngineInfo, isService } from './engine-shapes.ts'
 import { readTaskLog, watchServices } from './engine-streams.ts'
@@ -186,9 +187,18 @@ export function createDockerodeSwarm(options: DockerodeSwarmOptions = {}): Docke
  * (observed in 2 of 2 runs). So may an engine whose connection broke after the request was sent.
  */
 function updateError(error: unknown, action: string): DeployerError {
-  const mapped = engineError(error, action)
-  const isUncertain = mapped.code === 'no-quorum' || error instanceof ConnectionLostError
-  return isUncertain
-    ? new DeployerError(mapped.code, `${mapped.message}; ${OUTCOME_UNKNOWN}`, { cause: error })
-    : mapped
+  const { code, message, retryAfterSeconds } = engineError(error, action)
+  const isUncertain = code === 'no-quorum' || error instanceof ConnectionLostError
+  return new DeployerError(code, isUncertain ? `${message}; ${OUTCOME_UNKNOWN}` : message, {
+    ...(isUncertain || retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    cause: error,
+    notApplied: isNotApplied(error),
+  })
+}
+
+/** The engine answers 4xx before it proposes a write, and without a connection it received none. */
+function isNotApplied(error: unknown): boolean {
+  return error instanceof EngineHttpError
+    ? error.isEngineMessage && error.statusCode >= 400 && error.statusCode < 500
+    : !(error instanceof ConnectionLostError)
 }

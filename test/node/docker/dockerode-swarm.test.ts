@@ -212,8 +212,28 @@ describe('updateService', () => {
     await expect(swarm.updateService(service, service.Spec)).rejects.toMatchObject({
       message: expect.stringContaining('the update may have been applied nevertheless'),
       retryAfterSeconds: undefined,
+      notApplied: false,
     })
   })
+
+  test.each<[status: number, what: string, body: string, notApplied: boolean]>([
+    [400, 'the engine', '{"message":"ContainerSpec: image reference must be provided"}', true],
+    [404, 'the engine', '{"message":"service blog not found"}', true],
+    [409, 'the engine', '{"message":"name conflicts with an existing object"}', true],
+    [500, 'the engine', '{"message":"rpc error: code = Unknown desc = anything"}', false],
+    [503, 'the engine', '{"message":"This node is not a swarm manager"}', false],
+    [200, 'another server', '<html>', false],
+    [404, 'a proxy', '<html>', false],
+    [499, 'a proxy', '', false],
+  ])(
+    'an answer %i of %s: the error states whether the update is known not to be applied',
+    async (status, _, body, notApplied) => {
+      answer = text(200, SERVICE)
+      const service = await swarm.inspectService('blog')
+      answer = text(status, body)
+      await expect(swarm.updateService(service, service.Spec)).rejects.toMatchObject({ notApplied })
+    },
+  )
 
   test('does not report an uncertain outcome if no connection was established', async () => {
     answer = text(200, SERVICE)
@@ -224,6 +244,7 @@ describe('updateService', () => {
     await expect(unreachable.updateService(service, service.Spec)).rejects.toMatchObject({
       code: 'engine-unreachable',
       message: expect.not.stringContaining('nevertheless'),
+      notApplied: true,
     })
   })
 })

@@ -6,6 +6,7 @@ import { unref } from '../async/unref.ts'
 import { waitFor } from '../async/wait-for.ts'
 import type { Logger } from '../logger.ts'
 import { errorMessage } from '../text/error-message.ts'
+import { currentTimeMs } from './current-time.ts'
 import type { ServiceEvent, Swarm } from './swarm.ts'
 
 /** Gets the events of one service. */
@@ -107,7 +108,7 @@ export function createServiceEvents(
     let pauseMs = FIRST_PAUSE_MS
     while (run === current) {
       const stream = await readStream(current, sinceMs)
-      sinceMs = stream.latestMs ?? sinceMs ?? now()
+      sinceMs = stream.latestMs ?? sinceMs ?? currentTimeMs(swarm)
       if (run === current) {
         reportBroken(stream.error)
         // A stream that ends again and again right after it was opened does not count as open.
@@ -174,14 +175,6 @@ export function createServiceEvents(
     if (isBroken) {
       isBroken = false
       logger.info({}, 'event stream restored')
-    }
-  }
-
-  function now(): number {
-    try {
-      return swarm.now()
-    } catch {
-      return Date.now()
     }
   }
 

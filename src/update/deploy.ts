@@ -3,6 +3,7 @@
 import { DeployerError, type ProblemCode } from '../errors.ts'
 import type { NamedDeployment } from '../rollout/known-deployment.ts'
 import type { OpenedDeployments } from '../rollout/opened-deployments.ts'
+import { currentTimeMs } from '../swarm/current-time.ts'
 import { digestOf } from '../swarm/image-reference.ts'
 import type { Service } from '../swarm/service.ts'
 import type { ServiceEvents } from '../swarm/service-events.ts'
@@ -53,7 +54,7 @@ export async function deploy(
 ): Promise<AcceptedDeployment> {
   const order = tools.nextOrder()
   try {
-    const atMs = tools.swarm.now()
+    const atMs = currentTimeMs(tools.swarm)
     const service = await findUpdatable(request, tools.swarm)
     tools.events.prepare()
     const recorded = await joinRecorded(request, service, tools)
@@ -148,7 +149,12 @@ async function publishRejection(
 ): Promise<void> {
   if (error instanceof DeployerError && REJECTIONS.has(error.code)) {
     const named = { service: service.slice(0, 100), image: image?.given ?? '' }
-    await publisher.publishRefused({ ...named, reason: error.message, nowMs: swarm.now(), origin })
+    await publisher.publishRefused({
+      ...named,
+      reason: error.message,
+      nowMs: currentTimeMs(swarm),
+      origin,
+    })
   }
 }
 

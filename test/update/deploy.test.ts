@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createDeployer } from '../../src/deployer.ts'
 import { createFakeSwarm } from '../support/fake-swarm.ts'
+import { createRecordingNotifier } from '../support/recording-fakes.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -27,4 +28,20 @@ test('a service that changes during every attempt is not updated: 503 after 10 s
   })
   expect(attempts).toBeGreaterThan(20)
   expect(attempts).toBeLessThan(100)
+})
+
+test("a rejected request gets its reason when the swarm's clock fails, and the event has the time of this machine", async () => {
+  const swarm = createFakeSwarm()
+  const notifier = createRecordingNotifier()
+  swarm.clock = () => {
+    throw new Error('no clock')
+  }
+  const startedAt = new Date().toISOString()
+  const app = createDeployer({ token: 'x', swarm, notifier: notifier.notify })
+  const init = { method: 'PUT', body: '{"image":"me/app:v2"}', headers: { Authorization: 'x' } }
+  const response = await app.request('/service/nosuch', init)
+  expect(await response.json()).toMatchObject({ code: 'service-not-found' })
+  expect(response.status).toBe(404)
+  await vi.waitFor(() => expect(notifier.events).toHaveLength(1))
+  expect(notifier.events[0]).toMatchObject({ event: 'refused', startedAt })
 })

@@ -174,15 +174,29 @@ async function fetchWhenUp(url: string): Promise<Response> {
   }
 }
 
+/** The runtimes whose names begin with one of the arguments, in any case; without arguments, all. */
+function chosenRuntimes(args: readonly string[]): typeof RUNTIMES {
+  const isMeant = (name: string, arg: string): boolean =>
+    name.toLowerCase().startsWith(arg.toLowerCase())
+  const names = Object.keys(RUNTIMES)
+  const unknown = args.filter((arg) => !names.some((name) => isMeant(name, arg)))
+  if (unknown.length > 0) {
+    console.error(`Unknown runtime: ${unknown.join(', ')}; the runtimes are ${names.join('; ')}`)
+    process.exit(2)
+  }
+  return Object.fromEntries(
+    Object.entries(RUNTIMES).filter(
+      ([name]) => args.length === 0 || args.some((arg) => isMeant(name, arg)),
+    ),
+  )
+}
+
+const chosen = chosenRuntimes(process.argv.slice(2))
 await fetchRuntimes()
 await bundleAll()
 let passed = 0
 let failed = 0
-const wanted = process.argv.slice(2)
-const chosen = Object.entries(RUNTIMES).filter(
-  ([name]) => wanted.length === 0 || wanted.some((one) => name.startsWith(one)),
-)
-for (const [name, runtime] of chosen) {
+for (const [name, runtime] of Object.entries(chosen)) {
   const result = await runtime().catch((error: Error) => ({ passed: 0, failures: [error.message] }))
   console.log(`${name}: ${result.passed} passed, ${result.failures.length} failed`)
   for (const failure of result.failures) {

@@ -1,5 +1,7 @@
 // The options of a deployer, and their validation.
 
+import { type HistoryMode, historyModes } from './history/history-mode.ts'
+import type { HistoryStore } from './history/history-store.ts'
 import { tokenFault } from './http/token.ts'
 import type { Logger } from './logger.ts'
 import { type DeploymentEventName, deploymentEventNames } from './notification/deployment-event.ts'
@@ -51,6 +53,16 @@ export interface DeployerOptions {
   /** Whether the report of a failed rollout has the last log lines of its failed tasks. Default: true. */
   readonly evidenceLogs?: boolean
   /**
+   * Keeps the history of each service, such as the `historyStore` of `createDockerodeSwarm`. Default: the
+   * label on the service holds the newest eight deployments, and there is no other history.
+   */
+  readonly historyStore?: HistoryStore
+  /**
+   * Where the history of each service is kept: `config` is the `historyStore`, `label` the label on the
+   * service, and `off` is nowhere. Default: `config` with a `historyStore`, else `label`.
+   */
+  readonly history?: HistoryMode
+  /**
    * Path prefix of the `Location` of a deployment, such as `/cd`. Default: the prefix of the request's own
    * path, which a gateway's `mount` and some reverse proxies strip.
    */
@@ -71,6 +83,8 @@ const OPTIONS: Readonly<Record<keyof DeployerOptions, true>> = {
   foreignRegistry: true,
   rolloutTimeoutMs: true,
   evidenceLogs: true,
+  historyStore: true,
+  history: true,
   basePath: true,
   signal: true,
 }
@@ -85,6 +99,7 @@ const SWARM_METHODS: readonly (keyof Swarm)[] = [
   'watchServices',
   'now',
 ]
+const HISTORY_METHODS: readonly (keyof HistoryStore)[] = ['read', 'write', 'list', 'remove']
 const SPOOL_METHODS: readonly (keyof Spool)[] = ['put', 'remove', 'read', 'isSafe']
 const FOREIGN_REGISTRY: readonly (string | undefined)[] = [undefined, 'clear', 'keep']
 const RESOLVE_IMAGE: readonly (string | undefined)[] = [undefined, 'auto', 'require', 'never']
@@ -133,6 +148,7 @@ export function checkOptions(options: DeployerOptions): void {
     throw new TypeError('Cannot use `logger`: it must have the methods info, warn and error')
   }
   checkRolloutOptions(options)
+  checkHistoryOptions(options)
 }
 
 /**
@@ -169,5 +185,20 @@ function checkRolloutOptions(options: DeployerOptions): void {
   }
   if (signal !== undefined && typeof signal.addEventListener !== 'function') {
     throw new TypeError('Cannot use `signal`: it must be an AbortSignal')
+  }
+}
+
+function checkHistoryOptions({ historyStore, history }: DeployerOptions): void {
+  const missing = HISTORY_METHODS.filter((name) => typeof historyStore?.[name] !== 'function')
+  if (historyStore !== undefined && missing.length > 0) {
+    throw new TypeError(`Cannot use \`historyStore\`: it has no ${missing.join(', ')}`)
+  }
+  if (history !== undefined && !historyModes.includes(history)) {
+    throw new TypeError('Cannot use `history`: it must be config, label or off')
+  }
+  if (history === 'config' && historyStore === undefined) {
+    throw new TypeError(
+      'Cannot use `history` config without a store: set `historyStore`, such as that of createDockerodeSwarm',
+    )
   }
 }

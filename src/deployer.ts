@@ -57,6 +57,8 @@ function createTools(
   const { foreignRegistry = 'clear' } = options
   const { notifier, notifierEvents = deploymentEventNames, spool } = options
   const { rolloutTimeoutMs = THIRTY_MINUTES_MS, evidenceLogs = true } = options
+  const { historyStore } = options
+  const { history: historyMode = historyStore === undefined ? 'label' : 'config' } = options
   const events = createServiceEvents(swarm, { signal, logger })
   const nodes = createNodeList(swarm)
   const readings = createServiceReadings(swarm, nodes)
@@ -72,6 +74,9 @@ function createTools(
     ...{ notifier, notifierEvents, spool },
     ...{ swarm, deployments, logger, signal },
   })
+  /** While the store is closed, the label on the service is the only history. */
+  const keepsLongRecord = (): boolean =>
+    historyMode === 'label' || (historyMode === 'config' && !history.isOn())
   let order = 0
   const nextOrder = (): number => {
     order += 1
@@ -81,6 +86,6 @@ function createTools(
   return {
     ...{ swarm, resolveImage, registryAuth, foreignRegistry, events, nodes },
     ...{ deployments, openedDeployments, publisher, queues, nextOrder },
-    ...{ history, holds, rolloutTimeoutMs, keepsLongRecord: () => !history.isOn() },
+    ...{ history, holds, rolloutTimeoutMs, keepsLongRecord },
   }
 }

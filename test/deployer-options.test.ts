@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { checkOptions, type DeployerOptions } from '../src/deployer-options.ts'
+import { createFakeHistoryStore } from './support/fake-history-store.ts'
 import { createFakeSpool } from './support/fake-spool.ts'
 import { createFakeSwarm } from './support/fake-swarm.ts'
 
 const swarm = createFakeSwarm()
+const historyStore = createFakeHistoryStore()
 const OPTIONS: DeployerOptions = { token: 'SOME_TOKEN', swarm }
 
 describe('checkOptions', () => {
@@ -21,11 +23,17 @@ describe('checkOptions', () => {
         foreignRegistry: 'keep',
         rolloutTimeoutMs: 1,
         evidenceLogs: false,
+        historyStore,
+        history: 'config',
         basePath: '/api/cd',
         signal: new AbortController().signal,
       },
     ],
     ['the longest timeout', { rolloutTimeoutMs: 2_147_483_647 }],
+    ['a history store alone', { historyStore }],
+    ['a history store that is not used', { historyStore, history: 'off' }],
+    ['a history in the label', { history: 'label' }],
+    ['no history', { history: 'off' }],
     ['no base path', { basePath: '' }],
     ['a token beyond ASCII', { token: 'schlüssel' }],
   ])('accepts %s', (_, options) => {
@@ -53,6 +61,12 @@ describe('checkOptions', () => {
     [{ rolloutTimeoutMs: 2_147_483_648 }, RangeError, 'from 1 to 2147483647'],
     [{ rolloutTimeoutMs: '1000' }, RangeError, '`rolloutTimeoutMs`'],
     [{ evidenceLogs: 'false' }, TypeError, '`evidenceLogs`'],
+    [{ historyStore: {} }, TypeError, '`historyStore`: it has no read, write, list, remove'],
+    [{ historyStore: { ...historyStore, list: 1 } }, TypeError, 'it has no list'],
+    [{ historyStore: null }, TypeError, '`historyStore`'],
+    [{ history: 'configs' }, TypeError, 'config, label or off'],
+    [{ history: true }, TypeError, '`history`'],
+    [{ history: 'config' }, TypeError, 'set `historyStore`'],
     [{ basePath: 'cd' }, TypeError, '`basePath`'],
     [{ basePath: '/' }, TypeError, '`basePath`'],
     [{ basePath: '/cd/' }, TypeError, '`basePath`'],

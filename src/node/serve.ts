@@ -89,7 +89,8 @@ interface RunOptions {
 function run(settings: Settings, { log, version }: RunOptions): void {
   const { logger } = log
   const { token, dockerHost, tls, bind, registryAuthFile } = settings
-  const { resolveImage, foreignRegistry, rolloutTimeoutMs, evidenceLogs, basePath } = settings
+  const { resolveImage, foreignRegistry, rolloutTimeoutMs, evidenceLogs } = settings
+  const { history, basePath } = settings
   const ending = new AbortController()
   const swarm = createDockerodeSwarm({ dockerHost, ...(tls === undefined ? {} : { tls }) })
   const notifications = createNotifications(settings, logger)
@@ -101,6 +102,8 @@ function run(settings: Settings, { log, version }: RunOptions): void {
     foreignRegistry,
     rolloutTimeoutMs,
     evidenceLogs,
+    historyStore: swarm.historyStore,
+    history,
     basePath,
     signal: ending.signal,
     ...(registryAuthFile === undefined

@@ -6,6 +6,7 @@ import { embedding } from './embedding.ts'
 import { events } from './events.ts'
 import { type Case, stopHarnesses } from './harness.ts'
 import { health } from './health.ts'
+import { historyModes } from './history-modes.ts'
 import { idempotency } from './idempotency.ts'
 import { logLines } from './log-lines.ts'
 import { notifications } from './notifications.ts'
@@ -33,6 +34,7 @@ const cases: readonly Case[] = [
   ...queue,
   ...predecessors,
   ...twoProcesses,
+  ...historyModes,
   ...idempotency,
   ...logLines,
   ...paused,

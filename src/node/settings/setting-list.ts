@@ -17,6 +17,7 @@ export type SettingName =
   | 'FOREIGN_REGISTRY'
   | 'ROLLOUT_TIMEOUT'
   | 'EVIDENCE_LOGS'
+  | 'HISTORY'
 
 /** How a setting is described in the help. */
 export interface SettingDescription {
@@ -96,6 +97,10 @@ export const SETTINGS: Readonly<Record<SettingName, SettingDescription>> = {
   EVIDENCE_LOGS: {
     summary: 'whether responses show log lines of failed tasks: true or false',
     default: 'true',
+  },
+  HISTORY: {
+    summary: 'where the history of each service is kept: config, label or off',
+    default: 'config',
   },
 }
 

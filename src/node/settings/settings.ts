@@ -2,9 +2,11 @@
 
 import { isAbsolute } from 'node:path'
 import { isBasePath } from '../../deployer-options.ts'
+import type { HistoryMode } from '../../history/history-mode.ts'
 import type { Address } from './address.ts'
 import { readBind } from './bind.ts'
 import { type DockerHostSettings, readDockerHost } from './docker-host.ts'
+import { readHistory } from './history.ts'
 import { type NotifySettings, readNotifications } from './notify-flags.ts'
 import { readRegistryAuthFile } from './registry-auth-file.ts'
 import { type RolloutSettings, readRollouts } from './rollouts.ts'
@@ -21,6 +23,8 @@ export interface Settings extends DockerHostSettings, RolloutSettings {
   readonly notify: readonly NotifySettings[]
   /** The path of a Docker `config.json` that could be read at startup. */
   readonly registryAuthFile?: string
+  /** Where the history of each service is kept. */
+  readonly history: HistoryMode
   /** The path prefix that a reverse proxy strips; empty: none. */
   readonly basePath: string
   /** The absolute path of the directory that keeps messages over a restart; undefined: none. */
@@ -50,6 +54,7 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
   const notify = readNotifications(source)
   const bind = readBind(source)
   const rollouts = readRollouts(source)
+  const history = readHistory(source)
   const registryAuthFile = readRegistryAuthFile(source)
   const basePath = readBasePath(source)
   const spoolDir = readSpoolDir(source)
@@ -60,6 +65,7 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
     notify === undefined ||
     bind === undefined ||
     rollouts === undefined ||
+    history === undefined ||
     basePath === undefined ||
     errors.length > 0
   ) {
@@ -71,6 +77,7 @@ export function readSettings(flags: Flags, sources: SettingsSources): SettingsRe
     notify,
     bind,
     ...rollouts,
+    history,
     basePath,
     ...(registryAuthFile === undefined ? {} : { registryAuthFile }),
     ...(spoolDir === undefined ? {} : { spoolDir }),

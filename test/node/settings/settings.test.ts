@@ -86,6 +86,7 @@ test('TOKEN is the only required setting', () => {
       foreignRegistry: 'clear',
       rolloutTimeoutMs: 1_800_000,
       evidenceLogs: true,
+      history: 'config',
       basePath: '',
     },
   })
@@ -102,6 +103,7 @@ test('all variables are read, and the numbers in NOTIFY_FLAGS have defaults', ()
     REGISTRY_AUTH_FILE: '/config.json',
     ROLLOUT_TIMEOUT: '90',
     EVIDENCE_LOGS: 'false',
+    HISTORY: 'label',
     BASE_PATH: '/cd',
     SPOOL_DIR: '/spool',
   }
@@ -127,6 +129,7 @@ test('all variables are read, and the numbers in NOTIFY_FLAGS have defaults', ()
       registryAuthFile: '/config.json',
       rolloutTimeoutMs: 90_000,
       evidenceLogs: false,
+      history: 'label',
       basePath: '/cd',
       spoolDir: '/spool',
     },
@@ -239,12 +242,13 @@ test('a flag takes precedence over its variable, and an empty variable counts as
     REGISTRY_AUTH_FILE: '',
     ROLLOUT_TIMEOUT: '',
     EVIDENCE_LOGS: '',
+    HISTORY: '',
     NOTIFY_FLAGS_FILE: '',
     SPOOL_DIR: '',
   }
   const env = { TOKEN: 'variable', BIND: '', DOCKER_HOST: '', NOTIFY_FLAGS: '', ...empty }
   expect(read(env, { TOKEN: 'flag', BIND: ':1' })).toMatchObject({
-    settings: { token: 'flag', bind: { port: 1 }, rolloutTimeoutMs: 1_800_000 },
+    settings: { token: 'flag', bind: { port: 1 }, rolloutTimeoutMs: 1_800_000, history: 'config' },
   })
   expect(read(env)).not.toHaveProperty('settings.registryAuthFile')
   expect(read(env)).not.toHaveProperty('settings.spoolDir')
@@ -353,6 +357,7 @@ describe('errors', () => {
       REGISTRY_AUTH_FILE: '/nowhere',
       ROLLOUT_TIMEOUT: 'soon',
       EVIDENCE_LOGS: 'yes',
+      HISTORY: 'true',
       BASE_PATH: 'cd/',
       SPOOL_DIR: 'spool',
     }
@@ -370,6 +375,7 @@ describe('errors', () => {
       'FOREIGN_REGISTRY',
       'ROLLOUT_TIMEOUT',
       'EVIDENCE_LOGS',
+      'HISTORY',
       'REGISTRY_AUTH_FILE',
       'BASE_PATH',
       'SPOOL_DIR',
@@ -426,6 +432,7 @@ describe('errors', () => {
       'NOTIFY_FLAGS_FILE is not a JSON object or an array of JSON objects: it must be like {"addr":"beanstalkd:11300","tube":"chat","template":"<base64>"}',
     ],
     [{ TOKEN: 'x', EVIDENCE_LOGS: '1' }, 'EVIDENCE_LOGS is "1": it must be true or false'],
+    [{ TOKEN: 'x', HISTORY: 'on' }, 'HISTORY is "on": it must be config, label or off'],
     [
       { TOKEN: 'x', REGISTRY_AUTH_FILE: '/nowhere' },
       'REGISTRY_AUTH_FILE is "/nowhere", but it cannot be read (ENOENT: /nowhere): set the path of a file that Deployer may read',

@@ -1,0 +1,33 @@
+// How many deployments the label on the service holds, by where the history is kept.
+
+import type { DeployerOptions } from '../../src/deployer-options.ts'
+import { RECORD_LABEL } from '../../src/deployment/deployment-record.ts'
+import { equal } from '../support/assert-json-equal.ts'
+import { createFakeHistoryStore } from '../support/fake-history-store.ts'
+import { type Case, createHarness } from './harness.ts'
+
+const closedStore = createFakeHistoryStore()
+closedStore.isClosed = true
+
+const MODES: readonly (readonly [
+  name: string,
+  options: Pick<DeployerOptions, 'history' | 'historyStore'>,
+  entries: number,
+])[] = [
+  ['without a store', {}, 8],
+  ['with history label', { history: 'label', historyStore: createFakeHistoryStore() }, 8],
+  ['with history off', { history: 'off', historyStore: createFakeHistoryStore() }, 2],
+  ['with a store that may not be used', { historyStore: closedStore }, 8],
+]
+
+export const historyModes: readonly Case[] = MODES.map(([name, options, entries]) => ({
+  name: `${name}, the label on the service holds ${entries} deployments`,
+  async run() {
+    const { swarm, put } = createHarness(options)
+    swarm.addService('blog')
+    for (let n = 0; n < 10; n += 1) {
+      equal((await put('blog', { image: `me/app:v${n + 2}`, query: '?wait=50' })).status, 200)
+    }
+    equal(swarm.spec('blog').Labels?.[RECORD_LABEL]?.split(' ').length, entries)
+  },
+}))

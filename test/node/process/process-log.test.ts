@@ -69,6 +69,8 @@ async function startEngine({ onTestFinished }: TestContext): Promise<Loopback> {
       response.flushHeaders()
     } else if (url.startsWith('/distribution')) {
       response.end(JSON.stringify({ Descriptor: { digest: DIGEST }, Platforms: [] }))
+    } else if (url.startsWith('/tasks') || url === '/nodes') {
+      response.end('[]')
     } else if (method === 'POST') {
       response.end('{}')
     } else {

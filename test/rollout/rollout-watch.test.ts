@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Deployment } from '../../src/deployment/deployment.ts'
 import { withRecord } from '../../src/deployment/deployment-record.ts'
+import { DeployerError } from '../../src/errors.ts'
 import type { HistoryEntry } from '../../src/history/history-entry.ts'
 import type { End } from '../../src/rollout/judgement.ts'
 import { waitForEnd } from '../../src/rollout/known-deployment.ts'
@@ -10,7 +11,7 @@ import { createVerdictHolds } from '../../src/rollout/verdict-holds.ts'
 import { createNodeList } from '../../src/swarm/node-list.ts'
 import type { Service } from '../../src/swarm/service.ts'
 import { createServiceEvents } from '../../src/swarm/service-events.ts'
-import type { Swarm } from '../../src/swarm/swarm.ts'
+import type { ServiceEvent, ServiceListener, Swarm } from '../../src/swarm/swarm.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'
 import { createRecordingLogger, type RecordingLogger } from '../support/recording-fakes.ts'
 
@@ -298,6 +299,74 @@ describe('a watch', () => {
     expect([one.outcome(), other.outcome()]).toEqual([undefined, undefined])
     expect([listeners(), vi.getTimerCount()]).toEqual([0, 0])
   })
+})
+
+/** A stream whose events the test reports: those of the swarm are lost. */
+function scriptedStream(): readonly [changes: Partial<Swarm>, listener: () => ServiceListener] {
+  let current: ServiceListener | undefined
+  const watchServices: Swarm['watchServices'] = (listener) => {
+    current = listener
+    listener.opened()
+    return new Promise(() => {})
+  }
+  const listener = (): ServiceListener => current ?? expect.unreachable('no stream is open')
+  return [{ watchServices }, listener]
+}
+
+describe('a watch after a gap', () => {
+  const FAILURE = new DeployerError('engine-error', 'database is locked')
+
+  test('still has the gap when its reading failed, and none any more after one that succeeded', async () => {
+    for (const [failure, verdict] of [
+      [FAILURE, 'unknown'],
+      [undefined, 'superseded'],
+    ] as const) {
+      // A stream that opens reports a gap too.
+      const { swarm, watch } = setUp(SILENT)
+      swarm.rollout('blog').begin()
+      swarm.failure = failure
+      const { outcome } = watch('another-process')
+      await vi.advanceTimersByTimeAsync(0)
+      swarm.failure = undefined
+      overwrite(swarm)
+      await vi.advanceTimersByTimeAsync(10_000)
+      expect(outcome()?.verdict).toBe(verdict)
+    }
+  })
+
+  test('reads the service again at an event when the last reading failed', async () => {
+    const [changes, listener] = scriptedStream()
+    const { swarm, watch } = setUp(changes)
+    const { deployment, outcome } = watch()
+    await vi.advanceTimersByTimeAsync(0)
+    swarm.failure = FAILURE
+    swarm.rollout('blog').complete()
+    listener().opened()
+    await vi.advanceTimersByTimeAsync(0)
+    swarm.failure = undefined
+    // A restarted engine repeats it.
+    listener().changed(updating(deployment.serviceId))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(outcome()?.verdict).toBe('converged')
+  })
+
+  test('does not take an earlier event for the state of an update whose state it has read', async () => {
+    const [changes, listener] = scriptedStream()
+    const { swarm, watch } = setUp(changes)
+    const { deployment, outcome } = watch()
+    swarm.rollout('blog').beginRollBack()
+    listener().opened()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(outcome()).toBeUndefined()
+    swarm.rollout('blog').completeRollBack()
+    listener().changed(updating(deployment.serviceId))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(outcome()?.verdict).toBe('rolled-back')
+  })
+
+  function updating(serviceId: string): ServiceEvent {
+    return { serviceId, action: 'update', updateState: 'updating', timeMs: Date.now() }
+  }
 })
 
 describe('a watch that the service shows nothing any more', () => {

@@ -15,6 +15,8 @@ import { listTasks, waitRunning } from './services.ts'
 import { sharedLab } from './shared-lab.ts'
 import { waitFor } from './wait.ts'
 
+const lab = sharedLab()
+
 /** Creates a service that is removed after `use`. */
 async function withService(
   lab: SharedLab,
@@ -39,8 +41,6 @@ async function traces(directory: string): Promise<readonly string[]> {
 }
 
 describe('a service', () => {
-  const lab = sharedLab()
-
   test('runs v1, with its name, labels and replicas', async () => {
     const image = lab.image('lab/app:v1')
     const labels = { 'org.example.deployable': 'true' }
@@ -100,8 +100,6 @@ describe('a service', () => {
 })
 
 describe('an image', () => {
-  const lab = sharedLab()
-
   test('has a digest of its own in the registry', async () => {
     const names = ['app:v1', 'app:v2', 'app:v3', 'app:bad', 'app:unhealthy', 'job:v1']
     const digests = await Promise.all(names.map((name) => lab.registry.digest(`lab/${name}`)))
@@ -120,8 +118,6 @@ describe('an image', () => {
 })
 
 describe('a job', () => {
-  const lab = sharedLab()
-
   test('is reserved as it was put, and deleted', async () => {
     const body = Buffer.from([0, 13, 10, 255, ...Buffer.from('größer')])
     const id = await lab.beanstalkd.put('lab-test', body, { pri: 7, ttr: 30 })
@@ -204,7 +200,7 @@ describe('a lab that this process started', () => {
       expect(await traces(directory)).toEqual([])
     })
     // The owner of the shared lab is alive.
-    const { status } = await sharedLab().engine.request('GET', '/services')
+    const { status } = await lab.engine.request('GET', '/services')
     expect(status).toBe(200)
   })
 

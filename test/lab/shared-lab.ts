@@ -9,6 +9,8 @@ import { connectLab, type SharedLab } from './lab.ts'
 // There are as many labs as files that run at the same time, so a lab is free soon.
 const CLAIM_WITHIN_MS = 150_000
 
+let isClaimed = false
+
 /**
  * Connects to a lab that no other test file uses at the same time. Its daemons must keep running: a test
  * that stops one of them starts a lab of its own.
@@ -17,8 +19,11 @@ const CLAIM_WITHIN_MS = 150_000
  * ran before, two files that run at the same time can have the same number (seen with 4.1).
  *
  * @returns The lab. The file gives it back after its other `afterAll` hooks.
+ * @throws Error when the file has a lab already: two files that wait for a second one would wait for ever.
  */
 export function sharedLab(): SharedLab {
+  if (isClaimed) throw new Error('A test file can have one shared lab: call sharedLab() once')
+  isClaimed = true
   const labs = inject('labs')
   const giveUpAt = Date.now() + CLAIM_WITHIN_MS
   while (Date.now() < giveUpAt) {

@@ -20,8 +20,9 @@ const MODULES = join(ROOT, 'node_modules')
 const { version, dependencies, peerDependencies } = readJson(join(ROOT, 'package.json'))
 const folder = mkdtempSync(join(tmpdir(), 'deployer-package-'))
 const unpacked = join(folder, 'unpacked')
-// `createDeployer` has to fit in 32 kB, which it does not yet.
-const MAX_GZIP_KB: Readonly<Record<string, number>> = { createDeployer: 48, createOutbox: 4 }
+// The goal is 32 kB. Hono and lru-cache take 13 of them, the core itself 33. The limit leaves 8 kB
+// for the history of services.
+const MAX_GZIP_KB: Readonly<Record<string, number>> = { createDeployer: 54, createOutbox: 4 }
 let buildOutput: string
 
 function run(program: string, args: readonly string[], cwd: string = folder): string {

@@ -1,6 +1,7 @@
 // The portable Hono app: the routes, the order of middleware, and the responses to errors.
 
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
+import { Hono } from 'hono/tiny'
 import { DeployerError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { DeployTools } from '../update/deploy.ts'

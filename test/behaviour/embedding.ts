@@ -115,6 +115,26 @@ export const embedding: readonly Case[] = [
     },
   },
   {
+    name: 'a slash at the end of a path makes no difference, and an empty name or ID is not found',
+    async run() {
+      const { app, swarm } = createHarness()
+      swarm.addService('blog')
+      const done = await read(await app.request('/service/blog/', put(TOKEN)))
+      const location = `/deployments/${String(done.body.deploymentId)}`
+      equal([done.status, done.headers.get('Location')], [200, location])
+      const headers = { Authorization: TOKEN }
+      for (const [path, status] of [
+        ['/service/blog/', 200],
+        ['/services/', 200],
+        [`${location}/`, 200],
+        ['/service//', 404],
+        ['/deployments//', 404],
+      ] as const) {
+        equal([path, (await app.request(path, { headers })).status], [path, status])
+      }
+    },
+  },
+  {
     name: "app.route: the gateway's context variables keep their values",
     async run() {
       const { app, swarm } = createHarness()

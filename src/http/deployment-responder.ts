@@ -21,7 +21,7 @@ export interface ResponseOptions {
   readonly waitMs: number | undefined
   readonly warnings: readonly string[]
   /** The verdict to report while the rollout is in progress. */
-  readonly underWay: 'accepted' | 'pending'
+  readonly verdictBeforeEnd: 'accepted' | 'pending'
   /** The caller's place among those that wait. */
   readonly place: WaitingPlace
 }
@@ -97,7 +97,7 @@ export function createDeploymentResponder({
       return known === undefined ? openedDeployments.open(id) : { known, close() {} }
     },
 
-    async respond(c, { known, close }, { waitMs, warnings, underWay, place }) {
+    async respond(c, { known, close }, { waitMs, warnings, verdictBeforeEnd, place }) {
       const location = deploymentLocation(c, known.id, basePath)
       if (wantsEvents(c)) {
         const ended = (): void => {
@@ -109,13 +109,13 @@ export function createDeploymentResponder({
       try {
         if (waitMs !== undefined) {
           await waitForEnd(known, { timeoutMs: waitMs, signals: [signal, c.req.raw.signal] })
-        } else if (underWay === 'pending') {
+        } else if (verdictBeforeEnd === 'pending') {
           await waitForReading(known, { signals: [signal, c.req.raw.signal] })
           throwIfNeverRead(known)
         }
         return deploymentResponse(known, {
           location,
-          underWay: waitMs === undefined ? underWay : 'rollout-pending',
+          verdictBeforeEnd: waitMs === undefined ? verdictBeforeEnd : 'rollout-pending',
           warnings,
         })
       } finally {

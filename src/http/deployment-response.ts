@@ -29,7 +29,7 @@ export interface DeploymentResponseOptions {
   /** The path of the deployment, for `Location`. */
   readonly location: string
   /** How to report a rollout in progress; `rollout-pending`: the caller has waited long enough. */
-  readonly underWay: 'accepted' | 'pending' | 'rollout-pending'
+  readonly verdictBeforeEnd: 'accepted' | 'pending' | 'rollout-pending'
   readonly warnings?: readonly string[]
 }
 
@@ -38,12 +38,12 @@ const RETRY_AFTER_SECONDS = 1
 
 function createReport(
   known: KnownDeployment,
-  { underWay, warnings = [] }: DeploymentResponseOptions,
+  { verdictBeforeEnd, warnings = [] }: DeploymentResponseOptions,
 ): DeploymentReport {
   const { id, deployment } = known
   const { service, serviceId, image, resolved, previous, startedAt } = deployment
   const outcome = outcomeOf(known)
-  const isNew = underWay === 'accepted'
+  const isNew = verdictBeforeEnd === 'accepted'
   return {
     verdict: isNew ? 'accepted' : 'pending',
     ...{ deploymentId: id, service, serviceId, image, resolved, previous, startedAt },
@@ -70,7 +70,7 @@ export function deploymentResponse(
   const report = createReport(known, options)
   const headers = { Location: options.location }
   const error =
-    report.verdict === 'pending' && options.underWay === 'rollout-pending'
+    report.verdict === 'pending' && options.verdictBeforeEnd === 'rollout-pending'
       ? pendingError(report)
       : verdictError(report)
   // Bun would add a charset, which application/json does not have (RFC 8259 section 11).

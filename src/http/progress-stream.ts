@@ -114,8 +114,8 @@ async function follow(
       }
       await wake.wait(Math.min(sentAt + HEARTBEAT_MS - performance.now(), leftMs()))
     }
-    const underWay = waitMs === undefined ? 'pending' : 'rollout-pending'
-    const plain = deploymentResponse(known, { location, underWay, warnings })
+    const verdictBeforeEnd = waitMs === undefined ? 'pending' : 'rollout-pending'
+    const plain = deploymentResponse(known, { location, verdictBeforeEnd, warnings })
     await send(stream.writeSSE({ event: 'verdict', data: await plain.text() }))
   } finally {
     unfollow()

@@ -110,7 +110,7 @@ function run(settings: Settings, { log, version }: RunOptions): void {
       ? {}
       : {
           registryAuth: createRegistryAuthFile(registryAuthFile, {
-            onFault: (reason) => logger.error({ reason }, 'REGISTRY_AUTH_FILE cannot be used'),
+            onError: (reason) => logger.error({ reason }, 'REGISTRY_AUTH_FILE cannot be used'),
           }),
         }),
     ...(notifications === undefined

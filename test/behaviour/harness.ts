@@ -49,7 +49,7 @@ export interface PutOptions extends GetOptions {
   readonly query?: string
 }
 
-/** A deployment that somebody waits for, and the rollout that decides what they are told. */
+/** A deployment that somebody waits for, and the rollout that decides its verdict. */
 export interface Begun {
   readonly answer: Promise<Answer>
   readonly rollout: FakeRollout
@@ -113,9 +113,9 @@ export function createHarness({ signal, ...options }: HarnessOptions = {}): Harn
 
     async begin(name, init = {}) {
       swarm.onUpdate = 'none'
-      const told = notifier.accepted().length
+      const before = notifier.accepted().length
       const answer = put(name, { query: '?wait=50', ...init })
-      await until(() => notifier.accepted().length > told)
+      await until(() => notifier.accepted().length > before)
       return { answer, rollout: swarm.rollout(name) }
     },
   }
@@ -210,7 +210,7 @@ export function holdUpdates(swarm: FakeSwarm): () => void {
   return open
 }
 
-/** Lets whatever can go on go on: all that the fake does takes microtasks alone. */
+/** Waits until all pending work is done: all that the fake does takes microtasks alone. */
 export function pass(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0))
 }

@@ -56,13 +56,13 @@ export const notifications: readonly Case[] = [
         swarm.addService('blog')
         swarm.onUpdate = 'none'
         const answer = put('blog', { query })
-        await until(() => notifier.told('blog').length === 1)
-        equal(notifier.told('blog'), ['accepted'])
+        await until(() => notifier.eventNames('blog').length === 1)
+        equal(notifier.eventNames('blog'), ['accepted'])
         steer(swarm.rollout('blog'), swarm)
-        await until(() => notifier.told('blog').length > 1)
+        await until(() => notifier.eventNames('blog').length > 1)
         await answer
         await pass()
-        equal(notifier.told('blog'), ['accepted', verdict])
+        equal(notifier.eventNames('blog'), ['accepted', verdict])
       },
     })),
   ),
@@ -73,8 +73,8 @@ export const notifications: readonly Case[] = [
       swarm.addService('blog')
       swarm.onUpdate = 'none'
       await put('blog')
-      await until(() => notifier.told('blog').length === 2)
-      equal(notifier.told('blog'), ['accepted', 'timed-out'])
+      await until(() => notifier.eventNames('blog').length === 2)
+      equal(notifier.eventNames('blog'), ['accepted', 'timed-out'])
       const error = notifier.events.at(-1)?.error ?? ''
       equal([error.length > 10, error.includes('\n')], [true, false])
     },
@@ -88,12 +88,12 @@ export const notifications: readonly Case[] = [
       swarm.logs.set('default', 'a line of the log, with a secret')
       const metadata = { commit: '1f0a3c4', run_url: 'https://ci.example.com/1' }
       const answer = put('blog', { body: requestBody('me/blog:v2', metadata), query: '?wait=50' })
-      await until(() => notifier.told('blog').length === 1)
+      await until(() => notifier.eventNames('blog').length === 1)
       const rollout = swarm.rollout('blog')
       rollout.fail({ error: 'task: non-zero exit (3)', exitCode: 3 })
       rollout.pause()
       const { body } = await answer
-      await until(() => notifier.told('blog').length === 2)
+      await until(() => notifier.eventNames('blog').length === 2)
       const [accepted, paused] = notifier.events
       const same = {
         service: 'blog',
@@ -126,7 +126,7 @@ export const notifications: readonly Case[] = [
       await put('blog', { image: 'me/app:v3', query: '?wait=50' })
       await until(() => notifier.events.length === 4)
       equal(new Set(notifier.events.map(({ id }) => id)).size, 4)
-      equal(notifier.told('blog'), ['accepted', 'converged', 'accepted', 'converged'])
+      equal(notifier.eventNames('blog'), ['accepted', 'converged', 'accepted', 'converged'])
     },
   },
   {
@@ -135,8 +135,8 @@ export const notifications: readonly Case[] = [
       const { swarm, notifier, put } = createHarness()
       swarm.addService('blog', { image: pinned('me/app:v2') })
       await put('blog', { image: 'me/app:v2' })
-      await until(() => notifier.told('blog').length === 2)
-      equal(notifier.told('blog'), ['accepted', 'unchanged'])
+      await until(() => notifier.eventNames('blog').length === 2)
+      equal(notifier.eventNames('blog'), ['accepted', 'unchanged'])
       const last = notifier.events.at(-1)
       equal([last?.error, last?.endedAt === ''], ['', false])
     },
@@ -175,7 +175,7 @@ export const notifications: readonly Case[] = [
       await put('blog', { image: 'me/app:v2' })
       await put('blog', { image: 'me/app:v3' })
       await until(() => notifier.events.length === 3)
-      equal(notifier.told('blog'), ['accepted', 'superseded', 'accepted'])
+      equal(notifier.eventNames('blog'), ['accepted', 'superseded', 'accepted'])
     },
   },
   {
@@ -195,7 +195,7 @@ export const notifications: readonly Case[] = [
       await Promise.all(answers)
       await until(() => notifier.events.length >= 2)
       await pass()
-      equal(notifier.told('blog'), ['accepted', 'converged'])
+      equal(notifier.eventNames('blog'), ['accepted', 'converged'])
     },
   },
   {
@@ -298,7 +298,7 @@ export const notifications: readonly Case[] = [
       swarm.rollout('blog').complete()
       await answer
       await until(() => second.notifier.events.length === 2)
-      equal(second.notifier.told('blog'), ['accepted', 'converged'])
+      equal(second.notifier.eventNames('blog'), ['accepted', 'converged'])
     },
   },
   {
@@ -312,7 +312,7 @@ export const notifications: readonly Case[] = [
       await until(() => notifier.events.length === 2)
       await put('blog')
       await until(() => notifier.events.length === 4)
-      equal(notifier.told('blog'), ['accepted', 'failed', 'accepted', 'failed'])
+      equal(notifier.eventNames('blog'), ['accepted', 'failed', 'accepted', 'failed'])
       equal(new Set(notifier.events.map(({ id }) => id)).size, 4)
     },
   },
@@ -327,7 +327,7 @@ export const notifications: readonly Case[] = [
       await pass()
       await put('blog')
       await pass()
-      equal(notifier.told('blog'), ['accepted'])
+      equal(notifier.eventNames('blog'), ['accepted'])
     },
   },
   {
@@ -426,7 +426,7 @@ export const notifications: readonly Case[] = [
       await until(() => notifier.events.length === 1)
       swarm.rollout('blog').complete()
       await until(() => notifier.events.length === 2)
-      equal(notifier.told('blog'), ['accepted', 'converged'])
+      equal(notifier.eventNames('blog'), ['accepted', 'converged'])
     },
   },
   {
@@ -578,7 +578,7 @@ export const notifications: readonly Case[] = [
       equal((await put('blog')).body.code, 'engine-unreachable')
       await until(() => notifier.events.length === 2)
       // It may have converged before it was overwritten.
-      equal(notifier.told('blog'), ['accepted', 'unknown'])
+      equal(notifier.eventNames('blog'), ['accepted', 'unknown'])
     },
   },
   {
@@ -691,7 +691,7 @@ export const notifications: readonly Case[] = [
       await until(() => notifier.events.length === 1)
       swarm.rollout('blog').complete()
       await until(() => notifier.events.length === 2)
-      equal(notifier.told('blog'), ['accepted', 'converged'])
+      equal(notifier.eventNames('blog'), ['accepted', 'converged'])
     },
   },
 ]

@@ -41,7 +41,7 @@ export const predecessors: readonly Case[] = [
       await harness.put('blog', { image: 'me/app:v3' })
       equal(await verdictOf(harness, first.headers.get('Location')), 'converged')
       await until(() => harness.notifier.events.length >= 3)
-      equal(harness.notifier.told('blog'), ['accepted', 'converged', 'accepted'])
+      equal(harness.notifier.eventNames('blog'), ['accepted', 'converged', 'accepted'])
     },
   },
   {

@@ -158,7 +158,7 @@ const LABELS: readonly (readonly [name: string, labels: Labels, text: string])[]
   ],
 ]
 
-export const refusals: readonly Case[] = [
+export const rejections: readonly Case[] = [
   ...REJECTIONS.map(({ name, code, status, ...request }) => ({
     name: `${name} is ${status} ${code}, and the swarm is not called`,
     async run() {

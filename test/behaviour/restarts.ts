@@ -219,7 +219,7 @@ export const restarts: readonly Case[] = [
       const all = moment === 'after-the-write' ? ['accepted', 'converged'] : ['converged']
       await until(() => second.notifier.events.length === all.length && spool.records.size === 0)
       await pass()
-      equal(second.notifier.told('blog'), all)
+      equal(second.notifier.eventNames('blog'), all)
       const [id] = first.notifier.events.map((event) => event.id.replace('_accepted', ''))
       const last = second.notifier.events.at(-1)
       equal(last?.metadata, { commit: 'a1' })
@@ -235,7 +235,7 @@ export const restarts: readonly Case[] = [
       swarm.rollout('blog').pause()
       const second = createHarness({ swarm, spool })
       await until(() => second.notifier.events.length === 1)
-      equal(second.notifier.told('blog'), ['paused'])
+      equal(second.notifier.eventNames('blog'), ['paused'])
       await until(() => spool.records.size === 0)
     },
   },
@@ -247,7 +247,7 @@ export const restarts: readonly Case[] = [
       const second = createHarness({ swarm, spool })
       await until(() => second.notifier.events.length > 0)
       await pass()
-      const [verdict] = second.notifier.told('blog').slice(-1)
+      const [verdict] = second.notifier.eventNames('blog').slice(-1)
       equal(['rolled-back', 'unknown'].includes(verdict ?? ''), true)
       await until(() => spool.records.size === 0)
     },
@@ -259,7 +259,7 @@ export const restarts: readonly Case[] = [
       swarm.remove('blog')
       const second = createHarness({ swarm, spool })
       await until(() => second.notifier.events.length > 0)
-      equal(second.notifier.told('blog'), ['unknown'])
+      equal(second.notifier.eventNames('blog'), ['unknown'])
       equal(second.notifier.events[0]?.error.includes('cannot be determined'), true)
     },
   },
@@ -275,7 +275,7 @@ export const restarts: readonly Case[] = [
       equal([second.notifier.events, spool.records.size], [[], 1])
       swarm.failure = undefined
       await until(() => second.notifier.events.length === 2)
-      equal(second.notifier.told('blog'), ['accepted', 'converged'])
+      equal(second.notifier.eventNames('blog'), ['accepted', 'converged'])
     },
   },
   {
@@ -303,7 +303,7 @@ export const restarts: readonly Case[] = [
       swarm.rollout('blog').complete()
       equal((await answer).body.verdict, 'converged')
       await until(() => spool.records.size === 0)
-      equal(second.notifier.told('blog'), ['accepted', 'converged'])
+      equal(second.notifier.eventNames('blog'), ['accepted', 'converged'])
     },
   },
   {
@@ -316,7 +316,7 @@ export const restarts: readonly Case[] = [
       const spool = own.copy()
       const second = createHarness({ swarm: first.swarm, spool })
       await until(() => second.notifier.events.length === 1 && spool.records.size === 0)
-      equal(second.notifier.told('shop'), ['refused'])
+      equal(second.notifier.eventNames('shop'), ['refused'])
     },
   },
   {
@@ -350,7 +350,7 @@ export const restarts: readonly Case[] = [
       swarm.rollout('blog').complete()
       const second = createHarness({ swarm, spool })
       await until(() => spool.records.size === 0)
-      equal(second.notifier.told('blog'), ['converged'])
+      equal(second.notifier.eventNames('blog'), ['converged'])
       const lines = second.logger.lines.filter(
         ({ message }) => message === 'spooled deployment cannot be read',
       )
@@ -401,8 +401,8 @@ export const restarts: readonly Case[] = [
       await second.put('shop')
       await second.put('blog', { image: 'me/app:v3' })
       release()
-      equal(second.notifier.told('shop')[0], 'accepted')
-      await until(() => second.notifier.told('blog').length >= 3)
+      equal(second.notifier.eventNames('shop')[0], 'accepted')
+      await until(() => second.notifier.eventNames('blog').length >= 3)
       equal(
         second.notifier.events.flatMap(({ event, image, service }) =>
           service === 'blog' ? `${event} ${image}` : [],
@@ -423,14 +423,14 @@ export const restarts: readonly Case[] = [
       swarm.afterUpdate = release
       await put('shop')
       const answer = put('blog', { query: '?wait=50' })
-      await until(() => notifier.told('blog').length > 0)
+      await until(() => notifier.eventNames('blog').length > 0)
       await pass()
       swarm.rollout('blog').complete()
       await answer
       await until(() => spool.records.size === 0)
       await pass()
-      equal(notifier.told('blog'), ['accepted', 'converged'])
-      equal(notifier.told('shop'), ['refused'])
+      equal(notifier.eventNames('blog'), ['accepted', 'converged'])
+      equal(notifier.eventNames('shop'), ['refused'])
     },
   },
   {
@@ -443,12 +443,12 @@ export const restarts: readonly Case[] = [
       equal((await second.put('shop')).body.verdict, 'unchanged')
       equal((await second.put('blog', { image: 'me/app:v2' })).status, 200)
       release()
-      await until(() => second.notifier.told('shop').length === 2)
+      await until(() => second.notifier.eventNames('shop').length === 2)
       await pass()
       swarm.rollout('blog').complete()
       await until(() => spool.records.size === 0)
-      equal(second.notifier.told('blog'), ['converged'])
-      equal(second.notifier.told('shop'), ['accepted', 'unchanged'])
+      equal(second.notifier.eventNames('blog'), ['converged'])
+      equal(second.notifier.eventNames('shop'), ['accepted', 'unchanged'])
     },
   },
   {
@@ -556,7 +556,7 @@ export const restarts: readonly Case[] = [
       const spool = own.copy()
       const second = createHarness({ swarm, spool })
       await until(() => second.notifier.events.length === 2 && spool.records.size === 0)
-      equal(second.notifier.told('blog'), ['accepted', 'unchanged'])
+      equal(second.notifier.eventNames('blog'), ['accepted', 'unchanged'])
     },
   },
   {
@@ -571,7 +571,7 @@ export const restarts: readonly Case[] = [
       swarm.addService('blog')
       equal((await put('blog', { query: '?wait=50' })).body.verdict, 'converged')
       await until(() => notifier.events.length === 2)
-      equal(notifier.told('blog'), ['accepted', 'converged'])
+      equal(notifier.eventNames('blog'), ['accepted', 'converged'])
       equal(
         logger.lines.some(({ reason }) => reason === 'the disk failed'),
         true,

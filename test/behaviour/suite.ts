@@ -15,8 +15,8 @@ import { plainText } from './plain-text.ts'
 import { predecessors, twoProcesses } from './predecessors.ts'
 import { progress } from './progress.ts'
 import { queue } from './queue.ts'
-import { refusals } from './refusals.ts'
 import { registryAuth } from './registry-auth.ts'
+import { rejections } from './rejections.ts'
 import { requestOptions } from './request-options.ts'
 import { resolution } from './resolution.ts'
 import { restarts } from './restarts.ts'
@@ -26,7 +26,7 @@ import { waiting } from './waiting.ts'
 
 const cases: readonly Case[] = [
   ...deployments,
-  ...refusals,
+  ...rejections,
   ...embedding,
   ...verdicts,
   ...waiting,

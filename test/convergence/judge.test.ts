@@ -122,19 +122,23 @@ function look(
   return judge(rollout, { service: service(parts), tasks: seen, nodes, now: WRITE + now * 1000 })
 }
 
-describe('the service alone', () => {
+describe('a judgement without tasks', () => {
   test.each<[string, ServiceParts, Partial<Convergence> & { needsTasks?: boolean }]>([
-    ['says that it is updating', { status: ['updating'] }, { state: 'pending', needsTasks: false }],
-    ['has been paused', { status: ['paused'] }, { state: 'paused' }],
-    ['says completed', { status: ['completed', 0, 9] }, { state: 'pending', needsTasks: true }],
-    ['says nothing', {}, { state: 'pending', needsTasks: true }],
-    ['knows a new state', { status: ['frozen'] }, { state: 'pending', needsTasks: true }],
+    ['the status is updating', { status: ['updating'] }, { state: 'pending', needsTasks: false }],
+    ['the status is paused', { status: ['paused'] }, { state: 'paused' }],
+    [
+      'the status is completed',
+      { status: ['completed', 0, 9] },
+      { state: 'pending', needsTasks: true },
+    ],
+    ['there is no status', {}, { state: 'pending', needsTasks: true }],
+    ['the status is unknown', { status: ['frozen'] }, { state: 'pending', needsTasks: true }],
     [
       'rolls a later update back to ours',
       { status: ['rollback_started'] },
       { state: 'pending', needsTasks: false },
     ],
-    ['could not roll back to ours', { status: ['rollback_paused'] }, { state: 'failed' }],
+    ['the rollback to this update is paused', { status: ['rollback_paused'] }, { state: 'failed' }],
     [
       'wants no tasks',
       { spec: spec('new', { Mode: { Replicated: { Replicas: 0 } } }) },
@@ -207,7 +211,7 @@ describe('the service alone', () => {
     ['with the same image, paused', { spec: spec('new'), status: ['paused', -60] }],
     ['with the same image, completed', { spec: spec('new'), status: ['completed', -60, -50] }],
     ['rolled back', { spec: spec('old'), status: ['rollback_completed', -60, -50] }],
-  ])('a sight from before the write tells nothing: %s', (_, parts) => {
+  ])('a snapshot from before the write decides nothing: %s', (_, parts) => {
     const before = look({ ...parts, version: 10 }, bothRun, { now: 1 })
     expect(before).toMatchObject({ state: 'pending', needsTasks: false, readAgainInMs: 1000 })
   })
@@ -217,11 +221,14 @@ describe('the service alone', () => {
     [1, { needsTasks: true }],
     // The engine's clock is ahead: nothing is known, and so the tasks are asked.
     [-30, { needsTasks: true }],
-  ])('in the first second the engine has yet to begin: %d s', (now, expected) => {
-    expect(look({}, undefined, { now })).toMatchObject({ state: 'pending', ...expected })
-  })
+  ])(
+    'in the first second the engine may not have started the rollout: after %d s',
+    (now, expected) => {
+      expect(look({}, undefined, { now })).toMatchObject({ state: 'pending', ...expected })
+    },
+  )
 
-  test('a job is asked for its tasks at once, whatever its status says', () => {
+  test('the tasks of a job are needed immediately, whatever its status is', () => {
     const job: ServiceParts = {
       spec: spec('new', { Mode: { ReplicatedJob: {} } }),
       iteration: 1,
@@ -230,14 +237,14 @@ describe('the service alone', () => {
     expect(look(job, undefined, { now: 0.02 })).toMatchObject({ needsTasks: true })
   })
 
-  test('the message is the engine’s', () => {
+  test('the message is that of the engine', () => {
     expect(look({ status: ['updating'] }, undefined)).toMatchObject({ message: 'engine: updating' })
     expect(look({ status: ['paused'] }, undefined)).toMatchObject({ message: 'engine: paused' })
   })
 })
 
 /** `engine-facts.md`: `UpdateStatus` over time, 2 replicas, an image that exits 1 after a second. */
-describe('every course of a rollout', () => {
+describe('each sequence of states of a rollout', () => {
   type Step = readonly [
     seconds: number,
     parts: ServiceParts,
@@ -265,7 +272,7 @@ describe('every course of a rollout', () => {
       ],
     ],
     [
-      'rollback, start-first: the old tasks are told to stop, and come back',
+      'rollback, start-first: the old tasks begin to stop, and run again',
       [
         [1, { status: ['updating'] }, bothOldRun, 'pending'],
         [
@@ -528,19 +535,23 @@ describe('every course of a rollout', () => {
   }
 })
 
-describe('slots, once the engine says completed', () => {
+describe('slots, once the engine reports completed', () => {
   const ended = (parts: ServiceParts = {}): ServiceParts => ({
     status: ['completed', 0, 10],
     ...parts,
   })
 
   test.each<[string, readonly Task[], Convergence['state']]>([
-    ['all run', bothRun, 'converged'],
+    ['all new tasks run', bothRun, 'converged'],
     ['no tasks yet', [], 'pending'],
     ['one is missing', tasks('1 new running/running'), 'pending'],
-    ['old tasks run still (parallelism 0)', bothOldRun, 'pending'],
-    ['one old task runs still', tasks('1 new running/running', '2 old running/running'), 'pending'],
-    ['start-first waits for the newcomer', [...bothRun, task('2 old running/running')], 'pending'],
+    ['old tasks still run (parallelism 0)', bothOldRun, 'pending'],
+    ['one old task still runs', tasks('1 new running/running', '2 old running/running'), 'pending'],
+    [
+      'start-first: the new task runs before the old one has stopped',
+      [...bothRun, task('2 old running/running')],
+      'pending',
+    ],
     [
       'the lowest desired state wins the slot',
       [...bothRun, task('2 new ready/rejected')],
@@ -557,7 +568,7 @@ describe('slots, once the engine says completed', () => {
       'pending',
     ],
     [
-      'states that nobody knows are passed over',
+      'unknown task states are ignored',
       [...bothRun, task('2 new running/dreaming'), task('1 new remove/running')],
       'converged',
     ],
@@ -615,7 +626,7 @@ describe('slots, once the engine says completed', () => {
   })
 
   test.each<[string, number | undefined, number, object]>([
-    ['5 s unless told', undefined, 13, { state: 'pending', readAgainInMs: 1500 }],
+    ['5 s by default', undefined, 13, { state: 'pending', readAgainInMs: 1500 }],
     ['0 is the default', 0, 13, { state: 'pending', readAgainInMs: 1500 }],
     ['just before its end', undefined, 14.499, { state: 'pending', readAgainInMs: 1 }],
     ['at its end', undefined, 14.5, { state: 'converged' }],
@@ -623,7 +634,7 @@ describe('slots, once the engine says completed', () => {
     ['as the service has it, over', 2e9, 11.5, { state: 'converged' }],
     ['a clock that is behind', undefined, -3600, { state: 'pending', readAgainInMs: 5000 }],
   ])(
-    'whoever replaces a failed task must run for the monitor period: %s',
+    'a task that replaces a failed one must run for the monitor period: %s',
     (_, monitor, now, expected) => {
       const seen = [
         task('1 new running/running'),
@@ -638,12 +649,12 @@ describe('slots, once the engine says completed', () => {
     },
   )
 
-  test('a failure of an earlier rollout of the same image asks for no proof', () => {
+  test('after a failure in an earlier rollout of the same image, a task need not run for the monitor period', () => {
     const seen = [...bothRun, task('1 new shutdown/failed', { made: -50 })]
     expect(look(ended(), seen, { now: 3 }).state).toBe('converged')
   })
 
-  test('a task that came up after the engine’s end must prove itself too', () => {
+  test('a task that started after the engine had ended the update must run for the monitor period too', () => {
     const seen = [task('1 new running/running'), task('2 new running/running', { since: 12 })]
     expect(look(ended(), seen, { now: 13 })).toMatchObject({
       state: 'pending',
@@ -652,7 +663,7 @@ describe('slots, once the engine says completed', () => {
     expect(look(ended(), seen, { now: 17 })).toEqual({ state: 'converged' })
   })
 
-  test('a node whose clock goes fast does not make it wait', () => {
+  test('a node whose clock is ahead does not delay the verdict', () => {
     const [first, second] = bothRun as [Task, Task]
     const fast = { ...second, Status: { ...second.Status, Timestamp: at(7200) } }
     expect(look(ended(), [first, fast]).state).toBe('converged')
@@ -664,7 +675,7 @@ describe('slots, once the engine says completed', () => {
     [14, 4000],
     [60, 5000],
   ])(
-    'who waits for a task looks again, less and less often: after %d s in %d ms',
+    'while a task is missing, the tasks are read again at growing intervals: after %d s in %d ms',
     (now, expected) => {
       const seen = tasks('1 new running/running', '2 new ready/ready')
       expect(look(ended(), seen, { now })).toMatchObject({
@@ -675,13 +686,13 @@ describe('slots, once the engine says completed', () => {
     },
   )
 
-  test('replicas are 1 unless told', () => {
+  test('the default number of replicas is 1', () => {
     const one = spec('new', { Mode: { Replicated: {} } })
     expect(look(ended({ spec: one }), tasks('1 new running/running')).state).toBe('converged')
     expect(look(ended({ spec: one }), []).state).toBe('pending')
   })
 
-  test('a task on a node that is down, or gone, does not run', () => {
+  test('a task on a node that is down or removed does not count as running', () => {
     const seen = [
       task('1 new running/running', { node: 'a' }),
       task('2 new running/running', { node: 'b' }),
@@ -701,7 +712,7 @@ test.each([
   [1, 2],
   [2, 1],
 ])(
-  'a pending message tells what the task in slot %i waits for, not that slot %i has its turn yet',
+  'the message of a pending rollout contains what the task in slot %i waits for, not that slot %i is not updated yet',
   (waiting, old) => {
     const error = 'no suitable node (scheduling constraints not satisfied on 1 node)'
     const seen = [
@@ -718,7 +729,7 @@ test.each([
   },
 )
 
-describe('a node that goes down under a new task, for which the engine waits for ever', () => {
+describe('a new task on a node that goes down, for which the engine waits indefinitely', () => {
   const global = spec('new', { Mode: { Global: {} } })
   const nodes: readonly Node[] = [{ ID: 'a' }, { ID: 'b', Status: { State: 'down' } }]
   const lost = task('- new shutdown/ready', { node: 'b' })
@@ -726,7 +737,7 @@ describe('a node that goes down under a new task, for which the engine waits for
 
   test.each<[string, ServiceParts, readonly Task[], number, Convergence['state']]>([
     ['the others have run for long enough', {}, [runs, lost], 7, 'converged'],
-    ['the others have not yet', {}, [runs, lost], 6.9, 'pending'],
+    ['the others have not run for long enough', {}, [runs, lost], 6.9, 'pending'],
     [
       'another is on its way',
       {},
@@ -734,9 +745,15 @@ describe('a node that goes down under a new task, for which the engine waits for
       7,
       'pending',
     ],
-    ['an old one is left', {}, [task('- old running/running', { node: 'a' }), lost], 7, 'pending'],
+    ['an old task is left', {}, [task('- old running/running', { node: 'a' }), lost], 7, 'pending'],
     ['no task was lost', {}, [runs], 60, 'pending'],
-    ['an old one was lost', {}, [runs, task('- old shutdown/ready', { node: 'b' })], 60, 'pending'],
+    [
+      'an old task was lost',
+      {},
+      [runs, task('- old shutdown/ready', { node: 'b' })],
+      60,
+      'pending',
+    ],
     ['it ran before', {}, [runs, task('- new shutdown/running', { node: 'b' })], 60, 'pending'],
     [
       'its slot is filled elsewhere',
@@ -764,12 +781,12 @@ describe('a node that goes down under a new task, for which the engine waits for
     [99, { needsTasks: true, readAgainInMs: 100_000 }],
     [9000, { needsTasks: true, readAgainInMs: 300_000 }],
     [-9000, { needsTasks: false, readAgainInMs: 30_000 }],
-  ])('so a long update is doubted, less and less often: after %d s', (now, expected) => {
+  ])('so the tasks of a long update are read at growing intervals: after %d s', (now, expected) => {
     expect(look({ status: ['updating'] }, undefined, { now })).toMatchObject(expected)
   })
 })
 
-test('a failure’s message tells which task, and why', () => {
+test('the message of a failure contains the task and the reason', () => {
   const seen = [
     task('1 new running/running'),
     task('2 new shutdown/failed', { error: 'task: non-zero exit (1)' }),
@@ -784,7 +801,7 @@ test('a failure’s message tells which task, and why', () => {
 describe('a rollback by the engine', () => {
   const back = { spec: spec('old'), status: ['rollback_completed', 0, 14] } as const
 
-  test('of a later update is not this rollout’s: that one was superseded', () => {
+  test('of a later update does not belong to this rollout, which was superseded', () => {
     const seen = [...bothOldRun, task('1 newer shutdown/failed', { made: 20 })]
     for (const status of ['rollback_paused', 'rollback_completed']) {
       const later: ServiceParts = { ...back, status: [status, 19, 30] }
@@ -792,12 +809,12 @@ describe('a rollback by the engine', () => {
     }
   })
 
-  test('is not taken for a later update’s because of what ran before', () => {
+  test('is not attributed to a later update because of the tasks before it', () => {
     const seen = [...bothOldRun, task('1 older shutdown/shutdown', { made: -2000 })]
     expect(look(back, seen, { now: 14 }).state).toBe('rolled-back')
   })
 
-  test('to this rollout, of a later update, is as good as any way to it', () => {
+  test('of a later update to the image of this rollout can converge', () => {
     const later: ServiceParts = { status: ['rollback_completed', 19, 30] }
     const seen = [...bothRun, task('1 newer shutdown/failed', { made: 20 })]
     expect(look(later, seen, { now: 30 }).state).toBe('converged')
@@ -818,7 +835,7 @@ describe('a rollback by the engine', () => {
   })
 
   test.each<[string, ServiceParts, readonly Task[] | undefined, object]>([
-    ['asks for tasks', {}, undefined, { state: 'pending', needsTasks: true }],
+    ['needs the tasks', {}, undefined, { state: 'pending', needsTasks: true }],
     [
       'not before the engine, at work again, is done',
       { status: ['updating', 9] },
@@ -835,7 +852,7 @@ describe('a rollback by the engine', () => {
     ['not to a third image', { spec: spec('x') }, undefined, { state: 'superseded' }],
     ['not after a force', { spec: spec('old', { force: 1 }) }, undefined, { state: 'superseded' }],
     ['not without a write', { previous: spec('new') }, undefined, { state: 'superseded' }],
-  ])('that lost its status to a change of a label: %s', (_, parts, seen, expected) => {
+  ])('whose status was removed by a change of a label: %s', (_, parts, seen, expected) => {
     const changed = { spec: spec('old'), previous: parts.spec ?? spec('old'), ...parts }
     expect(look(changed, seen)).toMatchObject(expected)
   })
@@ -940,7 +957,7 @@ describe('a job', () => {
       'converged',
     ],
     [
-      'goes on while one runs',
+      'is pending while a task runs',
       three,
       [
         jobTask('- new complete/complete'),
@@ -950,7 +967,7 @@ describe('a job', () => {
       'pending',
     ],
     [
-      'goes on until the last slot has its task',
+      'is pending until the last slot has its task',
       three,
       [jobTask('- new complete/complete'), jobTask('1 new complete/complete')],
       'pending',
@@ -962,13 +979,13 @@ describe('a job', () => {
       'pending',
     ],
     [
-      'runs as often as tasks may run at once, unless told',
+      'by default runs as many tasks as may run at the same time',
       all({ ReplicatedJob: { MaxConcurrent: 2 } }),
       [jobTask('- new complete/complete')],
       'pending',
     ],
     [
-      'runs once unless told; the first run has no index',
+      'by default runs once; the first run has no index',
       { ...all({ ReplicatedJob: {} }), iteration: 0 },
       [jobTask('- new complete/complete', { iteration: 0 })],
       'converged',
@@ -1027,7 +1044,7 @@ describe('a job', () => {
     expect(look(parts, seen, { nodes }).state).toBe(state)
   })
 
-  test('has no events, so it is looked at again; its message counts completions', () => {
+  test('has no events, so its tasks are read again; its message contains the number of completed tasks', () => {
     expect(look(three, [jobTask('- new complete/running')], { now: 3 })).toEqual({
       state: 'pending',
       needsTasks: true,
@@ -1069,18 +1086,18 @@ describe('evidence', () => {
     ])
   })
 
-  test('a rejected task tells no exit code, since it never had a container', () => {
+  test('a rejected task has no exit code, since it never had a container', () => {
     const rejected = task('1 new shutdown/rejected')
     const Status = { ...rejected.Status, ContainerStatus: { ContainerID: '', ExitCode: 0 } }
     expect(evidence(rollout, [{ ...rejected, Status }])[0]).not.toHaveProperty('exitCode')
   })
 
-  test('is bounded, and in the order of slots', () => {
+  test('is limited, and in the order of slots', () => {
     const seen = Array.from({ length: 12 }, (_, index) => task(`${12 - index} new shutdown/failed`))
     expect(evidence(rollout, seen).map(({ slot }) => slot)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
   })
 
-  test('of a job leaves out what is complete, and of a global service has a task a node', () => {
+  test('of a job does not contain completed tasks, and that of a global service has one task for each node', () => {
     const seen = [
       task('- new complete/complete', { iteration: 1, node: 'a', made: 9 }),
       task('- new shutdown/failed', { iteration: 1, node: 'a' }),
@@ -1094,7 +1111,7 @@ describe('evidence', () => {
   })
 })
 
-describe('whatever the swarm shows', () => {
+describe('any state of the swarm', () => {
   const state = fc.constantFrom(
     ...['new', 'pending', 'ready', 'starting', 'running', 'complete', 'shutdown', 'failed'],
     ...['rejected', 'orphaned', 'remove', 'odd'],
@@ -1155,7 +1172,7 @@ describe('whatever the swarm shows', () => {
         ...(iteration !== undefined && { iteration }),
       }),
     )
-  const anySight: fc.Arbitrary<ObservedState> = fc.record({
+  const anySnapshot: fc.Arbitrary<ObservedState> = fc.record({
     service: anyService,
     tasks: fc.option(fc.array(anyTask, { maxLength: 8 }), { nil: undefined }),
     nodes: fc.constantFrom(undefined, [], [{ ID: 'a' }], [{ ID: 'a', Status: { State: 'down' } }]),
@@ -1163,12 +1180,12 @@ describe('whatever the swarm shows', () => {
   })
   const states = ['pending', 'converged', 'rolled-back', 'paused', 'failed', 'superseded']
 
-  test('it is judged, and a pending rollout always has something that wakes it up', () => {
+  test('results in a judgement, and a pending rollout always has something that it waits for', () => {
     fc.assert(
-      fc.property(anySight, (sight) => {
-        const verdict = judge(rollout, sight)
+      fc.property(anySnapshot, (snapshot) => {
+        const verdict = judge(rollout, snapshot)
         expect(states).toContain(verdict.state)
-        if (verdict.state === 'pending' && sight.tasks !== undefined && verdict.needsTasks) {
+        if (verdict.state === 'pending' && snapshot.tasks !== undefined && verdict.needsTasks) {
           expect(verdict.readAgainInMs).toBeGreaterThan(0)
           expect(verdict.readAgainInMs).toBeLessThanOrEqual(60_000)
         }
@@ -1177,23 +1194,23 @@ describe('whatever the swarm shows', () => {
     )
   })
 
-  test('the mere passing of time takes no verdict back', () => {
+  test('time alone does not revoke a verdict', () => {
     fc.assert(
-      fc.property(anySight, fc.nat(60_000), (sight, later) => {
-        const verdict = judge(rollout, sight)
+      fc.property(anySnapshot, fc.nat(60_000), (snapshot, later) => {
+        const verdict = judge(rollout, snapshot)
         fc.pre(verdict.state !== 'pending')
         // The message counts the tasks that have proved themselves, and those may become more.
-        expect(judge(rollout, { ...sight, now: sight.now + later }).state).toBe(verdict.state)
+        expect(judge(rollout, { ...snapshot, now: snapshot.now + later }).state).toBe(verdict.state)
       }),
       { numRuns: 2000 },
     )
   })
 
-  test('what the service alone decides, its tasks do not turn', () => {
+  test('the tasks do not change what the service alone decides', () => {
     fc.assert(
-      fc.property(anySight, (sight) => {
-        const alone = judge(rollout, { ...sight, tasks: undefined, nodes: undefined })
-        const both = judge(rollout, sight)
+      fc.property(anySnapshot, (snapshot) => {
+        const alone = judge(rollout, { ...snapshot, tasks: undefined, nodes: undefined })
+        const both = judge(rollout, snapshot)
         if (alone.state !== 'pending') expect(both).toEqual(alone)
       }),
       { numRuns: 2000 },
@@ -1202,14 +1219,14 @@ describe('whatever the swarm shows', () => {
 
   test('the order in which the engine lists tasks does not matter', () => {
     fc.assert(
-      fc.property(anySight, fc.infiniteStream(fc.nat()), (sight, keys) => {
-        const seen = sight.tasks ?? []
+      fc.property(anySnapshot, fc.infiniteStream(fc.nat()), (snapshot, keys) => {
+        const seen = snapshot.tasks ?? []
         const shuffled = seen
           .map((one) => [keys.next().value ?? 0, one] as const)
           .sort(([one], [other]) => one - other)
           .map(([, one]) => one)
-        expect(judge(rollout, { ...sight, tasks: shuffled })).toEqual(
-          judge(rollout, { ...sight, tasks: seen }),
+        expect(judge(rollout, { ...snapshot, tasks: shuffled })).toEqual(
+          judge(rollout, { ...snapshot, tasks: seen }),
         )
         expect(evidence(rollout, shuffled)).toEqual(evidence(rollout, seen))
       }),

@@ -1,4 +1,4 @@
-// The subset of Go's text/template: the tree of what is accepted, the fault of what is not.
+// The subset of Go's text/template: the tree of what is accepted, the error of what is not.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -12,18 +12,18 @@ function parse(source: string): GoTemplate {
   return parseGoTemplate(source, { fields })
 }
 
-function faultOf(source: string): string {
+function errorOf(source: string): string {
   try {
     parse(source)
   } catch (error) {
     if (error instanceof TemplateError) return error.message
     throw error
   }
-  return 'no fault'
+  return 'no error'
 }
 
 describe('parseGoTemplate', () => {
-  it('gives text and variables in order', () => {
+  it('returns text and variables in order', () => {
     expect(parse('a {{.Artifact}}\n{{$.ServiceName}}')).toEqual([
       { kind: 'text', text: 'a ' },
       { kind: 'output', value: { kind: 'field', offset: 4, of: 'dot', name: 'Artifact' } },
@@ -32,7 +32,7 @@ describe('parseGoTemplate', () => {
     ])
   })
 
-  it('gives the members of maps, from the root and from the dot', () => {
+  it('returns the members of maps, from the root and from the dot', () => {
     const meta = { kind: 'field', offset: 2, of: 'dot', name: 'Meta' }
     expect(parse('{{.Meta.commit}}')).toEqual([
       { kind: 'output', value: { kind: 'member', offset: 7, of: meta, name: 'commit' } },
@@ -54,21 +54,21 @@ describe('parseGoTemplate', () => {
     expect(withoutOffsets(chain)).toEqual(withoutOffsets(nested))
   })
 
-  it('knows the variables that it is told of, and no others', () => {
+  it('accepts the declared variables only', () => {
     expect(() => parseGoTemplate('{{.Image}}', { fields: { Image: 'string' } })).not.toThrow()
     expect(() => parseGoTemplate('{{.Artifact}}', { fields: { Image: 'string' } })).toThrow(
       'unknown variable ".Artifact"; the variables are .Image',
     )
   })
 
-  it('tells the line and the character, not the byte or the UTF-16 unit', () => {
+  it('reports the line and the character, not the byte or the UTF-16 unit', () => {
     const source = 'é\r\n😀é {{.Nope}}'
-    expect(faultOf(source)).toMatch(/^line 2, column 6: /)
+    expect(errorOf(source)).toMatch(/^line 2, column 6: /)
     expect(() => parse(source)).toThrow(expect.objectContaining({ line: 2, column: 6 }))
   })
 
-  it('tells the first fault of several', () => {
-    expect(faultOf('{{range}}{{"')).toContain('column 3: "range"')
+  it('reports the first of several errors', () => {
+    expect(errorOf('{{range}}{{"')).toContain('column 3: "range"')
   })
 })
 
@@ -180,8 +180,8 @@ describe('a template that Go rejects too', () => {
     ['{{"\\x4"}}', '4: bad escape in a string'],
     ['{{"\\ud800"}}', '4: \\ud800 is not a character'],
     ['{{"\\U00110000"}}', '4: \\U00110000 is not a character'],
-  ])('refuses %j', (source, fault) => {
-    expect(faultOf(source)).toBe(`line 1, column ${fault}`)
+  ])('rejects %j', (source, error) => {
+    expect(errorOf(source)).toBe(`line 1, column ${error}`)
   })
 })
 
@@ -222,8 +222,8 @@ describe('a feature of Go that Deployer does not support', () => {
     ['{{printf .Artifact}}', '"printf" with a format that is no string literal'],
     ['{{.Artifact | printf}}', '"printf" with a format that is no string literal'],
     ['{{eq (and .Artifact true) "a"}}', 'a comparison of a value that can be a string or a bool'],
-  ])('says of %j that it is not supported', (source, what) => {
-    expect(faultOf(source)).toContain(`: ${what} is not supported by Deployer`)
+  ])('reports that %j is not supported', (source, what) => {
+    expect(errorOf(source)).toContain(`: ${what} is not supported by Deployer`)
   })
 
   it.each([
@@ -233,8 +233,8 @@ describe('a feature of Go that Deployer does not support', () => {
     ['{{printf "%s" true}}', '%s takes a string; %v takes all'],
     ['{{printf "%v%s" true (or .Artifact true)}}', '%s takes a string; %v takes all'],
     ['{{.Artifact |}}', 'a value is missing'],
-  ])('refuses %j, of which Go makes something nobody wants', (source, fault) => {
-    expect(faultOf(source)).toContain(fault)
+  ])('rejects %j, whose result in Go is useless', (source, error) => {
+    expect(errorOf(source)).toContain(error)
   })
 })
 
@@ -247,8 +247,8 @@ describe('a map', () => {
     '{{with .Artifact}}{{.}}{{with $.Meta}}{{.commit}}{{with .commit}}{{.}}{{end}}{{end}}{{end}}',
     '{{(.Meta).commit}}{{(and .Meta .Meta).commit}}',
     '{{print .Meta.a .Meta.b}}{{if eq .Meta.a $.Meta.b "c"}}{{end}}{{printf "%s" .Meta.constructor}}',
-  ])('can be used so: %j', (source) => {
-    expect(faultOf(source)).toBe('no fault')
+  ])('can be used as in %j', (source) => {
+    expect(errorOf(source)).toBe('no error')
   })
 
   it.each([
@@ -280,17 +280,17 @@ describe('a map', () => {
       '{{printf "%v" .Meta}}',
       '15: "printf" does not take a map; write {{json .Meta}} or, for one value, {{.Meta.name}}',
     ],
-  ])('is refused with the remedy: %j', (source, fault) => {
-    expect(faultOf(source)).toBe(`line 1, column ${fault}`)
+  ])('is rejected with a correction: %j', (source, error) => {
+    expect(errorOf(source)).toBe(`line 1, column ${error}`)
   })
 
   it.each(['eq', 'ne', 'html', 'print', 'println', 'printf "%s"', 'printf', 'urlquery'])(
     'is not taken by %s, last or not',
     (name) => {
       const [word] = name.split(' ')
-      const fault = `"${word}" does not take a map; write {{json .Meta}} or, for one value`
-      expect(faultOf(`{{${name} .Meta .Artifact}}`)).toContain(fault)
-      expect(faultOf(`{{.Meta | ${name} .Artifact}}`)).toContain(fault)
+      const error = `"${word}" does not take a map; write {{json .Meta}} or, for one value`
+      expect(errorOf(`{{${name} .Meta .Artifact}}`)).toContain(error)
+      expect(errorOf(`{{.Meta | ${name} .Artifact}}`)).toContain(error)
     },
   )
 })
@@ -299,17 +299,17 @@ describe('sizes', () => {
   const levels = (count: number) => '{{if true}}'.repeat(count) + '{{end}}'.repeat(count)
   const elses = (count: number) => `{{if true}}${'{{else if true}}'.repeat(count - 1)}{{end}}`
 
-  it('takes 100 levels and no more, however they come about', () => {
+  it('allows 100 levels of any kind and no more', () => {
     for (const build of [levels, elses]) {
-      expect(faultOf(build(100))).toBe('no fault')
-      expect(faultOf(build(101))).toContain('more than 100 nested actions')
-      expect(faultOf(build(100_000))).toContain('more than 100 nested actions')
+      expect(errorOf(build(100))).toBe('no error')
+      expect(errorOf(build(101))).toContain('more than 100 nested actions')
+      expect(errorOf(build(100_000))).toContain('more than 100 nested actions')
     }
   })
 
-  it('takes 200 words and signs in an action and no more', () => {
-    expect(faultOf(`{{print${' .Artifact'.repeat(199)}}}`)).toBe('no fault')
-    expect(faultOf(`{{print${' .Artifact'.repeat(200)}}}`)).toContain(
+  it('allows 200 tokens in an action and no more', () => {
+    expect(errorOf(`{{print${' .Artifact'.repeat(199)}}}`)).toBe('no error')
+    expect(errorOf(`{{print${' .Artifact'.repeat(200)}}}`)).toContain(
       'more than 200 words and signs',
     )
   })
@@ -319,19 +319,19 @@ describe('sizes', () => {
     ['pipes', `{{"a"${' | print'.repeat(100_000)}}}`],
     ['members', `{{.Meta${'.a'.repeat(100_000)}}}`],
     ['arguments', `{{print${' "a"'.repeat(100_000)}}}`],
-  ])('faults at a flood of %s', (_, source) => {
-    expect(faultOf(source)).toContain('more than 200 words and signs in one action')
+  ])('rejects a long sequence of %s', (_, source) => {
+    expect(errorOf(source)).toContain('more than 200 words and signs in one action')
   })
 
-  it('reads a large template in no time', () => {
+  it('parses a large template quickly', () => {
     const source = `${' '.repeat(500_000)}x${'{{- .Artifact -}} \n'.repeat(20_000)}`
     expect(parse(source)).toHaveLength(20_001)
   })
 })
 
 describe('any string', () => {
-  it('is parsed or faults', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void faultOf(`{{${text}}}`)))
+  it('is parsed or rejected', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void errorOf(`{{${text}}}`)))
   })
 
   it('without "{{" is one text', () => {

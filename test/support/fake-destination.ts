@@ -17,7 +17,7 @@ export interface FakeDestination extends Destination {
   /** When each attempt started, by the clock of the test. */
   readonly triedAtMs: readonly number[]
   /** Number of attempts in progress. */
-  readonly underWay: number
+  readonly inProgress: number
   /** Maximum number of attempts in progress so far. */
   readonly mostAtOnce: number
   /** Whether two attempts for one service were ever in progress at the same time. */
@@ -52,7 +52,7 @@ export function createFakeDestination(
 
   const fake: FakeDestination = {
     ...{ name, events, answer, tried, taken, triedAtMs },
-    get underWay() {
+    get inProgress() {
       return busy.length
     },
     get mostAtOnce() {

@@ -10,7 +10,7 @@ export interface RecordingNotifier {
   /** The `accepted` events. */
   accepted(): readonly DeploymentEvent[]
   /** The event names of a service in order, such as `accepted`, `converged`. */
-  told(service: string): readonly string[]
+  eventNames(service: string): readonly string[]
 }
 
 export function createRecordingNotifier(): RecordingNotifier {
@@ -18,7 +18,8 @@ export function createRecordingNotifier(): RecordingNotifier {
   return {
     events,
     accepted: () => events.filter(({ event }) => event === 'accepted'),
-    told: (name) => events.filter(({ service }) => service === name).map(({ event }) => event),
+    eventNames: (name) =>
+      events.filter(({ service }) => service === name).map(({ event }) => event),
     notify: (event) => {
       events.push(event)
     },

@@ -17,7 +17,12 @@ export function getDeployment(responder: DeploymentResponder): (c: Context) => P
       checkQueryNames(c)
       const waitMs = readWait(c)
       const opened = await responder.open(deploymentIdOf(c))
-      return responder.respond(c, opened, { waitMs, warnings: [], underWay: 'pending', place })
+      return responder.respond(c, opened, {
+        waitMs,
+        warnings: [],
+        verdictBeforeEnd: 'pending',
+        place,
+      })
     })
   }
 }

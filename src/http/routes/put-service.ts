@@ -72,7 +72,7 @@ export function putService(
       const response = await responder.respond(c, opened, {
         waitMs,
         warnings,
-        underWay: 'accepted',
+        verdictBeforeEnd: 'accepted',
         place,
       })
       // The verdict that the caller waited for has an event too.

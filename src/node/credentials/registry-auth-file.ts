@@ -9,7 +9,7 @@ import { findRegistryAuth, parseRegistryAuths, type RegistryAuths } from './regi
 /** Options of {@link createRegistryAuthFile}. */
 export interface RegistryAuthFileOptions {
   /** Called once for each change after which the file cannot be used. The message contains no secret. */
-  readonly onFault: (message: string) => void
+  readonly onError: (message: string) => void
 }
 
 /**
@@ -24,7 +24,7 @@ export interface RegistryAuthFileOptions {
  * @example
  * ```ts
  * const registryAuth = createRegistryAuthFile('/run/secrets/docker-config', {
- *   onFault: (message) => console.error(message),
+ *   onError: (message) => console.error(message),
  * })
  * const app = createDeployer({ token, swarm, registryAuth })
  * ```
@@ -33,8 +33,8 @@ export function createRegistryAuthFile(
   path: string,
   options: RegistryAuthFileOptions,
 ): (domain: string) => string | undefined {
-  checkOptionNames(options, ['onFault'])
-  const { onFault } = options
+  checkOptionNames(options, ['onError'])
+  const { onError } = options
   let auths: RegistryAuths = new Map()
   let version = ''
   /** Reads the file if it has changed. Returns the reason if it cannot be used. */
@@ -56,7 +56,7 @@ export function createRegistryAuthFile(
   return function registryAuthOf(domain) {
     const error = refresh()
     if (error !== undefined) {
-      onFault(
+      onError(
         `Cannot read the registry credentials in ${shown(path)} again, so the last valid ones stay in use: ${error}`,
       )
     }

@@ -19,7 +19,7 @@ export interface DirectorySpoolOptions {
   /** Logs when the directory fails, when it works again, and which records cannot be read. */
   readonly logger: Logger
   /** Called for every write that fails or times out, including retries, for example to count them. */
-  readonly onFault?: (error: unknown) => void
+  readonly onError?: (error: unknown) => void
   /** The time until a failed write is retried, in milliseconds. Default: 30 s. */
   readonly retryMs?: number
   /**
@@ -31,7 +31,7 @@ export interface DirectorySpoolOptions {
 
 const OPTIONS: Readonly<Record<keyof DirectorySpoolOptions, true>> = {
   logger: true,
-  onFault: true,
+  onError: true,
   retryMs: true,
   timeoutMs: true,
 }
@@ -140,7 +140,7 @@ export function createLocatedSpool(
   location: SpoolLocation,
   options: LocatedSpoolOptions,
 ): LocatedSpool {
-  const { directory, slots, logger, onFault, retryMs = 30_000, timeoutMs = 5000 } = options
+  const { directory, slots, logger, onError, retryMs = 30_000, timeoutMs = 5000 } = options
   const syncRoot = singleFlight(() => syncDirectory(location.path()))
   /** Changes that have not started, in their order. */
   const pending = new Map<string, Change>()
@@ -304,7 +304,7 @@ export function createLocatedSpool(
   }
 
   function reportError(error: unknown): void {
-    onFault?.(error)
+    onError?.(error)
     if (!isFailing) {
       isFailing = true
       logger.error(

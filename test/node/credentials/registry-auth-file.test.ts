@@ -43,7 +43,7 @@ describe('a file that changes', () => {
 
   const write = (userAndPassword: string, to = path): void =>
     writeFileSync(to, config({ 'r.io': login(userAndPassword) }))
-  const open = () => createRegistryAuthFile(path, { onFault: (message) => reported.push(message) })
+  const open = () => createRegistryAuthFile(path, { onError: (message) => reported.push(message) })
   const passwordIn = (store: ReturnType<typeof open>): unknown => decoded(store('r.io'))
 
   test('is read again, and other registries have no credentials', () => {
@@ -143,10 +143,10 @@ describe('a file that changes', () => {
 })
 
 test('an unknown option throws when the store is created', () => {
-  const options = { onFault() {}, onError() {} }
+  const options = { onError() {}, onErrors() {} }
   expect(() => createRegistryAuthFile('/nonexistent', options)).toThrow(
     new TypeError(
-      'Cannot use the option `onError`: there is no such option; the closest one is `onFault`',
+      'Cannot use the option `onErrors`: there is no such option; the closest one is `onError`',
     ),
   )
 })

@@ -55,7 +55,7 @@ afterEach(() => {
 // A busy machine must not pass for a disk that does not respond.
 function open(directory = folder, options: Partial<DirectorySpoolOptions> = {}): Spool {
   return createDirectorySpool(directory, {
-    ...{ logger, retryMs: NEVER_MS, timeoutMs: 50_000, onFault: (error) => errors.push(error) },
+    ...{ logger, retryMs: NEVER_MS, timeoutMs: 50_000, onError: (error) => errors.push(error) },
     ...options,
   })
 }

@@ -65,7 +65,7 @@ export function createPrepare({
       uncertain() {
         tracked.track(entry)
         tracked.warnIfLost(entry)
-        enqueue(deployment.service, () => recovery.resolveUncertainWrite(entry))
+        enqueue(deployment.service, recovery.resolveUncertainWrite(entry))
       },
     }
   }

@@ -1,19 +1,16 @@
 // Recovery after a restart: publishes the events that an earlier process left in the journal, and finds
 // out whether the engine took a write whose result is unknown.
 
-import { backoffMs } from '../async/backoff.ts'
-import { waitFor } from '../async/wait-for.ts'
 import { type Deployment, isFinal } from '../deployment/deployment.ts'
 import type { Outcome } from '../deployment/verdict.ts'
-import { writeStatus } from '../deployment/write-status.ts'
-import { DeployerError } from '../errors.ts'
 import type { Deployments } from '../rollout/deployments.ts'
-import { type KnownDeployment, outcomeOf, waitForReading } from '../rollout/known-deployment.ts'
+import { type KnownDeployment, outcomeOf } from '../rollout/known-deployment.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import type { DeploymentPublisher } from './deployment-publisher.ts'
 import type { DeploymentEntry, Journal, JournalEntry } from './journal.ts'
 import type { ServiceOrder } from './service-order.ts'
 import type { TrackedDeployments } from './tracked-deployments.ts'
+import { createUncertainWrites, type WriteResult } from './uncertain-writes.ts'
 
 /** The recovery. */
 export interface Recovery {
@@ -21,13 +18,19 @@ export interface Recovery {
   readonly done: Promise<void>
   isDone(): boolean
   /**
-   * Finds out whether the engine took the write of a tracked deployment, and publishes its events if
-   * it did.
+   * Finds out at once whether the engine took the write of a tracked deployment.
    *
    * @param entry The entry of the deployment.
-   * @returns Nothing, once that is known, or the process ends.
+   * @returns What publishes its events, if the engine took the write; the caller runs it in the order of
+   *   the service. It resolves once that is known and published, or the process ends.
    */
-  resolveUncertainWrite(entry: DeploymentEntry): Promise<void>
+  resolveUncertainWrite(entry: DeploymentEntry): () => Promise<void>
+}
+
+/** What is found out about the write of a deployment, and the deployment if it was written. */
+interface Finding {
+  readonly result: WriteResult
+  readonly known?: KnownDeployment
 }
 
 /** What recovery works with. */
@@ -44,9 +47,6 @@ export interface RecoveryOptions {
   readonly signal: AbortSignal
 }
 
-// A write can succeed after its call failed: a leader lost its quorum, or a connection broke.
-const WRITE_SETTLES_WITHIN_MS = 10_000
-
 const UNDETERMINED: Omit<Outcome, 'endedAt'> = {
   verdict: 'unknown',
   message:
@@ -61,6 +61,7 @@ const UNDETERMINED: Omit<Outcome, 'endedAt'> = {
  */
 export function startRecovery(options: RecoveryOptions): Recovery {
   const { hasSpool, journal, tracked, publisher, order, swarm, deployments, signal } = options
+  const writes = createUncertainWrites({ swarm, deployments, signal })
   let isDone = !hasSpool
 
   async function recover(): Promise<void> {
@@ -106,39 +107,54 @@ export function startRecovery(options: RecoveryOptions): Recovery {
     const state = entry.state === 'prepared' ? (joined?.state ?? 'prepared') : entry.state
     const resumed: DeploymentEntry = { ...entry, state }
     tracked.track(resumed)
-    void order.run(entry.deployment.service, () => resolveUncertainWrite(resumed))
+    void order.run(entry.deployment.service, resolveUncertainWrite(resumed))
   }
 
-  async function resolveUncertainWrite(entry: DeploymentEntry): Promise<void> {
+  /** Later writes may remove the traces of a deployment, so its turn in the order is too late to look. */
+  function resolveUncertainWrite(entry: DeploymentEntry): () => Promise<void> {
+    const finding = investigate(entry)
+    finding.catch(() => {})
+    return async () => publishFinding(await finding, entry)
+  }
+
+  async function investigate(entry: DeploymentEntry): Promise<Finding> {
     const { deployment, state } = entry
-    // A request of this process that joined it read its write; the service may not show it any more.
-    const isUncertain = state === 'prepared' && deployments.findByWrite(deployment) === undefined
-    const result = isUncertain ? await readWriteResult(deployment) : 'written'
+    const result = state === 'prepared' ? await writes.readResult(deployment) : 'written'
+    if (result !== 'written' || signal.aborted || !tracked.has(entry)) {
+      return { result }
+    }
+    await storeCommitted(entry)
+    return { result, known: await writes.observe(() => loadDeployment(deployment)) }
+  }
+
+  async function publishFinding({ result, known }: Finding, entry: DeploymentEntry): Promise<void> {
     if (signal.aborted || !tracked.has(entry)) {
       return
     }
-    switch (result) {
-      case 'written':
-        await publishWritten(entry)
-        break
-      case 'not-written':
-        tracked.untrack(entry)
-        break
-      case 'unknown': {
-        const endedAt = new Date(swarm.now()).toISOString()
-        await publisher.publishEnd({ ...UNDETERMINED, endedAt }, entry)
+    // A request may have joined it since.
+    const joined = known ?? deployments.findByWrite(entry.deployment)
+    if (joined !== undefined) {
+      if (known === undefined) {
+        await storeCommitted(entry)
       }
+      await publishWritten(joined, entry)
+    } else if (result === 'not-written') {
+      tracked.untrack(entry)
+    } else {
+      const endedAt = new Date(swarm.now()).toISOString()
+      await publisher.publishEnd({ ...UNDETERMINED, endedAt }, entry)
     }
   }
 
-  async function publishWritten(entry: DeploymentEntry): Promise<void> {
-    const committed: DeploymentEntry =
-      entry.state === 'published' ? entry : { ...entry, state: 'committed' }
-    await journal.put(committed)
-    await publisher.publishAccepted(committed)
-    const known = loadDeployment(entry.deployment)
+  async function storeCommitted(entry: DeploymentEntry): Promise<void> {
+    if (entry.state === 'prepared') {
+      await journal.put(committedOf(entry))
+    }
+  }
+
+  async function publishWritten(known: KnownDeployment, entry: DeploymentEntry): Promise<void> {
+    await publisher.publishAccepted(committedOf(entry))
     // If it has ended, its end precedes the events of later deployments.
-    await waitForReading(known, { signals: [signal] })
     const outcome = outcomeOf(known)
     if (outcome === undefined) {
       publisher.publishEndLater(known, entry)
@@ -156,36 +172,15 @@ export function startRecovery(options: RecoveryOptions): Recovery {
     )
   }
 
-  /** Reads the service until it shows the result, however long the engine is unreachable. */
-  async function readWriteResult(
-    deployment: Deployment,
-  ): Promise<'written' | 'not-written' | 'unknown'> {
-    const settlesAt = Date.parse(deployment.startedAt) + WRITE_SETTLES_WITHIN_MS
-    for (let attempts = 1; !signal.aborted; attempts += 1) {
-      try {
-        const status = writeStatus(deployment, await swarm.inspectService(deployment.serviceId))
-        if (status !== 'not-yet') {
-          return status
-        }
-        if (swarm.now() >= settlesAt) {
-          return 'not-written'
-        }
-      } catch (error) {
-        if (error instanceof DeployerError && error.code === 'service-not-found') {
-          break
-        }
-      }
-      const timeoutMs = backoffMs(attempts)
-      await waitFor(new Promise(() => {}), { timeoutMs, signals: [signal], isBackground: true })
-    }
-    return 'unknown'
-  }
-
   return {
     done: hasSpool ? recover() : Promise.resolve(),
     isDone: () => isDone,
     resolveUncertainWrite,
   }
+}
+
+function committedOf(entry: DeploymentEntry): DeploymentEntry {
+  return entry.state === 'published' ? entry : { ...entry, state: 'committed' }
 }
 
 /** What a deployment and its events have in common, also where their IDs differ in other parts. */

@@ -6,6 +6,7 @@ import { withRecord } from '../../src/deployment/deployment-record.ts'
 import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import type { DeploymentState, JournalEntry } from '../../src/notification/journal.ts'
+import type { ServiceSpec } from '../../src/swarm/service.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import { createFakeSpool } from '../support/fake-spool.ts'
 import { createFakeSwarm } from '../support/fake-swarm.ts'
@@ -118,6 +119,58 @@ describe('the recovery', () => {
     await vi.advanceTimersByTimeAsync(1)
     expect(published).toEqual(['accepted blog 1'])
     expect(spool.values()).toMatchObject([{ state: 'committed' }])
+  })
+
+  test('looks at a deployment at once, though its events wait: later writes remove its traces', async () => {
+    const swarm = createFakeSwarm()
+    swarm.addService('blog')
+    const deployment = preparedOver(swarm, 'blog')
+    const { versionIndex, startedAt } = deployment
+    swarm.change('blog', (spec) =>
+      withRecord(withImage(spec, deployment.resolved), { versionIndex, startedAt }, []),
+    )
+    const at = new Date(Date.parse(startedAt) - 1000).toISOString()
+    const refused = {
+      id: 'msg_1_refused',
+      event: 'refused',
+      service: 'blog',
+      startedAt: at,
+    } as const
+    const event = exampleEvent(refused)
+    const spool = await leave({ event }, entryOf(deployment, 'prepared', 2))
+    const slowly = () => new Promise<void>((resolve) => setTimeout(resolve, 30_000))
+    const { published } = createHarness(slowly, { swarm, spool })
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(published).toEqual(['refused blog 1'])
+    expect(spool.values()).toContainEqual(expect.objectContaining({ state: 'committed' }))
+    swarm.change('blog', ({ Labels: _, ...spec }) => ({ ...spec, Labels: {} }))
+    swarm.change('blog', (spec) => ({ ...spec, Labels: { a: 'b' } }))
+    await vi.advanceTimersByTimeAsync(120_000)
+    expect(published).toEqual(['refused blog 1', 'accepted blog 2', 'converged blog 2'])
+  })
+
+  test('reads a few services at the same time', async () => {
+    const swarm = createFakeSwarm()
+    const { inspectService } = swarm
+    let running = 0
+    let most = 0
+    swarm.inspectService = async (name) => {
+      running += 1
+      most = Math.max(most, running)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      running -= 1
+      return inspectService(name)
+    }
+    const names = Array.from({ length: 40 }, (_, at) => `app${at + 11}`)
+    for (const name of names) {
+      swarm.addService(name)
+    }
+    const entries = names.map((name, at) => entryOf(preparedOver(swarm, name), 'prepared', at + 1))
+    const spool = await leave(...entries)
+    createHarness(() => {}, { swarm, spool })
+    await vi.advanceTimersByTimeAsync(600)
+    expect(most).toBe(8)
+    expect(new Set(swarm.calls).size).toBe(40)
   })
 
   test('publishes unknown for a removed service, with the time of the engine', async () => {
@@ -257,3 +310,9 @@ describe('the recovery', () => {
     }
   })
 })
+
+function withImage(spec: ServiceSpec, Image: string): ServiceSpec {
+  const { TaskTemplate } = spec
+  const ContainerSpec = { ...TaskTemplate.ContainerSpec, Image }
+  return { ...spec, TaskTemplate: { ...TaskTemplate, ContainerSpec } }
+}

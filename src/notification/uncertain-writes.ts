@@ -1,0 +1,96 @@
+// Finds out whether the engine took a write whose result is unknown.
+
+import { backoffMs } from '../async/backoff.ts'
+import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
+import { waitFor } from '../async/wait-for.ts'
+import type { Deployment } from '../deployment/deployment.ts'
+import { writeStatus } from '../deployment/write-status.ts'
+import { DeployerError } from '../errors.ts'
+import type { Deployments } from '../rollout/deployments.ts'
+import { type KnownDeployment, waitForReading } from '../rollout/known-deployment.ts'
+import type { Swarm } from '../swarm/swarm.ts'
+
+/** Whether the engine took a write; `unknown` where that cannot be determined any more. */
+export type WriteResult = 'written' | 'not-written' | 'unknown'
+
+/** Looks at the services of deployments that were written, or may have been. */
+export interface UncertainWrites {
+  /**
+   * Reads the service of a deployment until it shows the result of the write, however long the engine is
+   * unreachable.
+   *
+   * @param deployment The deployment.
+   * @returns The result; `unknown` when the process ends.
+   */
+  readResult(deployment: Deployment): Promise<WriteResult>
+  /**
+   * Waits until the service of a watched deployment has been read, or could not be read.
+   *
+   * @param load Starts the watch.
+   * @returns The deployment.
+   */
+  observe(load: () => KnownDeployment): Promise<KnownDeployment>
+}
+
+/** What reading works with. */
+export interface UncertainWritesOptions {
+  readonly swarm: Swarm
+  readonly deployments: Pick<Deployments, 'findByWrite'>
+  /** Ends the reading. */
+  readonly signal: AbortSignal
+}
+
+// A write can succeed after its call failed: a leader lost its quorum, or a connection broke.
+const WRITE_SETTLES_WITHIN_MS = 10_000
+// Hundreds of entries may be left. The requests that come in meanwhile need the engine as well.
+const MAX_READINGS = 8
+
+/**
+ * Creates the reading of services.
+ *
+ * @param options The swarm, and the deployments of this process.
+ * @returns The reading; a few services at the same time.
+ */
+export function createUncertainWrites({
+  swarm,
+  deployments,
+  signal,
+}: UncertainWritesOptions): UncertainWrites {
+  const limit = createConcurrencyLimit(MAX_READINGS)
+
+  async function readStatus(deployment: Deployment): Promise<WriteResult | 'not-yet'> {
+    // A request of this process that joined it read its write; the service may not show it any more.
+    if (deployments.findByWrite(deployment) !== undefined) {
+      return 'written'
+    }
+    const settlesAt = Date.parse(deployment.startedAt) + WRITE_SETTLES_WITHIN_MS
+    try {
+      const status = writeStatus(deployment, await swarm.inspectService(deployment.serviceId))
+      return status === 'not-yet' && swarm.now() >= settlesAt ? 'not-written' : status
+    } catch (error) {
+      const isRemoved = error instanceof DeployerError && error.code === 'service-not-found'
+      return isRemoved ? 'unknown' : 'not-yet'
+    }
+  }
+
+  return {
+    async readResult(deployment) {
+      for (let attempts = 1; !signal.aborted; attempts += 1) {
+        const status = await limit(() => readStatus(deployment))
+        if (status !== 'not-yet') {
+          return status
+        }
+        const timeoutMs = backoffMs(attempts)
+        await waitFor(new Promise(() => {}), { timeoutMs, signals: [signal], isBackground: true })
+      }
+      return 'unknown'
+    },
+
+    observe: (load) =>
+      limit(async () => {
+        const known = load()
+        await waitForReading(known, { signals: [signal] })
+        return known
+      }),
+  }
+}

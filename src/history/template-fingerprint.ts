@@ -1,0 +1,53 @@
+// A fingerprint of a task template without what a deployment changes.
+
+import type { ServiceSpec } from '../swarm/service.ts'
+
+/**
+ * Computes the fingerprint of the task template of a service, without image, platforms and `ForceUpdate`.
+ *
+ * @param spec The service's spec.
+ * @returns 14 hexadecimal digits. The order of members does not matter, nor whether a member is absent,
+ *   null or empty, as engines differ in that.
+ */
+export function templateFingerprint({ TaskTemplate }: ServiceSpec): string {
+  const { ForceUpdate: _, ContainerSpec, Placement, ...template } = TaskTemplate
+  const { Image: _image, ...container } = ContainerSpec ?? { Image: '' }
+  const { Platforms: _platforms, ...placement } = Placement ?? {}
+  return hash(canonical({ ...template, ContainerSpec: container, Placement: placement }) ?? '{}')
+}
+
+/** JSON with sorted members, without empty ones; undefined for an empty value. */
+function canonical(value: unknown): string | undefined {
+  if (Array.isArray(value)) {
+    return value.length === 0
+      ? undefined
+      : `[${value.map((one) => canonical(one) ?? 'null').join(',')}]`
+  }
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([name, member]) => {
+        const text = canonical(member)
+        return text === undefined ? [] : [`${JSON.stringify(name)}:${text}`]
+      })
+    return members.length === 0 ? undefined : `{${members.join(',')}}`
+  }
+  if (value === null || value === undefined) {
+    return undefined
+  }
+  // An engine's number is a bigint where a JavaScript number would not be exact.
+  return typeof value === 'bigint' ? String(value) : JSON.stringify(value)
+}
+
+/** Two 32-bit FNV-1a hashes with different starts, of which 56 bits are used. */
+function hash(text: string): string {
+  let low = 0x811c9dc5
+  let high = 0x9e3779b9
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index)
+    low = Math.imul(low ^ code, 0x01000193)
+    high = Math.imul(high ^ code ^ (low >>> 15), 0x85ebca6b)
+  }
+  const hex = (number: number): string => (number >>> 0).toString(16).padStart(8, '0')
+  return `${hex(low)}${hex(high)}`.slice(0, 14)
+}

@@ -1,7 +1,11 @@
 // Builds a deployer from its options.
 
 import { checkOptions, type DeployerOptions } from './deployer-options.ts'
-import { NO_HISTORY } from './history/deployment-history.ts'
+import type { Deployment } from './deployment/deployment.ts'
+import type { Outcome } from './deployment/verdict.ts'
+import type { DeploymentHistory } from './history/deployment-history.ts'
+import { createHistoryRecorder } from './history/history-recorder.ts'
+import { endedEntryOf } from './history/noted-deployment.ts'
 import { createApp } from './http/app.ts'
 import type { DeployerApp } from './http/schema.ts'
 import { type Logger, tidyLogger } from './logger.ts'
@@ -45,7 +49,21 @@ export function createDeployer(options: DeployerOptions): DeployerApp {
   const logger = tidyLogger(options.logger ?? SILENT)
   const signal = options.signal ?? new AbortController().signal
   const tools = createTools(options, { logger, signal })
-  return createApp({ token, tools, logger, basePath, signal })
+  const app = createApp({ token, tools, logger, basePath, signal })
+  histories.set(app, tools.history)
+  return app
+}
+
+const histories = new WeakMap<DeployerApp, DeploymentHistory>()
+
+/**
+ * Writes what a deployer has not written to its history yet, before the process ends.
+ *
+ * @param app What {@link createDeployer} returned.
+ * @returns A promise that resolves within 5 s, and never rejects.
+ */
+export async function flushHistory(app: DeployerApp): Promise<void> {
+  await histories.get(app)?.flush()
 }
 
 /** Two deployers share nothing. The swarm is not called yet. */
@@ -63,12 +81,19 @@ function createTools(
   const nodes = createNodeList(swarm)
   const readings = createServiceReadings(swarm, nodes)
   const holds = createVerdictHolds()
-  const history = NO_HISTORY
+  const store = historyMode === 'config' ? historyStore : undefined
+  const history = createHistoryRecorder({ store, logger, signal })
   const watch = {
     ...{ swarm, events, readings, holds, history },
     ...{ evidenceLogs, rolloutTimeoutMs, logger, signal },
   }
-  const deployments = createDeployments(watch)
+  const noteEnd = (deployment: Deployment, outcome: Outcome): void => {
+    // Another process may still find out what is unknown here.
+    if (deployment.unwritten === undefined && outcome.verdict !== 'unknown') {
+      history.note(deployment, endedEntryOf(deployment, outcome))
+    }
+  }
+  const deployments = createDeployments({ ...watch, noteEnd })
   const openedDeployments = createOpenedDeployments(watch)
   const publisher = createNotificationPublisher({
     ...{ notifier, notifierEvents, spool },

@@ -1,6 +1,7 @@
 // Writes the histories of services: on change, at most once in 5 s for each service and ten times a second
 // in all, and never in the path of a caller.
 
+import { onAbort } from '../async/abort.ts'
 import { backoffMs } from '../async/backoff.ts'
 import { unref } from '../async/unref.ts'
 import { waitFor } from '../async/wait-for.ts'
@@ -244,6 +245,8 @@ export function createHistoryWriter(options: HistoryWriterOptions): HistoryWrite
     }
     unref(setTimeout(fire, Math.max(0, Math.ceil(dueAt - at))))
   }
+
+  onAbort(signal, resume)
 
   return {
     change(serviceId, service, change) {

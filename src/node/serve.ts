@@ -5,7 +5,8 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { isAbsolute } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
-import { createDeployer } from '../deployer.ts'
+import { waitFor } from '../async/wait-for.ts'
+import { createDeployer, flushHistory } from '../deployer.ts'
 import type { Logger } from '../logger.ts'
 import { createRegistryAuthFile } from './credentials/registry-auth-file.ts'
 import { createDockerodeSwarm, type DockerodeSwarm } from './docker/dockerode-swarm.ts'
@@ -144,7 +145,7 @@ function run(settings: Settings, { log, version }: RunOptions): void {
         isEnding = true
         // Callers that wait for a verdict get the `Location` at which they can wait again.
         ending.abort()
-        shutDown({ signal, close, notifications, log })
+        shutDown({ signal, close, flush: () => flushHistory(app), notifications, log })
       }
     })
   }
@@ -165,15 +166,20 @@ function logEngine(swarm: DockerodeSwarm, logger: Logger): void {
 interface Running {
   readonly signal: string
   readonly close: (timeoutMs: number) => Promise<boolean>
+  /** Writes the history of services. */
+  readonly flush: () => Promise<void>
   readonly notifications: Notifications | undefined
   readonly log: ProcessLog
 }
 
-async function shutDown({ signal, close, notifications, log }: Running): Promise<void> {
+async function shutDown({ signal, close, flush, notifications, log }: Running): Promise<void> {
   const deadline = performance.now() + SHUTDOWN_LIMITS.processMs
   log.logger.info({ signal }, 'shutting down')
   const allAnswered = await close(SHUTDOWN_LIMITS.requestsMs)
+  // Since the signal came, changes of the history have been written at once: little can be left.
+  const flushed = waitFor(flush(), { timeoutMs: SHUTDOWN_LIMITS.messagesMs, signals: [] })
   const messages = await notifications?.outbox.close(SHUTDOWN_LIMITS.messagesMs)
+  await flushed
   await notifications?.release(SHUTDOWN_LIMITS.spoolMs)
   const { kept: messagesKept = 0, givenUp: messagesGivenUp = 0 } = messages ?? {}
   log.logger.info({ allAnswered, messagesKept, messagesGivenUp }, 'stopped')

@@ -98,6 +98,12 @@ export interface Deployments {
   endings(serviceId: string): readonly RecordEntry[]
 }
 
+/** What the registry needs. */
+export interface DeploymentsTools extends WatchTools {
+  /** Called at the end of each deployment that is watched. */
+  readonly noteEnd?: (deployment: Deployment, outcome: Outcome) => void
+}
+
 const MAX_ENDED = 1000
 // More than a record holds. Merging a thousand of them takes as long as an engine call.
 const MAX_RECORD_ENTRIES = 50
@@ -109,7 +115,7 @@ const KEEP_ENDED_MS = 24 * 60 * 60 * 1000
  * @param tools What watches need. Their logger also gets a line for the end of each deployment.
  * @returns The registry, empty. It keeps the latest 1,000 deployments that ended, for a day.
  */
-export function createDeployments(tools: WatchTools): Deployments {
+export function createDeployments(tools: DeploymentsTools): Deployments {
   const inProgress = new Map<string, WatchedDeployment>()
   // Reading does not change the order (`peek`): the deployments that ended first are dropped first.
   // Without a resolution the cache needs no timer, which workerd would end with a request.
@@ -131,6 +137,7 @@ export function createDeployments(tools: WatchTools): Deployments {
         ended.set(entry.id, endedDeployment(deployment, outcome))
       }
       logEnd(entry.id, deployment, outcome)
+      tools.noteEnd?.(deployment, outcome)
     })
     return entry
   }

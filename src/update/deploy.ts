@@ -1,6 +1,7 @@
 // The steps of a deployment: find the service, resolve the image, wait for the service's queue, write.
 
 import { DeployerError, type ProblemCode } from '../errors.ts'
+import type { HistoryRecorder } from '../history/history-recorder.ts'
 import type { NamedDeployment } from '../rollout/known-deployment.ts'
 import type { OpenedDeployments } from '../rollout/opened-deployments.ts'
 import { currentTimeMs } from '../swarm/current-time.ts'
@@ -18,6 +19,7 @@ import { type PlanTools, planUpdate, type UpdatePlan } from './update-plan.ts'
 
 /** The dependencies of a deployment. */
 export interface DeployTools extends PlanTools, ApplyUpdateTools {
+  readonly history: HistoryRecorder
   readonly events: ServiceEvents
   readonly openedDeployments: OpenedDeployments
   readonly queues: ServiceQueues<AppliedUpdate<NamedDeployment>>

@@ -11,6 +11,7 @@ import {
 import { DeployerError } from '../errors.ts'
 import type { DeploymentHistory } from '../history/deployment-history.ts'
 import { entryOf } from '../history/noted-deployment.ts'
+import { templateFingerprint } from '../history/template-fingerprint.ts'
 import { withForeignImage } from '../rollout/log-access.ts'
 import { judgePredecessors, type Predecessors } from '../rollout/predecessors.ts'
 import type { Service, ServiceSpec } from '../swarm/service.ts'
@@ -66,7 +67,7 @@ export async function writeUpdate(
   const Version = { Index: current.Version.Index + 1 }
   const written = { ...rest, Version, Spec, PreviousSpec: current.Spec }
   const known = tools.deployments.create(deployment, written)
-  noteStart(deployment, request, tools.history)
+  noteStart(deployment, { request, Spec, history: tools.history })
   await pending.committed(known)
   const warnings = [...credentials.warnings, ...resumeWarnings(current, change)]
   return { deployment: known, warnings }
@@ -93,12 +94,17 @@ function specOf(
   return withRequestTime(withRecord(changed, entry, endings, length), received.atMs)
 }
 
+interface StartOptions {
+  readonly request: DeployRequest
+  /** The spec that was written. */
+  readonly Spec: ServiceSpec
+  readonly history: DeploymentHistory
+}
+
 /** Notes what only the request knows; the rest follows with the end of the deployment. */
-function noteStart(
-  deployment: Deployment,
-  { idempotencyFingerprint: key, origin: { caller, metadata } }: DeployRequest,
-  history: DeploymentHistory,
-): void {
+function noteStart(deployment: Deployment, { request, Spec, history }: StartOptions): void {
+  const { idempotencyFingerprint: key } = request
+  const { caller, metadata } = request.origin
   const { service, serviceId } = deployment
   const { commit, run } = metadata
   history.note(
@@ -107,6 +113,7 @@ function noteStart(
       ...entryOf(deployment),
       kind: 'deploy',
       caller,
+      template: templateFingerprint(Spec),
       ...(key === undefined ? {} : { key }),
       ...(commit === undefined ? {} : { commit }),
       ...(run === undefined ? {} : { run }),

@@ -6,6 +6,7 @@ import { embedding } from './embedding.ts'
 import { events } from './events.ts'
 import { type Case, stopHarnesses } from './harness.ts'
 import { health } from './health.ts'
+import { history } from './history.ts'
 import { historyModes } from './history-modes.ts'
 import { idempotency } from './idempotency.ts'
 import { logLines } from './log-lines.ts'
@@ -34,6 +35,7 @@ const cases: readonly Case[] = [
   ...queue,
   ...predecessors,
   ...twoProcesses,
+  ...history,
   ...historyModes,
   ...idempotency,
   ...logLines,

@@ -34,6 +34,10 @@ export function putService(
   responder: DeploymentResponder,
 ): (c: Context<AuthEnv & LogEnv>) => Promise<Response> {
   const keys = createIdempotencyKeys<Accepted>()
+  const idle = async (): Promise<void> => {
+    await tools.publisher.idle()
+    await tools.history.idle()
+  }
   return function putService(c) {
     return responder.withPlace(c, async (place) => {
       checkQueryNames(c)
@@ -66,7 +70,7 @@ export function putService(
         fingerprint === undefined
           ? accept()
           : keys.once(service, fingerprint, () => accept(fingerprint))
-      const { id, warnings } = await accepted.finally(() => keepAlive(c, tools.publisher.idle()))
+      const { id, warnings } = await accepted.finally(() => keepAlive(c, idle))
       const opened = await responder.open(id)
       c.var.deployerLogAccepted(logFields(opened.known))
       const response = await responder.respond(c, opened, {
@@ -77,7 +81,7 @@ export function putService(
       })
       // The verdict that the caller waited for has an event too.
       if (waitMs !== undefined) {
-        keepAlive(c, tools.publisher.idle())
+        keepAlive(c, idle)
       }
       return response
     })

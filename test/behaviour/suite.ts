@@ -9,6 +9,7 @@ import { health } from './health.ts'
 import { history } from './history.ts'
 import { historyModes } from './history-modes.ts'
 import { idempotency } from './idempotency.ts'
+import { joining } from './joining.ts'
 import { logLines } from './log-lines.ts'
 import { notifications } from './notifications.ts'
 import { paused } from './paused.ts'
@@ -38,6 +39,7 @@ const cases: readonly Case[] = [
   ...history,
   ...historyModes,
   ...idempotency,
+  ...joining,
   ...logLines,
   ...paused,
   ...resolution,

@@ -206,19 +206,34 @@ function endOf(
 
 /** Another write replaced it. Its own verdict is known only from the record, or when there was no gap. */
 function replaced(
-  { versionIndex }: Deployment,
+  deployment: Deployment,
   message: string,
   { snapshot, hasGap }: { readonly snapshot: ServiceSnapshot; readonly hasGap: boolean },
 ): Judgement {
-  const record = snapshot.service === undefined ? [] : readRecord(snapshot.service.Spec)
-  const recorded = record.find((entry) => entry.versionIndex === versionIndex)?.verdict
+  const recorded = recordedEnd(deployment, snapshot)
   if (recorded !== undefined) {
-    const message = 'A later deployment recorded this verdict on the service'
-    return end(recorded, { message, isRecorded: true })
+    return recorded
   }
   return hasGap
     ? end('unknown', { message: `${message}, and there is no record of how this deployment ended` })
     : end('superseded', { message })
+}
+
+/**
+ * Finds the verdict that a later deployment recorded on the service.
+ *
+ * @param deployment The deployment.
+ * @param snapshot The last known state of its service.
+ * @returns The end; undefined where none is recorded.
+ */
+export function recordedEnd(
+  { versionIndex }: Deployment,
+  { service }: ServiceSnapshot,
+): End | undefined {
+  const record = service === undefined ? [] : readRecord(service.Spec)
+  const recorded = record.find((entry) => entry.versionIndex === versionIndex)?.verdict
+  const message = 'A later deployment recorded this verdict on the service'
+  return recorded === undefined ? undefined : end(recorded, { message, isRecorded: true })
 }
 
 function failedTasks(

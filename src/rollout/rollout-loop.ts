@@ -13,7 +13,7 @@ import type { ServiceEvents } from '../swarm/service-events.ts'
 import { allowsUpdates } from '../swarm/service-spec.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import { createEventBuffer } from './event-buffer.ts'
-import { type End, judgeDeployment } from './judgement.ts'
+import { type End, judgeDeployment, recordedEnd } from './judgement.ts'
 import { notedEnd } from './noted-end.ts'
 import { createServiceObserver, type ServiceSnapshot } from './service-observer.ts'
 import type { ServiceReadings } from './service-readings.ts'
@@ -172,11 +172,17 @@ export function startRolloutLoop(
 
   /**
    * Where no update succeeds meanwhile, the judgement counts: the state that it was made on may be gone, and
-   * a later judgement could only know less.
+   * a later judgement could only know less. An update that succeeds ends the deployments of this process,
+   * and records the verdict of one that another process wrote.
    */
-  async function fixWhenReleased(end: End): Promise<void> {
+  async function fixWhenReleased(found: End): Promise<void> {
+    let end = found
     while (holds.isHeld(serviceId) && fixedEnd() === undefined) {
       await holds.released(serviceId)
+      if (!isStopped && fixedEnd() === undefined) {
+        await observer.refresh(false)
+        end = recordedEnd(deployment, observer.snapshot()) ?? end
+      }
     }
     if (!isStopped) {
       fix(end)

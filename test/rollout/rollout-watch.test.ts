@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Deployment } from '../../src/deployment/deployment.ts'
 import { withRecord } from '../../src/deployment/deployment-record.ts'
+import type { EndVerdict } from '../../src/deployment/verdict.ts'
 import { DeployerError } from '../../src/errors.ts'
 import type { HistoryEntry } from '../../src/history/history-entry.ts'
 import type { End } from '../../src/rollout/judgement.ts'
@@ -85,6 +86,14 @@ function overwrite(swarm: FakeSwarm, labels: Readonly<Record<string, string>> = 
     Labels: { 'deployer.allowUpdates': 'true', ...labels },
     TaskTemplate: { ...TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
   }))
+}
+
+/** Another deployment is written, which records how this one ended. */
+function recordVerdict(swarm: FakeSwarm, deployment: Deployment, verdict: EndVerdict): void {
+  const { versionIndex, startedAt } = deployment
+  const newest = { versionIndex: versionIndex + 1, startedAt }
+  const record = [{ versionIndex, startedAt, verdict }]
+  overwrite(swarm, withRecord(swarm.spec('blog'), newest, record).Labels ?? {})
 }
 
 function countCalls({ calls }: FakeSwarm, start: string): number {
@@ -262,6 +271,19 @@ describe('a watch', () => {
     expect(started.outcome()?.verdict).toBe('converged')
   })
 
+  test('has the verdict that an update recorded which was being sent when it found another one', async () => {
+    const { swarm, hold, watch } = setUp()
+    const { deployment, outcome } = watch('another-process')
+    await vi.advanceTimersByTimeAsync(0)
+    const release = hold()
+    swarm.rollout('blog').complete()
+    await vi.advanceTimersByTimeAsync(1000)
+    recordVerdict(swarm, deployment, 'superseded')
+    release()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(outcome()?.verdict).toBe('superseded')
+  })
+
   test('has the verdict that it found after a minute when an update was never done', async () => {
     const { swarm, hold, watch } = setUp()
     const started = watch()
@@ -411,11 +433,7 @@ describe('a watch that the service shows nothing any more', () => {
     note({ verdict: 'failed' })
     swarm.rollout('blog').complete()
     await vi.advanceTimersByTimeAsync(0)
-    const { versionIndex, startedAt } = deployment
-    const record = [{ versionIndex, startedAt, verdict: 'superseded' }] as const
-    const newest = { versionIndex: versionIndex + 1, startedAt }
-    const { Labels } = withRecord(swarm.spec('blog'), newest, record)
-    overwrite(swarm, Labels ?? {})
+    recordVerdict(swarm, deployment, 'superseded')
     const { outcome } = watch('another-process')
     await vi.advanceTimersByTimeAsync(0)
     expect([outcome()?.verdict, historyReads()]).toEqual(['superseded', 0])

@@ -7,6 +7,7 @@ export { DeployerError, type DeployerErrorOptions, type ProblemCode } from './er
 export type { HistoryMode } from './history/history-mode.ts'
 export type { HistoryStore, HistoryWrite, StoredHistory } from './history/history-store.ts'
 export type { DeploymentReport } from './http/deployment-response.ts'
+export type { HistoryDeployment, HistoryReport } from './http/history-report.ts'
 export { type ProblemDocument, problemCodes } from './http/problem.ts'
 export type { ProgressReport } from './http/progress-stream.ts'
 export type { DeployBody, DeployerApp, DeployerSchema, DeploymentProblem } from './http/schema.ts'

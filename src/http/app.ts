@@ -10,6 +10,7 @@ import { createDeploymentResponder } from './deployment-responder.ts'
 import {
   DEPLOYMENT_PATH,
   HEALTH_PATH,
+  HISTORY_PATH,
   SERVICE_PATH,
   SERVICES_PATH,
   serviceNameOf,
@@ -19,6 +20,7 @@ import { httpProblemResponse, problemResponse } from './problem.ts'
 import { requestLog, unauthorizedLog } from './request-log.ts'
 import { getDeployment } from './routes/get-deployment.ts'
 import { getHealth } from './routes/get-health.ts'
+import { getHistory } from './routes/get-history.ts'
 import { getService } from './routes/get-service.ts'
 import { getServices } from './routes/get-services.ts'
 import { putService } from './routes/put-service.ts'
@@ -37,6 +39,7 @@ export interface AppOptions {
 
 const ALLOWED_METHODS = [
   [SERVICE_PATH, 'GET, PUT'],
+  [HISTORY_PATH, 'GET'],
   [SERVICES_PATH, 'GET'],
   [DEPLOYMENT_PATH, 'GET'],
   [HEALTH_PATH, 'GET'],
@@ -58,6 +61,7 @@ export function createApp({ token, tools, logger, basePath, signal }: AppOptions
   const text = textResponse()
   app.put(SERVICE_PATH, text, authorized, logged, putService(tools, responder))
   app.get(SERVICE_PATH, authorized, getService(swarm))
+  app.get(HISTORY_PATH, text, authorized, getHistory(tools))
   app.get(SERVICES_PATH, authorized, getServices(swarm))
   app.get(DEPLOYMENT_PATH, text, authorized, getDeployment(responder))
   app.get(HEALTH_PATH, getHealth)
@@ -81,7 +85,7 @@ function notFound(c: Context): Response {
   return problemResponse(
     new DeployerError(
       'not-found',
-      `Cannot find ${path}: the paths are /service/<name>, /services, /deployments/<id> and /healthz`,
+      `Cannot find ${path}: the paths are /service/<name>, /service/<name>/history, /services, /deployments/<id> and /healthz`,
     ),
   )
 }

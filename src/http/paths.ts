@@ -5,6 +5,7 @@ import type { Context } from 'hono'
 // A gateway may have parameters `:name` and `:id` of its own in its base path, and Hono would return
 // those.
 export const SERVICE_PATH = '/service/:deployer_service'
+export const HISTORY_PATH = '/service/:deployer_service/history'
 export const SERVICES_PATH = '/services'
 export const DEPLOYMENT_PATH = '/deployments/:deployer_deployment'
 export const HEALTH_PATH = '/healthz'

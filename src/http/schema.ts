@@ -5,6 +5,7 @@
 import type { Env, Hono } from 'hono'
 import type { DryRunReport } from '../update/dry-run.ts'
 import type { DeploymentReport } from './deployment-response.ts'
+import type { HistoryReport } from './history-report.ts'
 import type { ProblemDocument } from './problem.ts'
 import type { ServiceStatus } from './service-status.ts'
 
@@ -22,6 +23,11 @@ export type DeployerSchema = {
       | Endpoint<DeployInput, 400 | 401 | 403 | 404 | 413 | 422 | 500 | 502 | 503, ProblemDocument>
       | Endpoint<DeployInput, 409, ProblemDocument & Partial<DeploymentReport>>
       | Endpoint<DeployInput, 410 | 424 | 504, DeploymentProblem>
+  }
+  '/service/:name/history': {
+    $get:
+      | Endpoint<ServiceInput, 200, HistoryReport>
+      | Endpoint<ServiceInput, 401 | 404 | 500 | 502 | 503, ProblemDocument>
   }
   '/services': {
     $get:

@@ -3,6 +3,7 @@
 import type { MiddlewareHandler } from 'hono'
 import { prefersText } from './accept.ts'
 import type { DeploymentReport } from './deployment-response.ts'
+import type { HistoryDeployment, HistoryReport } from './history-report.ts'
 
 // Colours and cursor movements of a terminal (ECMA-48 control sequences).
 const CONTROL_SEQUENCE = /[^\P{Cc}\t]\[[0-?]*[ -/]*[@-~]/gu
@@ -22,7 +23,8 @@ export function textResponse(): MiddlewareHandler {
     }
     const headers = new Headers(res.headers)
     headers.set('Content-Type', 'text/plain; charset=utf-8')
-    const text = responseText((await res.json()) as Body)
+    const body = (await res.json()) as Body | HistoryReport
+    const text = isHistory(body) ? historyText(body) : responseText(body)
     // Hono would add the headers of the response that it has to those of the new one.
     c.res = undefined
     c.res = new Response(text, { status: res.status, headers })
@@ -57,6 +59,40 @@ export function responseText(body: Body): string {
     ...(deploymentId === undefined ? [] : [`deployment: ${line(deploymentId)}`]),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function isHistory(body: Body | HistoryReport): body is HistoryReport {
+  return Array.isArray(body.deployments)
+}
+
+/**
+ * Writes the history of a service as text.
+ *
+ * @param report The history, as JSON has it.
+ * @returns One line for each deployment, newest first; the error of one follows on a line of its own.
+ */
+export function historyText({ service, deployments }: HistoryReport): string {
+  const lines = [
+    `service ${line(service)}: ${deployments.length} deployments`,
+    ...deployments.flatMap((one) => [historyLine(one), ...optional(one.error).map(indented)]),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function historyLine({ verdict, kind, caller, image, ...one }: HistoryDeployment): string {
+  const isOutside = kind === 'outside'
+  const headline = verdict ?? (isOutside ? 'outside' : 'pending')
+  const who = isOutside || caller === '' ? '' : ` by ${line(caller)}`
+  const more = [
+    ...optional(one.commit).map((commit) => `, commit ${commit}`),
+    ...optional(one.run).map((run) => `, run ${run}`),
+  ]
+  const start = `${line(headline)}: ${line(one.startedAt)}${who}, image ${line(image)}`
+  return `${start}${more.join('')}, deployment ${line(one.deploymentId)}`
+}
+
+function indented(text: string): string {
+  return `    ${text}`
 }
 
 function dryRunVerdict({ wouldUpdate }: Body): string {

@@ -70,6 +70,7 @@ describe.each(['hono', 'hono-lowest'])('a typed client on the package %s', (name
       problem: 'service-not-found',
       wouldUpdate: true,
       service: expect.stringContaining('me/app:v2@sha256:'),
+      history: ['converged'],
       services: ['blog'],
       deployment: 'converged',
       healthz: 'ok\n',
@@ -90,6 +91,7 @@ const SCHEMA_ROUTES: Readonly<
 > = {
   'GET /service/:name': true,
   'PUT /service/:name': true,
+  'GET /service/:name/history': true,
   'GET /services': true,
   'GET /deployments/:id': true,
   'GET /healthz': true,

@@ -4,6 +4,7 @@
 import { Hono } from 'hono'
 import { hc } from 'hono/client'
 import { createDeployer, type DeployerApp, type DeploymentReport } from '../../src/index.ts'
+import { createFakeHistoryStore } from './fake-history-store.ts'
 import { createFakeSwarm } from './fake-swarm.ts'
 
 const headers = { Authorization: 'SOME_TOKEN' }
@@ -15,8 +16,9 @@ const headers = { Authorization: 'SOME_TOKEN' }
  */
 export async function callEveryRoute(): Promise<Readonly<Record<string, unknown>>> {
   const swarm = createFakeSwarm()
+  const historyStore = createFakeHistoryStore()
   swarm.addService('blog', { replicas: 0 })
-  const deployer = createDeployer({ token: 'SOME_TOKEN', swarm })
+  const deployer = createDeployer({ token: 'SOME_TOKEN', swarm, historyStore })
   const gateway = new Hono().route('/cd', deployer)
   const fetchGateway: typeof fetch = async (...request) => gateway.fetch(new Request(...request))
   const { cd } = hc<typeof gateway>('http://gateway', { fetch: fetchGateway, headers })
@@ -49,6 +51,7 @@ export async function callEveryRoute(): Promise<Readonly<Record<string, unknown>
   const planned = dryRun.status === 200 ? await dryRun.json() : undefined
 
   const service = await cd.service[':name'].$get({ param: { name: 'blog' } })
+  const history = await cd.service[':name'].history.$get({ param: { name: 'blog' } })
   const services = await cd.services.$get()
   const deployment = await cd.deployments[':id'].$get({ param: { id }, query: { wait: '1' } })
   const healthz = await cd.healthz.$get()
@@ -62,6 +65,8 @@ export async function callEveryRoute(): Promise<Readonly<Record<string, unknown>
     problem: problem?.code,
     wouldUpdate: planned !== undefined && 'dryRun' in planned ? planned.wouldUpdate : undefined,
     service: service.status === 200 ? (await service.json()).image : undefined,
+    history:
+      history.status === 200 ? (await history.json()).deployments.map((one) => one.verdict) : [],
     services: services.status === 200 ? (await services.json()).map((one) => one.service) : [],
     deployment: deployment.status === 200 ? (await deployment.json()).verdict : undefined,
     healthz: await healthz.text(),

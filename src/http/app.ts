@@ -52,8 +52,14 @@ const ALLOWED_METHODS = [
  * @returns The app. Every error response is an RFC 9457 problem document.
  */
 export function createApp({ token, tools, logger, basePath, signal }: AppOptions): DeployerApp {
-  const { swarm, deployments, openedDeployments } = tools
-  const responder = createDeploymentResponder({ deployments, openedDeployments, basePath, signal })
+  const { swarm, deployments, openedDeployments, publisher, history } = tools
+  const idle = async (): Promise<void> => {
+    await publisher.idle()
+    await history.idle()
+  }
+  const responder = createDeploymentResponder({
+    ...{ deployments, openedDeployments, basePath, idle, signal },
+  })
   const authorized = bearer(token, unauthorizedLog(logger, serviceNameOf))
   const logged = requestLog(logger, serviceNameOf)
   const app = new Hono()

@@ -11,6 +11,7 @@ import {
 import type { OpenedDeployment, OpenedDeployments } from '../rollout/opened-deployments.ts'
 import { wantsEvents } from './accept.ts'
 import { deploymentResponse } from './deployment-response.ts'
+import { keepAlive } from './keep-alive.ts'
 import { deploymentLocation } from './paths.ts'
 import { streamDeployment } from './progress-stream.ts'
 import { createWaitingCallers, NO_PLACE, type WaitingPlace } from './waiting-callers.ts'
@@ -45,7 +46,8 @@ export interface DeploymentResponder {
    */
   open(id: string): Promise<OpenedDeployment>
   /**
-   * Responds with a deployment, and closes it.
+   * Responds with a deployment, and closes it. The verdict that the caller waited for has an event too,
+   * which the request is kept alive for.
    *
    * @param c The request's context.
    * @param opened The deployment.
@@ -53,6 +55,12 @@ export interface DeploymentResponder {
    * @returns The response.
    */
   respond(c: Context, opened: OpenedDeployment, options: ResponseOptions): Promise<Response>
+  /**
+   * Keeps a request alive until its events are published, where the runtime ends it with the response.
+   *
+   * @param c The request's context.
+   */
+  keepAlive(c: Context): void
 }
 
 /** The dependencies of a responder. */
@@ -60,6 +68,8 @@ export interface DeploymentResponderOptions {
   readonly deployments: Deployments
   readonly openedDeployments: OpenedDeployments
   readonly basePath: string | undefined
+  /** Resolves once the events so far are published, and the history is written. */
+  readonly idle: () => Promise<void>
   /** Ends every wait. */
   readonly signal: AbortSignal
 }
@@ -74,13 +84,14 @@ export function createDeploymentResponder({
   deployments,
   openedDeployments,
   basePath,
+  idle,
   signal,
 }: DeploymentResponderOptions): DeploymentResponder {
   const callers = createWaitingCallers()
   return {
     async withPlace(c, handle) {
       const isWaiting = c.req.query('wait') !== undefined || wantsEvents(c)
-      const place = isWaiting ? callers.enter() : NO_PLACE
+      const place = isWaiting ? await callers.enter() : NO_PLACE
       let response: Response | undefined
       try {
         response = await handle(place)
@@ -103,6 +114,7 @@ export function createDeploymentResponder({
         const ended = (): void => {
           close()
           place.release()
+          keepAlive(c, idle)
         }
         return streamDeployment(c, known, { waitMs, warnings, signal, location, ended })
       }
@@ -120,8 +132,11 @@ export function createDeploymentResponder({
         })
       } finally {
         close()
+        keepAlive(c, idle)
       }
     },
+
+    keepAlive: (c) => keepAlive(c, idle),
   }
 }
 

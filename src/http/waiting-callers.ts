@@ -1,5 +1,6 @@
 // The callers that wait for a verdict. Each one uses a connection and memory, so their number is limited.
 
+import { type Heartbeat, startHeartbeat } from '../async/heartbeat.ts'
 import { DeployerError } from '../errors.ts'
 
 /** The place of one waiting caller. */
@@ -11,12 +12,14 @@ export interface WaitingPlace {
 /** The places of all waiting callers. */
 export interface WaitingCallers {
   /**
-   * Reserves a place, before anything is deployed.
+   * Reserves a place for the current request, before anything is deployed. When all places are in use, those
+   * of requests that the runtime has ended are free: workerd ends the request of a client that disconnects,
+   * and nothing releases its place.
    *
    * @returns The place.
    * @throws DeployerError `overloaded` when all places are in use.
    */
-  enter(): WaitingPlace
+  enter(): Promise<WaitingPlace>
 }
 
 // About 35 KiB each, 70 MiB together.
@@ -33,22 +36,37 @@ export const NO_PLACE: WaitingPlace = { release() {} }
  * @returns The places, all free.
  */
 export function createWaitingCallers(max: number = MAX_WAITING): WaitingCallers {
-  let waiting = 0
+  // Each heartbeat is a timer of the request that has the place.
+  const waiting = new Set<Heartbeat>()
+
+  async function removeAbandoned(): Promise<void> {
+    await Promise.all(
+      [...waiting].map(async (heartbeat) => {
+        if (!(await heartbeat.isAlive())) {
+          waiting.delete(heartbeat)
+        }
+      }),
+    )
+  }
+
   return {
-    enter() {
-      if (waiting >= max) {
+    async enter() {
+      if (waiting.size >= max) {
+        await removeAbandoned()
+      }
+      if (waiting.size >= max) {
         throw new DeployerError(
           'overloaded',
           `Cannot wait for the verdict: ${max} callers wait already, and nothing was deployed; try again later, or without "wait"`,
           { retryAfterSeconds: RETRY_AFTER_SECONDS },
         )
       }
-      waiting += 1
-      let isTaken = true
+      const heartbeat = startHeartbeat()
+      waiting.add(heartbeat)
       return {
         release() {
-          waiting -= isTaken ? 1 : 0
-          isTaken = false
+          heartbeat.stop()
+          waiting.delete(heartbeat)
         },
       }
     },

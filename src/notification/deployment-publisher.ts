@@ -74,7 +74,7 @@ export function createDeploymentPublisher({
 
   function publishEndLater(known: KnownDeployment, entry: DeploymentEntry): void {
     if (sender.wantsEnd) {
-      void whenEnded(known).then((outcome) =>
+      whenEnded(known, (outcome) =>
         enqueue(entry.deployment.service, () => publishEnd(outcome, entry)),
       )
     }

@@ -72,13 +72,18 @@ export function outcomeOf(known: KnownDeployment): Outcome | undefined {
 }
 
 /**
- * Waits for the outcome of a deployment, without a time limit.
+ * Calls a function once a deployment has ended; immediately when it has. On workerd, a promise that the
+ * request of the deployment created would not settle any more once that request has ended.
  *
  * @param known The deployment.
- * @returns The outcome; the promise never settles when the watch is stopped before the end.
+ * @param listener The function. It is not called when the watch is stopped before the end.
  */
-export function whenEnded(known: KnownDeployment): Promise<Outcome> {
-  return 'watch' in known ? known.watch.ended() : Promise.resolve(known.outcome)
+export function whenEnded(known: KnownDeployment, listener: (outcome: Outcome) => void): void {
+  if ('watch' in known) {
+    known.watch.onEnded(listener)
+  } else {
+    listener(known.outcome)
+  }
 }
 
 /**

@@ -1,6 +1,5 @@
 // Watches one rollout until it ends.
 
-import { createDeferred } from '../async/deferred.ts'
 import type { Deployment } from '../deployment/deployment.ts'
 import type { EndVerdict, Outcome } from '../deployment/verdict.ts'
 import type { Service } from '../swarm/service.ts'
@@ -21,13 +20,6 @@ export interface RolloutWatch {
   progress(): Progress
   /** Resolves once the service has been read, or could not be read. */
   observed(): Promise<void>
-  /**
-   * Waits for the outcome.
-   *
-   * @returns A promise of its own for each caller: on workerd, a promise that another request created
-   *   does not settle any more once that request has ended.
-   */
-  ended(): Promise<Outcome>
   /**
    * Calls a function once the rollout ends; immediately when it has ended.
    *
@@ -154,12 +146,6 @@ export function watchRollout(
     progress: () => progress,
     observed: () => loop.observed,
     onEnded,
-
-    ended() {
-      const [promise, resolve] = createDeferred<Outcome>()
-      onEnded(resolve)
-      return promise
-    },
 
     follow(listener) {
       followers.add(listener)

@@ -254,7 +254,7 @@ export const deployments: readonly Case[] = [
       const init = { method: 'PUT', body: '{"image":"a:2"}', headers: { Authorization: TOKEN } }
       const request = new Request('http://deployer/service/blog', init)
       equal((await app.fetch(request, {}, context)).status, 200)
-      equal(waitedFor.length, 1)
+      equal(waitedFor.length > 0, true)
     },
   },
   {

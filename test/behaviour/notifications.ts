@@ -632,6 +632,40 @@ export const notifications: readonly Case[] = [
       await done
     },
   },
+  ...(
+    [
+      ['GET with wait', '?wait=50', 'application/json'],
+      ['an event stream', '', 'text/event-stream'],
+    ] as const
+  ).map(([how, query, Accept]) => ({
+    name: `a runtime that ends work with the response waits for the notifier of a verdict that ${how} waited for`,
+    async run() {
+      let take = (): void => {}
+      const notifier = () =>
+        new Promise<void>((resolve) => {
+          take = resolve
+        })
+      const { app, swarm } = createHarness({ notifier, notifierEvents: ['converged'] })
+      swarm.onUpdate = 'none'
+      swarm.addService('blog')
+      const location = (await app.fetch(putRequest('blog'))).headers.get('Location')
+      const { context, waitedFor } = executionContext()
+      const headers = { Authorization: TOKEN, Accept }
+      const request = new Request(`http://deployer${location}${query}`, { headers })
+      const text = Promise.resolve(app.fetch(request, {}, context)).then((one) => one.text())
+      await pass()
+      swarm.rollout('blog').complete()
+      equal(/"verdict":\s*"converged"/.test(await text), true)
+      let isDone = false
+      const done = Promise.all(waitedFor).then(() => {
+        isDone = true
+      })
+      await pass()
+      equal([waitedFor.length > 0, isDone], [true, false])
+      take()
+      await done
+    },
+  })),
   {
     name: 'a runtime that ends work with the response waits for the first delivery attempt of an outbox',
     async run() {

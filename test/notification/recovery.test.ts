@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { deploymentId } from '../../src/deployment/deployment.ts'
 import { withRecord } from '../../src/deployment/deployment-record.ts'
+import type { Outcome } from '../../src/deployment/verdict.ts'
 import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import type { DeploymentState, JournalEntry } from '../../src/notification/journal.ts'
@@ -217,14 +218,14 @@ describe('the recovery', () => {
       await new Promise((resolve) => setTimeout(resolve, 90_000))
       return read()
     }
-    const ended: (() => void)[] = []
+    const end: (() => void)[] = []
     const watch = {
       ...createHarness(() => {}, { swarm }).deployments.inspect(deployment),
       outcome: () => undefined,
-      ended: () =>
-        new Promise<{ verdict: 'converged'; endedAt: string }>((resolve) => {
-          ended.push(() => resolve({ verdict: 'converged', endedAt: deployment.startedAt }))
-        }),
+      onEnded(listener: (outcome: Outcome) => void) {
+        end.push(() => listener({ verdict: 'converged', endedAt: deployment.startedAt }))
+        return () => {}
+      },
     }
     const known = { deployment, id: deploymentId(deployment), watch }
     const { publisher, published } = createHarness(() => {}, { swarm, spool })
@@ -233,7 +234,9 @@ describe('the recovery', () => {
     expect(published).toEqual(['accepted blog 2'])
     await vi.advanceTimersByTimeAsync(1)
     expect(spool.records.size).toBe(1)
-    ended[0]?.()
+    for (const one of end) {
+      one()
+    }
     await vi.advanceTimersByTimeAsync(0)
     expect([published, spool.records.size]).toEqual([['accepted blog 2', 'converged blog 2'], 0])
   })

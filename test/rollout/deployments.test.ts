@@ -45,7 +45,7 @@ function setUp(): SetUp {
         throw new Error('The deployment is not watched')
       }
       known.watch.end({ kind: 'end', verdict })
-      await known.watch.ended()
+      await new Promise<unknown>((resolve) => known.watch.onEnded(resolve))
       return deployment
     },
   }

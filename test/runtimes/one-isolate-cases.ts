@@ -132,4 +132,38 @@ export const oneIsolateCases: readonly OneIsolateCase[] = [
       equal((await second).body.verdict, 'converged')
     },
   },
+  {
+    name: 'a verdict that only a GET with wait finds, of a watch that was taken over, is logged and published once',
+    async run(base) {
+      const { location } = await deploy(base)
+      await steer(base, 'begin')
+      await pass(4000)
+      const waiting = [send(`${base}${location}?wait=25`), send(`${base}${location}?wait=25`)]
+      await pass(2000)
+      await steer(base, 'complete')
+      for (const one of waiting) {
+        equal((await one).body.verdict, 'converged')
+      }
+      await pass(1000)
+      equal((await send(`${base}log`)).body, {
+        messages: ['deployment accepted', 'deployment ended'],
+      })
+      equal((await send(`${base}events`)).body, { events: ['accepted', 'converged'] })
+    },
+  },
+  {
+    name: 'the places of clients that have disconnected can be used again',
+    async run(base) {
+      const disconnect = new AbortController()
+      const open = (signal?: AbortSignal) => fetch(`${base}place`, signal ? { signal } : {})
+      for (const expected of [200, 200, 503]) {
+        equal((await open(disconnect.signal)).status, expected)
+      }
+      disconnect.abort()
+      await pass(4000)
+      for (const expected of [200, 200, 503]) {
+        equal((await open()).status, expected)
+      }
+    },
+  },
 ]

@@ -10,7 +10,6 @@ import { planDryRun } from '../../update/update-plan.ts'
 import type { AuthEnv } from '../auth.ts'
 import { readDeployRequestBody } from '../deploy-request-body.ts'
 import type { DeploymentResponder } from '../deployment-responder.ts'
-import { keepAlive } from '../keep-alive.ts'
 import { serviceNameOf } from '../paths.ts'
 import { checkQueryNames, readDryRun, readWait } from '../query.ts'
 import { readIdempotencyKey, readRegistryAuth } from '../request-headers.ts'
@@ -34,10 +33,6 @@ export function putService(
   responder: DeploymentResponder,
 ): (c: Context<AuthEnv & LogEnv>) => Promise<Response> {
   const keys = createIdempotencyKeys<Accepted>()
-  const idle = async (): Promise<void> => {
-    await tools.publisher.idle()
-    await tools.history.idle()
-  }
   return function putService(c) {
     return responder.withPlace(c, async (place) => {
       checkQueryNames(c)
@@ -70,20 +65,10 @@ export function putService(
         fingerprint === undefined
           ? accept()
           : keys.once(service, fingerprint, () => accept(fingerprint))
-      const { id, warnings } = await accepted.finally(() => keepAlive(c, idle))
+      const { id, warnings } = await accepted.finally(() => responder.keepAlive(c))
       const opened = await responder.open(id)
       c.var.deployerLogAccepted(logFields(opened.known))
-      const response = await responder.respond(c, opened, {
-        waitMs,
-        warnings,
-        verdictBeforeEnd: 'accepted',
-        place,
-      })
-      // The verdict that the caller waited for has an event too.
-      if (waitMs !== undefined) {
-        keepAlive(c, idle)
-      }
-      return response
+      return responder.respond(c, opened, { waitMs, warnings, verdictBeforeEnd: 'accepted', place })
     })
   }
 }

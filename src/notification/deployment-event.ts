@@ -4,6 +4,7 @@ import type { Deployment } from '../deployment/deployment.ts'
 import { errorLine, oneLine } from '../deployment/error-line.ts'
 import { type EndVerdict, endVerdicts, type Outcome } from '../deployment/verdict.ts'
 import { digestOf } from '../swarm/image-reference.ts'
+import { sha256 } from '../text/sha256.ts'
 
 /** The name of an event. */
 export type DeploymentEventName =
@@ -52,7 +53,7 @@ export interface DeploymentEvent {
 
 /** The request that a deployment comes from. */
 export interface Origin {
-  /** Part of the IDs of all its events; 32 hexadecimal digits, random for each request. */
+  /** 32 hexadecimal digits, random for each request. Part of the ID of `refused`. */
   readonly messageId: string
   /** The name of the credential that the caller presented. */
   readonly caller: string
@@ -63,6 +64,8 @@ export interface Origin {
 export interface DeploymentOrigin {
   readonly deployment: Deployment
   readonly deploymentId: string
+  /** Part of the IDs of all its events, as {@link messageIdOf} returns it. */
+  readonly messageId: string
   readonly origin: Origin
 }
 
@@ -83,6 +86,22 @@ export interface RejectedRequest {
  */
 export function newMessageId(): string {
   return crypto.randomUUID().replaceAll('-', '')
+}
+
+/**
+ * Computes the part that the IDs of all events of a deployment have in common. For a deployment that was
+ * written it is the same from every process.
+ *
+ * @param deployment The deployment, its ID, and the request.
+ * @returns 32 hexadecimal digits: of the SHA-256 of the deployment's ID; those of the request for a
+ *   deployment that was not written.
+ */
+export function messageIdOf({
+  deployment,
+  deploymentId,
+  origin,
+}: Omit<DeploymentOrigin, 'messageId'>): string {
+  return deployment.unwritten === undefined ? sha256(deploymentId).slice(0, 32) : origin.messageId
 }
 
 /**
@@ -122,7 +141,7 @@ export function refusedEvent({
 }: RejectedRequest): DeploymentEvent {
   const at = new Date(nowMs).toISOString()
   return {
-    id: eventId(origin, 'refused'),
+    id: eventId(origin.messageId, 'refused'),
     event: 'refused',
     ...{ service: oneLine(service), image, error: oneLine(reason) },
     ...{ serviceId: '', digest: '', previous: '', deploymentId: '' },
@@ -133,7 +152,7 @@ export function refusedEvent({
 }
 
 function deploymentEvent(
-  { deployment, deploymentId, origin }: DeploymentOrigin,
+  { deployment, deploymentId, messageId, origin }: DeploymentOrigin,
   event: DeploymentEventName,
   end: Pick<DeploymentEvent, 'error' | 'endedAt'>,
 ): DeploymentEvent {
@@ -141,7 +160,7 @@ function deploymentEvent(
   const digest = digestOf(resolved) ?? ''
   const { caller, metadata } = origin
   return {
-    id: eventId(origin, event),
+    id: eventId(messageId, event),
     event,
     ...{ service, serviceId, image, digest, previous, deploymentId, startedAt },
     ...end,
@@ -150,7 +169,7 @@ function deploymentEvent(
 }
 
 /** Without a dot, because Standard Webhooks signs `id.timestamp.body`. */
-function eventId({ messageId }: Origin, event: DeploymentEventName): string {
+function eventId(messageId: string, event: DeploymentEventName): string {
   return `msg_${messageId}_${event}`
 }
 
@@ -200,10 +219,15 @@ function isTexts(value: unknown): value is Readonly<Record<string, string>> {
  */
 export function isOrigin(value: unknown): value is Origin {
   const { messageId, caller, metadata } = (value ?? {}) as Partial<Origin>
-  return (
-    typeof messageId === 'string' &&
-    /^[0-9a-f]{32}$/.test(messageId) &&
-    typeof caller === 'string' &&
-    isTexts(metadata)
-  )
+  return isMessageId(messageId) && typeof caller === 'string' && isTexts(metadata)
+}
+
+/**
+ * Checks whether a value that was read from JSON can be part of the IDs of events.
+ *
+ * @param value Any JSON value.
+ * @returns True for 32 hexadecimal digits.
+ */
+export function isMessageId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value)
 }

@@ -5,7 +5,13 @@ import type { Outcome } from '../deployment/verdict.ts'
 import { type KnownDeployment, whenEnded } from '../rollout/known-deployment.ts'
 import { acceptedEvent, endedEvent } from './deployment-event.ts'
 import type { EventSender } from './event-sender.ts'
-import type { DeploymentEntry, EventEntry, Journal } from './journal.ts'
+import {
+  acceptedEntry,
+  type DeploymentEntry,
+  type EventEntry,
+  endEntry,
+  type Journal,
+} from './journal.ts'
 import type { TrackedDeployments } from './tracked-deployments.ts'
 
 /** Publishes the events of deployments. */
@@ -18,7 +24,7 @@ export interface DeploymentPublisher {
   publishEnd(outcome: Outcome, entry: DeploymentEntry): Promise<void>
   /** Publishes how a tracked deployment ended once it has, when it is the service's turn. */
   publishEndLater(known: KnownDeployment, entry: DeploymentEntry): void
-  /** Publishes a stored event, and removes it from the journal. */
+  /** Publishes a stored event, and removes it from the journal unless the notifier failed. */
   publishEvent(entry: EventEntry): Promise<void>
 }
 
@@ -30,6 +36,9 @@ export interface DeploymentPublisherOptions {
   /** Runs work after all earlier work of a service. */
   readonly enqueue: (service: string, work: () => Promise<void>) => void
 }
+
+// The notifier may never take an event; the journal must not grow for ever.
+const KEEP_FAILED_MS = 7 * 24 * 60 * 60 * 1000
 
 /**
  * Creates a publisher.
@@ -43,6 +52,22 @@ export function createDeploymentPublisher({
   tracked,
   enqueue,
 }: DeploymentPublisherOptions): DeploymentPublisher {
+  /** Returns false when the notifier failed, and the journal has the event for the next process. */
+  function send(entry: EventEntry): Promise<boolean> {
+    const { startedAt, endedAt } = entry.event
+    return sender.send(entry.event, async () => {
+      if (Date.now() - Date.parse(endedAt || startedAt) > KEEP_FAILED_MS) {
+        return false
+      }
+      await journal.put(entry)
+      const isKept = journal.isSafe(entry)
+      if (!isKept) {
+        journal.remove(entry)
+      }
+      return isKept
+    })
+  }
+
   async function publishAccepted(entry: DeploymentEntry): Promise<void> {
     if (!(await tracked.mayPublish(entry))) {
       return
@@ -50,7 +75,7 @@ export function createDeploymentPublisher({
     const published: DeploymentEntry = { ...entry, state: 'published' }
     if (entry.state !== 'published') {
       tracked.track(published)
-      await sender.send(acceptedEvent(entry))
+      await send(acceptedEntry(entry, acceptedEvent(entry)))
     }
     if (!sender.wantsEnd) {
       tracked.untrack(entry)
@@ -63,13 +88,16 @@ export function createDeploymentPublisher({
     if (!(await tracked.mayPublish(entry))) {
       return
     }
-    const event = endedEvent(entry, outcome)
-    if (sender.wants(event.event) && !isFinal(entry.deployment)) {
+    const ended = endEntry(entry, endedEvent(entry, outcome))
+    if (sender.wants(ended.event.event) && !isFinal(entry.deployment)) {
       // From now on it is final: if this process is killed here, the next one publishes the same event.
-      await journal.put({ event })
+      await journal.put(ended)
     }
-    await sender.send(event)
-    tracked.untrack(entry)
+    if (await send(ended)) {
+      tracked.untrack(entry)
+    } else {
+      tracked.leave(entry)
+    }
   }
 
   function publishEndLater(known: KnownDeployment, entry: DeploymentEntry): void {
@@ -91,8 +119,7 @@ export function createDeploymentPublisher({
     },
 
     async publishEvent(entry) {
-      if (await tracked.mayPublish(entry)) {
-        await sender.send(entry.event)
+      if ((await tracked.mayPublish(entry)) && (await send(entry))) {
         journal.remove(entry)
       }
     },

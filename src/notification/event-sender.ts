@@ -13,8 +13,15 @@ export interface EventSender {
   readonly wantsEnd: boolean
   /** Whether the notifier receives events of this name. */
   wants(name: DeploymentEventName): boolean
-  /** Passes an event to the notifier if it wants it. A failure is logged; it never rejects. */
-  send(event: DeploymentEvent): Promise<void>
+  /**
+   * Passes an event to the notifier if it wants it. A failure is logged; it never rejects.
+   *
+   * @param event The event.
+   * @param keep Keeps an event that the notifier did not take for the next process, and returns whether
+   *   it could.
+   * @returns False when the event is kept.
+   */
+  send(event: DeploymentEvent, keep: () => Promise<boolean>): Promise<boolean>
 }
 
 /** What a sender works with. */
@@ -45,14 +52,20 @@ export function createEventSender(
     wantsEnd: endVerdicts.some((verdict) => wanted.has(verdict)),
     wants: (name) => wanted.has(name),
 
-    async send(event) {
+    async send(event, keep) {
       try {
         if (wanted.has(event.event)) {
           await withTimeout(async () => notifier(event), signal)
         }
       } catch (error) {
-        logger.error({ ...event, reason: errorMessage(error) }, 'message not delivered')
+        const isKept = await keep()
+        const message = isKept
+          ? 'message not delivered; it is kept, and sent again at the next start'
+          : 'message not delivered'
+        logger.error({ ...event, reason: errorMessage(error) }, message)
+        return !isKept
       }
+      return true
     },
   }
 }

@@ -7,7 +7,10 @@ import {
   type DeploymentEvent,
   type DeploymentOrigin,
   isDeploymentEvent,
+  isMessageId,
   isOrigin,
+  messageIdOf,
+  type Origin,
 } from './deployment-event.ts'
 import type { Spool, SpooledRecord } from './spool.ts'
 
@@ -22,11 +25,18 @@ export type DeploymentState =
 
 /** A deployment with unpublished events. */
 export interface DeploymentEntry extends DeploymentOrigin {
+  /** The key of its record: the same for all attempts of a request to write. */
+  readonly key: string
   readonly state: DeploymentState
 }
 
-/** An unpublished event: a rejected request, or the end of a deployment, whose entry it replaces. */
+/**
+ * An unpublished event: a rejected request, the end of a deployment, whose entry it replaces, or an event
+ * that the notifier did not take.
+ */
 export interface EventEntry {
+  /** The key of its record. */
+  readonly key: string
   readonly event: DeploymentEvent
 }
 
@@ -54,13 +64,46 @@ export interface Journal {
  *
  * @param deployment The deployment.
  * @param options The request that it comes from, and its state.
- * @returns The entry.
+ * @returns The entry. It replaces that of an earlier attempt of the same request.
  */
 export function journalEntry(
   deployment: Deployment,
   { origin, state }: Pick<DeploymentEntry, 'origin' | 'state'>,
 ): DeploymentEntry {
-  return { state, deployment, deploymentId: deploymentId(deployment), origin }
+  const parts = { deployment, deploymentId: deploymentId(deployment), origin }
+  return { key: origin.messageId, state, ...parts, messageId: messageIdOf(parts) }
+}
+
+/**
+ * Creates the entry of a rejected request.
+ *
+ * @param event The event.
+ * @returns The entry.
+ */
+export function refusedEntry(event: DeploymentEvent): EventEntry {
+  return { key: event.id, event }
+}
+
+/**
+ * Creates the entry of the end of a deployment.
+ *
+ * @param entry The entry of the deployment.
+ * @param event The event.
+ * @returns The entry. It replaces that of the deployment.
+ */
+export function endEntry({ key }: DeploymentEntry, event: DeploymentEvent): EventEntry {
+  return { key, event }
+}
+
+/**
+ * Creates the entry of the first event of a deployment.
+ *
+ * @param entry The entry of the deployment.
+ * @param event The event.
+ * @returns The entry. It is stored beside that of the deployment.
+ */
+export function acceptedEntry({ key }: DeploymentEntry, event: DeploymentEvent): EventEntry {
+  return { key: `${key}-accepted`, event }
 }
 
 /**
@@ -85,30 +128,29 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
   }
 
   function readEntries(records: readonly SpooledRecord[]): readonly JournalEntry[] {
-    return records.flatMap((record) => {
+    const entries = records.flatMap((record) => {
       const entry = readEntry(record)
-      // An entry under another key could never be removed.
-      if (entry === undefined || keyOf(entry) !== record.key) {
+      if (entry === undefined) {
         logger.error({ key: record.key }, 'spooled deployment cannot be read')
         void attempt(() => spool?.remove(record.key))
         return []
       }
       return entry
     })
+    return entries.toSorted(byTime)
   }
 
   return {
     async put(entry) {
-      const key = keyOf(entry)
-      own?.add(key)
-      await attempt(() => spool?.put(key, recordOf(entry)))
+      own?.add(entry.key)
+      await attempt(() => spool?.put(entry.key, recordOf(entry)))
     },
 
     remove(entry) {
-      void attempt(() => spool?.remove(keyOf(entry)))
+      void attempt(() => spool?.remove(entry.key))
     },
 
-    isSafe: (entry) => spool?.isSafe(keyOf(entry)) === true,
+    isSafe: (entry) => spool?.isSafe(entry.key) === true,
 
     async read() {
       const records = (await attempt(() => spool?.read())) ?? []
@@ -121,40 +163,37 @@ export function createJournal(spool: Spool | undefined, logger: Logger): Journal
       spool?.onLeft?.((records) => listener(readEntries(records)))
     },
 
-    owns: async (entry) => (await attempt(async () => spool?.owns?.(keyOf(entry)))) !== false,
+    owns: async (entry) => (await attempt(async () => spool?.owns?.(entry.key))) !== false,
   }
 }
 
-/** Unique; keys sort by time. */
-function keyOf(entry: JournalEntry): string {
-  const [startedAt, id] =
-    'event' in entry
-      ? [entry.event.startedAt, eventKey(entry.event)]
-      : [entry.deployment.startedAt, entry.origin.messageId]
-  return `${Date.parse(startedAt)}-${id}`
+/** Oldest first; the first event of a deployment precedes its end. */
+function byTime(one: JournalEntry, other: JournalEntry): number {
+  return startOf(one) - startOf(other) || rankOf(one) - rankOf(other)
 }
 
-/** The end of a deployment has the key of its deployment: it replaces that entry. */
-function eventKey({ id, event }: DeploymentEvent): string {
-  const [prefix, suffix] = ['msg_', `_${event}`]
-  const isEnd = event !== 'refused' && id.startsWith(prefix) && id.endsWith(suffix)
-  return isEnd ? id.slice(prefix.length, -suffix.length) : id
+function startOf(entry: JournalEntry): number {
+  return Date.parse('event' in entry ? entry.event.startedAt : entry.deployment.startedAt)
+}
+
+function rankOf(entry: JournalEntry): number {
+  return 'event' in entry && entry.event.event === 'accepted' ? 0 : 1
 }
 
 /** A deployment is stored as its ID, which contains all of it. */
 function recordOf(entry: JournalEntry): object {
   if ('event' in entry) {
-    return entry
+    return { event: entry.event }
   }
-  const { state, deploymentId, origin } = entry
-  return { state, deploymentId, origin }
+  const { state, deploymentId, messageId, origin } = entry
+  return { state, deploymentId, messageId, origin }
 }
 
-function readEntry({ value }: SpooledRecord): JournalEntry | undefined {
+function readEntry({ key, value }: SpooledRecord): JournalEntry | undefined {
   const record = (value ?? {}) as Partial<EventEntry & DeploymentEntry>
-  const { event, deploymentId, origin } = record
+  const { event, deploymentId, messageId, origin } = record
   if (isDeploymentEvent(event)) {
-    return { event }
+    return { key, event }
   }
   const deployment = typeof deploymentId === 'string' ? parseDeploymentId(deploymentId) : undefined
   const state = readState(record)
@@ -162,8 +201,13 @@ function readEntry({ value }: SpooledRecord): JournalEntry | undefined {
     deploymentId !== undefined &&
     state !== undefined &&
     isOrigin(origin)
-    ? { state, deployment, deploymentId, origin }
+    ? { key, state, deployment, deploymentId, messageId: readMessageId(messageId, origin), origin }
     : undefined
+}
+
+/** Events of records of earlier versions keep the IDs that those versions gave them. */
+function readMessageId(messageId: unknown, origin: Origin): string {
+  return isMessageId(messageId) ? messageId : origin.messageId
 }
 
 /** The values of `stage`, which records of earlier versions have in place of `state`. */

@@ -5,7 +5,7 @@ import { waitFor } from '../async/wait-for.ts'
 import type { Deployment } from '../deployment/deployment.ts'
 import type { Logger } from '../logger.ts'
 import type { Deployments } from '../rollout/deployments.ts'
-import type { KnownDeployment } from '../rollout/known-deployment.ts'
+import { type KnownDeployment, outcomeOf } from '../rollout/known-deployment.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import { errorMessage } from '../text/error-message.ts'
 import {
@@ -16,7 +16,7 @@ import {
 } from './deployment-event.ts'
 import { createDeploymentPublisher } from './deployment-publisher.ts'
 import { createEventSender } from './event-sender.ts'
-import { createJournal, journalEntry } from './journal.ts'
+import { createJournal, journalEntry, refusedEntry } from './journal.ts'
 import type { Notifier } from './notifier.ts'
 import { createPrepare, type PendingWrite } from './pending-write.ts'
 import { startRecovery } from './recovery.ts'
@@ -119,7 +119,9 @@ function createPublisher(
   async function publishAccepted(known: KnownDeployment, origin: Origin): Promise<void> {
     const { deployment } = known
     const state = deployment.unwritten === 'superseded' ? 'published' : 'committed'
-    const entry = journalEntry(deployment, { origin, state })
+    const parts = journalEntry(deployment, { origin, state })
+    // A request for a deployment that has ended has messages of its own.
+    const entry = outcomeOf(known) === undefined ? parts : { ...parts, messageId: origin.messageId }
     // The first request publishes the events for all that join it. If an earlier process made the
     // write, its entry replaces this one once it is read; no request waits for that.
     if (tracked.find(entry) === undefined) {
@@ -142,7 +144,7 @@ function createPublisher(
     },
 
     async publishRefused(refusal) {
-      const entry = { event: refusedEvent(refusal) }
+      const entry = refusedEntry(refusedEvent(refusal))
       await journal.put(entry)
       enqueue(refusal.service, () => publisher.publishEvent(entry))
     },

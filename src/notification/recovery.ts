@@ -73,7 +73,9 @@ export function startRecovery(options: RecoveryOptions): Recovery {
   /** Publishes the events of entries that another process left; it does not wait for them. */
   function resume(entries: readonly JournalEntry[]): void {
     const ended = new Set(
-      entries.flatMap((entry) => ('event' in entry ? writeOf(entry.event) : [])),
+      entries.flatMap((entry) =>
+        'event' in entry && entry.event.event !== 'accepted' ? writeOf(entry.event) : [],
+      ),
     )
     for (const entry of entries) {
       if ('event' in entry) {
@@ -94,6 +96,10 @@ export function startRecovery(options: RecoveryOptions): Recovery {
   function resumeDeployment(entry: DeploymentEntry): void {
     const joined = tracked.find(entry)
     if (joined?.origin.messageId === entry.origin.messageId) {
+      // Records of earlier versions have one key for each attempt.
+      if (joined.key !== entry.key) {
+        journal.remove(entry)
+      }
       return
     }
     if (joined?.state === 'published') {

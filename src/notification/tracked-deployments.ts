@@ -11,6 +11,8 @@ export interface TrackedDeployments {
   track(entry: DeploymentEntry): void
   /** Stops tracking a deployment, and removes its entry from the journal: all events are published. */
   untrack(entry: DeploymentEntry): void
+  /** Stops tracking a deployment whose last event is kept in the journal for the next process. */
+  leave(entry: DeploymentEntry): void
   /** The entry that is tracked for the same deployment; it may come from another request. */
   find(entry: DeploymentEntry): DeploymentEntry | undefined
   /** Whether this very entry is tracked, and not another one of the same deployment. */
@@ -89,6 +91,10 @@ export function createTrackedDeployments({
     untrack(entry) {
       tracked.delete(identityOf(entry))
       journal.remove(entry)
+    },
+
+    leave(entry) {
+      tracked.delete(identityOf(entry))
     },
 
     async mayPublish(entry) {

@@ -1,5 +1,6 @@
 // Events by value, and the check of events that are read from JSON.
 
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
 import { endVerdicts, type Outcome, type TaskEvidence } from '../../src/deployment/verdict.ts'
@@ -9,6 +10,7 @@ import {
   endedEvent,
   isDeploymentEvent,
   isOrigin,
+  messageIdOf,
   newMessageId,
   refusedEvent,
 } from '../../src/notification/deployment-event.ts'
@@ -32,7 +34,10 @@ const deployment: Deployment = {
   versionIndex: 10,
   startedAt: '2026-11-24T14:00:00.000Z',
 }
-const deployed = { deployment, deploymentId: deploymentId(deployment), origin: ORIGIN }
+const deployed = {
+  ...{ deployment, deploymentId: deploymentId(deployment), origin: ORIGIN },
+  messageId: ORIGIN.messageId,
+}
 
 const SAME = {
   service: 'blog',
@@ -102,12 +107,12 @@ describe('an event', () => {
     }
   })
 
-  test('has an ID without dots that depends on its name and its request only', () => {
+  test('has an ID without dots that depends on its name and its deployment only', () => {
     const origins = [newMessageId(), newMessageId()].map((messageId) => ({ ...ORIGIN, messageId }))
     const ids = origins.flatMap((origin) => [
-      acceptedEvent({ ...deployed, origin }).id,
+      acceptedEvent({ ...deployed, ...origin }).id,
       ...endVerdicts.map(
-        (verdict) => endedEvent({ ...deployed, origin }, { verdict, endedAt: '' }).id,
+        (verdict) => endedEvent({ ...deployed, ...origin }, { verdict, endedAt: '' }).id,
       ),
       refusedEvent({ service: '', image: '', reason: '', nowMs: 0, origin }).id,
     ])
@@ -115,10 +120,22 @@ describe('an event', () => {
     for (const id of ids) {
       expect(id).toMatch(/^msg_[0-9a-f]{32}_[a-z-]+$/)
     }
-    expect(acceptedEvent(deployed).id).toBe(
-      acceptedEvent({ ...deployed, deploymentId: 'other' }).id,
-    )
   })
+
+  test('of a deployment has an ID that does not depend on the request', () => {
+    const other = { ...ORIGIN, messageId: newMessageId() }
+    const ids = [ORIGIN, other].map((origin) => messageIdOf({ ...deployed, origin }))
+    const hash = createHash('sha256').update(deployed.deploymentId).digest('hex')
+    expect(ids).toEqual([hash.slice(0, 32), hash.slice(0, 32)])
+  })
+
+  test.each(['unchanged', 'superseded', 'observed'] as const)(
+    'of a deployment that is %s has an ID of the request',
+    (unwritten) => {
+      const one = { ...deployed, deployment: { ...deployment, unwritten } }
+      expect(messageIdOf(one)).toBe(ORIGIN.messageId)
+    },
+  )
 
   test('has an ID with 32 random hexadecimal digits', () => {
     const drawn = Array.from({ length: 100 }, newMessageId)

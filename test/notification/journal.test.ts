@@ -6,6 +6,7 @@ import {
   createJournal,
   type DeploymentState,
   type JournalEntry,
+  refusedEntry,
 } from '../../src/notification/journal.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import { createFakeSpool } from '../support/fake-spool.ts'
@@ -30,8 +31,10 @@ function entry(
   letter = '0',
 ): JournalEntry {
   const one = { ...deployment, ...differs }
-  const origin = { ...ORIGIN, messageId: letter.repeat(32) }
-  return { state, deployment: one, deploymentId: deploymentId(one), origin }
+  const messageId = letter.repeat(32)
+  const origin = { ...ORIGIN, messageId }
+  const id = deploymentId(one)
+  return { key: messageId, state, deployment: one, deploymentId: id, messageId, origin }
 }
 
 const KINDS: readonly (readonly [name: string, entry: JournalEntry])[] = [
@@ -42,8 +45,11 @@ const KINDS: readonly (readonly [name: string, entry: JournalEntry])[] = [
   ['that was superseded', entry('published', { unwritten: 'superseded' })],
   ['that was forced', entry('committed', { forceUpdate: '3' })],
   ['that was forced beyond 2^53', entry('committed', { forceUpdate: '17326312345678901' })],
-  ['of a rejected request', { event: exampleEvent({ event: 'refused', metadata: { run: '1' } }) }],
-  ['that ended', { event: exampleEvent({ event: 'converged', error: '' }) }],
+  [
+    'of a rejected request',
+    refusedEntry(exampleEvent({ event: 'refused', metadata: { run: '1' } })),
+  ],
+  ['that ended', { key: 'a1', event: exampleEvent({ event: 'converged', error: '' }) }],
 ]
 
 /** Waits until all removals have ended. */
@@ -89,7 +95,8 @@ describe('the journal', () => {
     const spool = createFakeSpool()
     const logger = createRecordingLogger()
     const journal = createJournal(spool, logger)
-    const refused = { event: exampleEvent({ event: 'refused', startedAt: deployment.startedAt }) }
+    const { startedAt } = deployment
+    const refused = refusedEntry(exampleEvent({ event: 'refused', startedAt }))
     const entries = [entry('published', {}, 'a'), entry('published', {}, 'b'), refused]
     await Promise.all(entries.map((one) => journal.put(one)))
     journal.remove(entry('published', {}, 'a'))
@@ -113,7 +120,7 @@ describe('the journal', () => {
       const letter = 'fedcb'.charAt(index)
       return index % 2 === 0
         ? entry('committed', { startedAt }, letter)
-        : { event: exampleEvent({ event: 'refused', startedAt, id: `msg_${letter}_refused` }) }
+        : refusedEntry(exampleEvent({ event: 'refused', startedAt, id: `msg_${letter}_refused` }))
     })
     const spool = createFakeSpool()
     const journal = createJournal(spool, createRecordingLogger())
@@ -146,14 +153,13 @@ describe('the journal', () => {
     ['with half an origin', { ...good, origin: { ...ORIGIN, metadata: undefined } }],
     ['with half an event', { event: { ...exampleEvent(), endedAt: undefined } }],
     ['with null as its event', { event: null }],
-    ['under the key of another one', good],
   ])('logs and removes a record %s, and returns the others', async (_, value) => {
     const spool = createFakeSpool()
     spool.records.set('1-bad', JSON.stringify(value))
     const key = `${Date.parse('2026-11-24T14:00:00.000Z')}-${ORIGIN.messageId}`
     spool.records.set(key, JSON.stringify(good))
     const logger = createRecordingLogger()
-    expect(await createJournal(spool, logger).read()).toEqual([entry('published')])
+    expect(await createJournal(spool, logger).read()).toEqual([{ ...entry('published'), key }])
     expect(logger.lines).toEqual([
       { level: 'error', message: 'spooled deployment cannot be read', key: '1-bad' },
     ])
@@ -172,10 +178,15 @@ describe('the journal', () => {
     spool.records.set(key, JSON.stringify(record))
     const logger = createRecordingLogger()
     const journal = createJournal(spool, logger)
-    expect(await journal.read()).toEqual([entry(state)])
+    const taken = { ...entry(state), key }
+    expect(await journal.read()).toEqual([taken])
     expect(logger.lines).toEqual([])
-    await journal.put(entry(state))
-    expect(spool.values()).toEqual([{ state, deploymentId: record.deploymentId, origin: ORIGIN }])
+    await journal.put(taken)
+    expect([...spool.records.keys()]).toEqual([key])
+    expect(spool.values()).toMatchObject([{ state, messageId: ORIGIN.messageId }])
+    journal.remove(taken)
+    await settle()
+    expect(spool.records.size).toBe(0)
   })
 
   test('does not return entries that are stored before or while it reads', async () => {

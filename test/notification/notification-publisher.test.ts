@@ -50,13 +50,16 @@ describe('a notifier that never resolves', () => {
     expect(published).toEqual(['refused shop 1', 'refused shop 2'])
     expect(logger.lines).toEqual([
       {
-        ...{ level: 'error', message: 'message not delivered' },
+        ...{
+          level: 'error',
+          message: 'message not delivered; it is kept, and sent again at the next start',
+        },
         ...events[0],
         reason: 'the notifier did not end within 60000 ms',
       },
     ])
     await publisher.idle()
-    expect(spool.records.size).toBe(0)
+    expect(spool.values()).toEqual([{ event: events[0] }])
   })
 
   test('does not delay the events of other services', async () => {
@@ -77,12 +80,16 @@ describe('a notifier that never resolves', () => {
     await publisher.publishAccepted(known, originOf(1))
     await vi.advanceTimersByTimeAsync(60_000)
     expect(published).toEqual(['accepted blog 1', 'unchanged blog 1'])
-    expect(spool.values()).toEqual([
-      { state: 'published', deploymentId: known.id, origin: originOf(1) },
+    expect(spool.values()).toMatchObject([
+      { state: 'published', origin: originOf(1) },
+      { event: { event: 'accepted' } },
     ])
     await vi.advanceTimersByTimeAsync(60_000)
     expect(undelivered(logger)).toHaveLength(2)
-    expect(spool.records.size).toBe(0)
+    expect(spool.values()).toMatchObject([
+      { event: { event: 'unchanged' } },
+      { event: { event: 'accepted' } },
+    ])
     await publisher.idle()
   })
 
@@ -158,9 +165,65 @@ describe('a notifier that fails', () => {
     await publisher.idle()
     expect(published).toEqual(['refused shop 1', 'refused shop 2'])
     expect(logger.lines).toEqual([
-      { level: 'error', message: 'message not delivered', ...events[0], reason },
+      {
+        level: 'error',
+        message: 'message not delivered; it is kept, and sent again at the next start',
+        ...events[0],
+        reason,
+      },
     ])
     await vi.advanceTimersByTimeAsync(0)
+    expect(spool.values()).toEqual([{ event: events[0] }])
+  })
+
+  test('receives the events again from the next process, in order, with the same IDs, once each', async () => {
+    const failed: DeploymentEvent[] = []
+    const fail = (event: DeploymentEvent): never => {
+      failed.push(event)
+      throw new Error('unreachable')
+    }
+    const { publisher, deployments, spool } = createHarness(fail)
+    const known = deployments.addUnwritten(unwritten('blog', 'unchanged'))
+    await publisher.publishAccepted(known, originOf(1))
+    await publisher.idle()
+    expect(failed.map(({ event }) => event)).toEqual(['accepted', 'unchanged'])
+    const events: DeploymentEvent[] = []
+    const left = spool.copy()
+    const next = createHarness((event) => void events.push(event), { spool: left })
+    await vi.advanceTimersByTimeAsync(0)
+    await next.publisher.idle()
+    expect(events).toEqual(failed)
+    expect(left.records.size).toBe(0)
+  })
+
+  test('loses no first event when it takes the end of the deployment', async () => {
+    const { publisher, deployments, spool } = createHarness(({ event }) => {
+      if (event === 'accepted') {
+        throw new Error('unreachable')
+      }
+    })
+    const known = deployments.addUnwritten(unwritten('blog', 'unchanged'))
+    await publisher.publishAccepted(known, originOf(1))
+    await publisher.idle()
+    expect(spool.values()).toMatchObject([{ event: { event: 'accepted' } }])
+    const next = createHarness(() => {}, { spool: spool.copy() })
+    await vi.advanceTimersByTimeAsync(0)
+    expect(next.published).toEqual(['accepted blog 1'])
+    expect(next.spool.records.size).toBe(0)
+  })
+
+  test.each<[what: string, act: (harness: Harness) => void]>([
+    ['without a spool that survives', ({ spool }) => Object.assign(spool, { isGood: false })],
+    ['after a week', () => void vi.setSystemTime(Date.now() + 7 * 24 * 3_600_000 + 1)],
+  ])('loses an event %s', async (_, act) => {
+    const harness = createHarness(() => Promise.reject(new Error('unreachable')))
+    const { refuse, logger, publisher, spool } = harness
+    const refused = refuse('shop', 1)
+    act(harness)
+    await refused
+    await publisher.idle()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(logger.lines).toMatchObject([{ message: 'message not delivered' }])
     expect(spool.records.size).toBe(0)
   })
 })

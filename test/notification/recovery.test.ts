@@ -6,7 +6,11 @@ import { withRecord } from '../../src/deployment/deployment-record.ts'
 import type { Outcome } from '../../src/deployment/verdict.ts'
 import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
-import type { DeploymentState, JournalEntry } from '../../src/notification/journal.ts'
+import {
+  type DeploymentState,
+  type JournalEntry,
+  refusedEntry,
+} from '../../src/notification/journal.ts'
 import type { ServiceSpec } from '../../src/swarm/service.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import { createFakeSpool } from '../support/fake-spool.ts'
@@ -40,7 +44,7 @@ describe('the recovery', () => {
       service: 'shop',
       startedAt,
     })
-    const spool = await leave({ event })
+    const spool = await leave(refusedEntry(event))
     const { read } = spool
     spool.read = async () => {
       await new Promise((resolve) => setTimeout(resolve, 5000))
@@ -81,9 +85,8 @@ describe('the recovery', () => {
   })
 
   test('does not delay the events of a service because of the events of another one', async () => {
-    const refused = (id: string, service: string): JournalEntry => ({
-      event: exampleEvent({ id, event: 'refused', service }),
-    })
+    const refused = (id: string, service: string): JournalEntry =>
+      refusedEntry(exampleEvent({ id, event: 'refused', service }))
     const spool = await leave(refused('msg_1_refused', 'shop'), refused('msg_2_refused', 'blog'))
     const { published } = createHarness(never, { spool })
     await vi.advanceTimersByTimeAsync(0)
@@ -138,7 +141,7 @@ describe('the recovery', () => {
       startedAt: at,
     } as const
     const event = exampleEvent(refused)
-    const spool = await leave({ event }, entryOf(deployment, 'prepared', 2))
+    const spool = await leave(refusedEntry(event), entryOf(deployment, 'prepared', 2))
     const slowly = () => new Promise<void>((resolve) => setTimeout(resolve, 30_000))
     const { published } = createHarness(slowly, { swarm, spool })
     await vi.advanceTimersByTimeAsync(1000)
@@ -264,7 +267,7 @@ describe('the recovery', () => {
     const { spool, published } = createHarness(() => {})
     await vi.advanceTimersByTimeAsync(0)
     const event = exampleEvent({ id: 'msg_7_refused', event: 'refused', service: 'shop' })
-    const [[key = '', text = ''] = []] = (await leave({ event })).records
+    const [[key = '', text = ''] = []] = (await leave(refusedEntry(event))).records
     spool.leave(key, JSON.parse(text))
     await vi.advanceTimersByTimeAsync(0)
     expect([published, spool.records.size]).toEqual([['refused shop 7'], 0])

@@ -45,8 +45,6 @@ export interface Harness {
   refuse(service: string, number: number): Promise<void>
 }
 
-const METADATA = { commit: 'a1' }
-
 const stops = new Set<AbortController>()
 
 /** Stops the publishers of all harnesses. */
@@ -58,7 +56,8 @@ export function stopPublishers(): void {
 }
 
 export function originOf(number: number): Origin {
-  return { messageId: String(number).padStart(32, '0'), caller: 'ci', metadata: METADATA }
+  const metadata = { commit: 'a1', number: String(number) }
+  return { messageId: String(number).padStart(32, '0'), caller: 'ci', metadata }
 }
 
 export interface HarnessOptions {
@@ -80,7 +79,7 @@ export function createHarness(notify: Notifier, options: HarnessOptions = {}): H
   const logger = createRecordingLogger()
   const published: string[] = []
   function record(event: DeploymentEvent): void | Promise<void> {
-    const number = Number(event.id.replace(/^msg_(\d+)_.*/, '$1'))
+    const number = event.metadata.number ?? Number(event.id.replace(/^msg_(\d+)_.*/, '$1'))
     published.push(`${event.event} ${event.service} ${number}`)
     return notify(event)
   }
@@ -129,8 +128,11 @@ export function entryOf(
   state: DeploymentState,
   number: number,
 ): JournalEntry {
+  const origin = originOf(number)
+  const { messageId } = origin
   return {
-    ...{ state, deployment, deploymentId: deploymentId(deployment), origin: originOf(number) },
+    ...{ key: messageId, state, deployment, deploymentId: deploymentId(deployment) },
+    ...{ messageId, origin },
   }
 }
 
@@ -146,5 +148,5 @@ export function never(): Promise<void> {
 }
 
 export function undelivered({ lines }: RecordingLogger): readonly unknown[] {
-  return lines.filter(({ message }) => message === 'message not delivered')
+  return lines.filter(({ message }) => message.startsWith('message not delivered'))
 }

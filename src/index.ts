@@ -14,7 +14,7 @@ export type { DeployBody, DeployerApp, DeployerSchema, DeploymentProblem } from 
 export type { ServiceStatus } from './http/service-status.ts'
 export type { Logger } from './logger.ts'
 export { DeliveryError, type DeliveryErrorOptions } from './notification/delivery-error.ts'
-export type { DeliveryCounts, DeliveryLimits } from './notification/delivery-queue.ts'
+export type { DeliveryCounts } from './notification/delivery-queue.ts'
 export {
   type DeploymentEvent,
   type DeploymentEventName,
@@ -25,6 +25,7 @@ export type { Notifier } from './notification/notifier.ts'
 export { createOutbox, type Outbox, type OutboxOptions } from './notification/outbox.ts'
 export type { MessageData, Renderer } from './notification/renderer.ts'
 export type { Spool, SpooledRecord } from './notification/spool.ts'
+export type { DeliveryLimits } from './notification/waiting-messages.ts'
 export { createWebhook, type WebhookOptions } from './notification/webhook/webhook.ts'
 export { defaultBody } from './notification/webhook/webhook-body.ts'
 export { urlTemplateError } from './notification/webhook/webhook-url.ts'

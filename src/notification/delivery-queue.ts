@@ -4,21 +4,8 @@ import { backoffMs } from '../async/backoff.ts'
 import { unref } from '../async/unref.ts'
 import type { Logger } from '../logger.ts'
 import { DeliveryError } from './delivery-error.ts'
-import type { DeploymentEvent } from './deployment-event.ts'
 import type { Destination } from './destination.ts'
-import { currentMoment, isTooOld, type Moment } from './message-age.ts'
-
-/** A message that waits for its delivery. */
-export interface Message {
-  /** Unique; the key of its record in the spool. */
-  readonly key: string
-  readonly event: DeploymentEvent
-  /**
-   * When an earlier process queued it, in milliseconds since 1970 by the wall clock. Undefined: this
-   * process queued it.
-   */
-  readonly queuedAtMs?: number
-}
+import { createWaitingMessages, type DeliveryLimits, type Message } from './waiting-messages.ts'
 
 /** The number of messages of a destination by result, since the start. */
 export interface DeliveryCounts {
@@ -31,19 +18,6 @@ export interface DeliveryCounts {
   readonly retried: number
   /** Given up: each is in the log. */
   readonly dropped: number
-}
-
-/** The limits of a queue. */
-export interface DeliveryLimits {
-  /** The maximum number of waiting messages. Default: 10,000. */
-  readonly maxWaiting?: number
-  /** The maximum total size of waiting messages, in characters of JSON. Default: 16 Mi. */
-  readonly maxWaitingSize?: number
-  /**
-   * How long a message is retried, in milliseconds. Default: 24 hours. A message of an earlier process
-   * is retried for at least an hour.
-   */
-  readonly maxAgeMs?: number
 }
 
 /** What a queue works with. */
@@ -94,18 +68,10 @@ interface ServiceMessages {
   retryAtMs: number
 }
 
-interface WaitingMessage {
-  /** In characters of JSON. */
-  readonly size: number
-  readonly added: Moment
-}
-
 // Attempts for different services.
 const MAX_AT_ONCE = 8
-const HOUR_MS = 60 * 60 * 1000
-const DAY_MS = 24 * HOUR_MS
 // Also when the destination asks for a longer pause.
-const MAX_PAUSE_MS = DAY_MS
+const MAX_PAUSE_MS = 24 * 60 * 60 * 1000
 
 /**
  * Creates the queue of a destination. Its timers do not keep the process alive.
@@ -120,26 +86,21 @@ export function createDeliveryQueue(
   { logger, settled, owns }: DeliveryTools,
   limits: DeliveryLimits = {},
 ): DeliveryQueue {
-  const { maxAgeMs = DAY_MS, maxWaiting = 10_000, maxWaitingSize = 16 * 1024 * 1024 } = limits
   const { name } = destination
   const stopping = new AbortController()
   /** By the name of the service, in the order in which attempts start. */
   const services = new Map<string, ServiceMessages>()
-  /** All messages in the order in which they were added. */
-  const waiting = new Map<Message, WaitingMessage>()
+  const waiting = createWaitingMessages(limits)
   const running = new Set<Message>()
   const onDrained: (() => void)[] = []
   const onIdle: (() => void)[] = []
   const counted = { delivered: 0, retried: 0, dropped: 0 }
-  let totalSize = 0
   let pausedUntilMs = 0
   let isUnreachable = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
   function add(message: Message): void {
-    const size = JSON.stringify(message.event).length
-    waiting.set(message, { size, added: currentMoment() })
-    totalSize += size
+    waiting.add(message)
     // By name: the event of a rejected request has no service ID.
     const { service } = message.event
     const queued = services.get(service)
@@ -156,8 +117,8 @@ export function createDeliveryQueue(
   }
 
   function makeRoom(): void {
-    for (const message of waiting.keys()) {
-      const limit = exceededLimit()
+    for (const message of waiting.all()) {
+      const limit = waiting.exceededLimit()
       if (limit === undefined) {
         break
       }
@@ -165,13 +126,6 @@ export function createDeliveryQueue(
         drop(message, `more than ${limit} wait for this destination; the oldest is dropped`)
       }
     }
-  }
-
-  function exceededLimit(): string | undefined {
-    if (waiting.size > maxWaiting) {
-      return `${maxWaiting} messages`
-    }
-    return totalSize > maxWaitingSize ? `${maxWaitingSize} characters` : undefined
   }
 
   /** Starts an attempt for each service that is due, and sets the timer for the next one. */
@@ -204,17 +158,11 @@ export function createDeliveryQueue(
   /** Only messages that failed in this process, and those behind them, which waited as long. */
   function dropExpired({ messages, failures }: ServiceMessages): void {
     for (const message of failures > 0 ? [...messages] : []) {
-      if (!isExpired(message)) {
+      if (!waiting.isExpired(message)) {
         break
       }
-      drop(message, `it was not accepted within ${maxAgeMs / HOUR_MS} hours`)
+      drop(message, `it was not accepted within ${waiting.maxAgeHours} hours`)
     }
-  }
-
-  function isExpired(message: Message): boolean {
-    const now = currentMoment()
-    const { queuedAtMs } = message
-    return isTooOld({ added: waiting.get(message)?.added ?? now, queuedAtMs, now }, maxAgeMs)
   }
 
   function startAttempt(queued: ServiceMessages): void {
@@ -267,7 +215,7 @@ export function createDeliveryQueue(
     }
     if (isUnreachable && [...services.values()].every(({ failures }) => failures === 0)) {
       isUnreachable = false
-      logger.info({ destination: name, waiting: waiting.size }, 'messages are delivered again')
+      logger.info({ destination: name, waiting: waiting.count() }, 'messages are delivered again')
     }
   }
 
@@ -287,7 +235,7 @@ export function createDeliveryQueue(
     }
     if (!isUnreachable) {
       isUnreachable = true
-      const line = { destination: name, reason, waiting: waiting.size }
+      const line = { destination: name, reason, waiting: waiting.count() }
       logger.warn(line, 'messages are not delivered for now')
     }
     counted.retried += 1
@@ -326,18 +274,15 @@ export function createDeliveryQueue(
 
   /** Whether the message was still waiting. */
   function remove(message: Message): boolean {
-    const { size } = waiting.get(message) ?? {}
-    if (size === undefined) {
+    if (!waiting.remove(message)) {
       return false
     }
-    waiting.delete(message)
-    totalSize -= size
     const queued = services.get(message.event.service)
     queued?.messages.splice(queued.messages.indexOf(message), 1)
     if (queued?.messages.length === 0) {
       services.delete(queued.service)
     }
-    if (waiting.size === 0) {
+    if (waiting.count() === 0) {
       resolveAll(onDrained)
     }
     return true
@@ -354,17 +299,17 @@ export function createDeliveryQueue(
       schedule()
     },
 
-    drained: () => resolvesWhen(waiting.size === 0, onDrained),
+    drained: () => resolvesWhen(waiting.count() === 0, onDrained),
     idle: () => resolvesWhen(running.size === 0, onIdle),
 
     stop() {
       stopping.abort()
       clearTimeout(timer)
       destination.close?.()
-      return [...waiting.keys()]
+      return [...waiting.all()]
     },
 
-    counts: () => ({ destination: name, waiting: waiting.size, ...counted }),
+    counts: () => ({ destination: name, waiting: waiting.count(), ...counted }),
   }
 }
 

@@ -6,15 +6,14 @@ import { checkOptionNames } from '../text/option-names.ts'
 import {
   createDeliveryQueue,
   type DeliveryCounts,
-  type DeliveryLimits,
   type DeliveryQueue,
   type DeliveryTools,
-  type Message,
 } from './delivery-queue.ts'
 import { isDeploymentEvent } from './deployment-event.ts'
 import type { Destination } from './destination.ts'
 import type { Notifier } from './notifier.ts'
 import type { Spool, SpooledRecord } from './spool.ts'
+import type { DeliveryLimits, Message } from './waiting-messages.ts'
 
 /** The options of an outbox. */
 export interface OutboxOptions extends DeliveryLimits {

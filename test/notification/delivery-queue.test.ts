@@ -1,12 +1,9 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DeliveryError } from '../../src/notification/delivery-error.ts'
-import {
-  createDeliveryQueue,
-  type DeliveryLimits,
-  type Message,
-} from '../../src/notification/delivery-queue.ts'
+import { createDeliveryQueue } from '../../src/notification/delivery-queue.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
+import type { DeliveryLimits, Message } from '../../src/notification/waiting-messages.ts'
 import { exampleEvent } from '../support/example-event.ts'
 import {
   type Answer,

@@ -56,9 +56,12 @@ export function createRegistryAuthFile(
   return function registryAuthOf(domain) {
     const error = refresh()
     if (error !== undefined) {
-      onError(
-        `Cannot read the registry credentials in ${shown(path)} again, so the last valid ones stay in use: ${error}`,
-      )
+      const message = `Cannot read the registry credentials in ${shown(path)} again, so the last valid ones stay in use: ${error}`
+      try {
+        onError(message)
+      } catch {
+        // A deployment does not fail because its credentials cannot be reported.
+      }
     }
     return findRegistryAuth(auths, domain)
   }

@@ -304,13 +304,21 @@ export function createLocatedSpool(
   }
 
   function reportError(error: unknown): void {
-    onError?.(error)
+    callOnError(error)
     if (!isFailing) {
       isFailing = true
       logger.error(
         { directory, reason: errorMessage(error) },
         'SPOOL_DIR cannot be used: messages are kept in memory alone',
       )
+    }
+  }
+
+  function callOnError(error: unknown): void {
+    try {
+      onError?.(error)
+    } catch (thrown) {
+      logger.error({ reason: errorMessage(thrown) }, 'onError of the spool failed')
     }
   }
 

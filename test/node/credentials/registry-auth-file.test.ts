@@ -108,6 +108,17 @@ describe('a file that changes', () => {
     expect(reported).toHaveLength(2)
   })
 
+  test('returns its last valid credentials when the callback throws', () => {
+    write('me:old')
+    const store = createRegistryAuthFile(path, {
+      onError() {
+        throw new Error('callback')
+      },
+    })
+    writeFileSync(path, '{')
+    expect(passwordIn(store)).toMatchObject({ password: 'old' })
+  })
+
   test('keeps its last valid credentials while it is missing, and reports that once', () => {
     write('me:old')
     const store = open()

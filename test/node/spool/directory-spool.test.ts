@@ -94,6 +94,21 @@ describe('a directory of records', () => {
     expect(modeOf(join(folder, 'a.json'))).toBe(0o600)
   })
 
+  test('keeps records in memory when the callback for errors throws, and logs that', async () => {
+    writeFileSync(join(folder, 'file'), '')
+    const spool = open(join(folder, 'file'), {
+      onError() {
+        throw new Error('callback')
+      },
+    })
+    await spool.put('a', 1)
+    expect(spool.isSafe('a')).toBe(false)
+    expect(logger.lines).toMatchObject([
+      { level: 'error', message: 'onError of the spool failed', reason: 'callback' },
+      { level: 'error', message: BEGAN },
+    ])
+  })
+
   test('is created again after it was removed', async () => {
     const spool = open()
     await spool.put('a', 1)

@@ -2,7 +2,7 @@
 
 import type { Service, ServiceSpec } from '../swarm/service.ts'
 import type { Deployment } from './deployment.ts'
-import { readRecord } from './deployment-record.ts'
+import { type RecordEntry, readRecord } from './deployment-record.ts'
 
 // The maximum difference of the clocks of two managers.
 const MAX_SKEW_MS = 60_000
@@ -32,12 +32,30 @@ export function writeStatus(
   if (record.some((entry) => entry.versionIndex === versionIndex)) {
     return 'not-written'
   }
+  if (isOnlyWriteSince(deployment, record, Version.Index)) {
+    return 'not-written'
+  }
   const { State, StartedAt } = UpdateStatus ?? {}
   const isRolledBack =
     State?.startsWith('rollback') === true &&
     Date.parse(StartedAt ?? '') > Date.parse(startedAt) - MAX_SKEW_MS
   const isNewest = record[0] !== undefined && record[0].versionIndex < versionIndex
   return isNewest && !isRolledBack ? 'not-written' : 'unknown'
+}
+
+/**
+ * Each write increments the version. Where there was one since, which is not ours, ours was not written: a
+ * rollback of it, or a removal of its labels, would be a second one.
+ */
+function isOnlyWriteSince(
+  { versionIndex }: Deployment,
+  record: readonly RecordEntry[],
+  currentIndex: number,
+): boolean {
+  const next = record.findIndex((entry) => entry.versionIndex === versionIndex + 1)
+  // Ours would follow that of the next write, unless the record was cut there.
+  const hasFollower = next !== -1 && next < record.length - 1
+  return currentIndex === versionIndex + 1 || hasFollower
 }
 
 function isRecorded({ versionIndex, startedAt }: Deployment, spec: ServiceSpec): boolean {

@@ -340,6 +340,60 @@ export const restarts: readonly Case[] = [
     },
   },
   {
+    name: 'killed right after a version conflict: the next process sends the events of the second attempt alone',
+    async run() {
+      const swarm = createFakeSwarm()
+      swarm.addService('blog', { image: 'me/app:v1' })
+      swarm.onUpdate = 'none'
+      const spool = createFakeSpool()
+      // A removal may be lost in a crash.
+      spool.remove = async () => {}
+      const stop = new AbortController()
+      const first = createHarness({ swarm, spool, signal: stop.signal })
+      swarm.beforeUpdate = () => {
+        swarm.beforeUpdate = () => {}
+        swarm.change('blog', (spec) => ({ ...spec, Labels: { ...spec.Labels, n: '1' } }))
+      }
+      let left = spool
+      swarm.afterUpdate = () => {
+        left = spool.copy()
+        stop.abort()
+      }
+      await first.put('blog')
+      swarm.afterUpdate = () => {}
+      equal(left.records.size, 1)
+      swarm.rollout('blog').complete()
+      const second = createHarness({ swarm, spool: left })
+      await until(() => left.records.size === 0)
+      equal(second.notifier.eventNames('blog'), ['accepted', 'converged'])
+    },
+  },
+  {
+    name: 'a request on its way at SIGTERM: its events are sent once, by this process or the next one',
+    async run() {
+      const swarm = createFakeSwarm()
+      swarm.addService('blog', { image: 'me/app:v1' })
+      swarm.onUpdate = 'none'
+      const spool = createFakeSpool()
+      const stop = new AbortController()
+      const first = createHarness({ swarm, spool, signal: stop.signal })
+      swarm.beforeUpdate = () => stop.abort()
+      equal((await first.put('blog')).status, 200)
+      await pass()
+      swarm.beforeUpdate = () => {}
+      const left = spool.copy()
+      equal(left.records.size, 1)
+      swarm.rollout('blog').complete()
+      const second = createHarness({ swarm, spool: left })
+      await until(() => left.records.size === 0)
+      const events = [...first.notifier.events, ...second.notifier.events]
+      equal(
+        events.map(({ event }) => event),
+        ['accepted', 'converged'],
+      )
+    },
+  },
+  {
     name: 'invalid records are logged and removed, and the others are used',
     async run() {
       const { swarm, spool } = await killedAt('before-the-verdict')

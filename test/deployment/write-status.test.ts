@@ -124,6 +124,26 @@ test.each<[said: string, is: ReturnType<typeof writeStatus>, shown: Shown]>([
     'not-written',
     { version: 11, record: [other(9, -5)] },
   ],
+  [
+    'the only write since then removed the labels, and is not ours',
+    'not-written',
+    { version: 11, status: ['updating', 1] },
+  ],
+  [
+    'the next version had another writer, and ours is not below it',
+    'not-written',
+    { version: 15, record: [other(14), other(11), other(9, -5)] },
+  ],
+  [
+    'the next version had the newest writer, and ours is not below it',
+    'not-written',
+    { version: 15, record: [other(11), other(9, -5)] },
+  ],
+  [
+    'the next version had the last writer of the record, which may have been longer',
+    'unknown',
+    { version: 15, record: [other(14), other(11)] },
+  ],
   ['the newest of a full record is older', 'not-written', { version: 11, record: FULL_OF_OLDER }],
   [
     'the newest record is older, and the rollout of somebody else goes on',

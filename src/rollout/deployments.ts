@@ -199,8 +199,8 @@ export function createDeployments(tools: DeploymentsTools): Deployments {
     },
 
     inspect(deployment, { known: service, withoutLogs = false } = {}) {
-      const watchTools = withoutLogs ? { ...tools, evidenceLogs: false } : tools
-      return watchRollout(deployment, watchTools, service)
+      const evidenceLogs = tools.evidenceLogs && !withoutLogs
+      return watchRollout(deployment, { ...tools, evidenceLogs, mayHaveEnded: true }, service)
     },
 
     register(watch) {

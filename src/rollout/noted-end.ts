@@ -5,23 +5,32 @@ import type { DeploymentHistory } from '../history/deployment-history.ts'
 import { outcomeOfEntry } from '../history/noted-deployment.ts'
 import type { End } from './judgement.ts'
 
+/** What was noted, and when it counts. */
+export interface NotedEndOptions {
+  /** The histories; undefined: none is kept. */
+  readonly history: Pick<DeploymentHistory, 'read'> | undefined
+  /** Whether the deployment may have ended before it was judged. */
+  readonly mayHaveEnded: boolean
+}
+
 /**
  * Asks the history how a deployment ended, where the service itself does not show it any more: it has been
- * written again or removed, or its tasks prove nothing. A verdict that another process has found is final.
+ * written again or removed, or its tasks prove nothing. Where it may have ended before, the history is
+ * always asked: the service may show another state since. A verdict that another process has found is final.
  *
  * @param deployment The deployment.
  * @param judged What the service shows.
- * @param history The histories; undefined: none is kept.
+ * @param options The histories, and whether it may have ended before.
  * @returns The noted end; undefined where the judgement needs no history, or the history has no verdict.
  */
 export async function notedEnd(
   deployment: Deployment,
   judged: End,
-  history: Pick<DeploymentHistory, 'read'> | undefined,
+  { history, mayHaveEnded }: NotedEndOptions,
 ): Promise<End | undefined> {
   const { serviceId, versionIndex, startedAt, unwritten } = deployment
-  const isLost = LOST.includes(judged.verdict) && unwritten === undefined
-  if (history === undefined || judged.isRecorded || !isLost) {
+  const isDoubtful = mayHaveEnded || LOST.includes(judged.verdict)
+  if (history === undefined || judged.isRecorded || !isDoubtful || unwritten !== undefined) {
     return undefined
   }
   const entries = await history.read(serviceId)

@@ -28,6 +28,12 @@ export interface WatchTools {
   readonly holds: VerdictHolds
   /** Is asked for a verdict that the service does not show any more. Default: nothing is asked. */
   readonly history?: Pick<DeploymentHistory, 'read'>
+  /**
+   * Whether the rollout may have ended before it is watched, in another process or in this one. A verdict
+   * that the history has counts then, whatever the service shows now. Default: only where nothing is known
+   * of the service.
+   */
+  readonly mayHaveEnded?: boolean
   /** Whether the evidence contains the last log lines of the failed tasks. */
   readonly evidenceLogs: boolean
   /** How long a rollout may take, in milliseconds. */
@@ -117,6 +123,7 @@ export function startRolloutLoop(
   const heartbeat = startHeartbeat(() => void pollWithoutEvents())
   const unlisten = events.listen(serviceId, { missed: buffer.gap, changed: buffer.add })
   const unsubscribe = onAbort(signal, stop)
+  const noted = { history, mayHaveEnded: options.hasGap || tools.mayHaveEnded === true }
   let { hasGap } = options
   let isStopped = false
   let isAbandoned = false
@@ -157,7 +164,7 @@ export function startRolloutLoop(
       const judgement = judgeDeployment(deployment, snapshot, circumstances)
       switch (judgement.kind) {
         case 'end':
-          await fixWhenReleased((await notedEnd(deployment, judgement, history)) ?? judgement)
+          await fixWhenReleased((await notedEnd(deployment, judgement, noted)) ?? judgement)
           break
         case 'read-tasks':
           // Tasks as new as the service that was read; watches with the same reading share them.

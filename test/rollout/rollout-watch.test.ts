@@ -411,6 +411,16 @@ describe('a watch that the service shows nothing any more', () => {
     }
   })
 
+  test('has the verdict of the history when the service shows another one since', async () => {
+    const { swarm, watch, note, historyReads } = setUp()
+    swarm.rollout('blog').complete()
+    note({ verdict: 'timed-out', endedAt: ENDED_AT })
+    const [own, other] = [watch('self'), watch('another-process')]
+    await vi.advanceTimersByTimeAsync(2000)
+    expect([own.outcome()?.verdict, other.outcome()?.verdict]).toEqual(['converged', 'timed-out'])
+    expect(historyReads()).toBe(1)
+  })
+
   test.each([
     ['has no verdict', {}],
     ['is that of another write', { verdict: 'converged', versionIndex: 1 }],

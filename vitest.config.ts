@@ -3,7 +3,7 @@ import type { ViteUserConfig } from 'vitest/config'
 const source = (path: string): string => new URL(path, import.meta.url).pathname
 
 /** Test files that load the machine until the end; only `.ci/run` and `npm run test:chaos` run them. */
-const CHAOS = ['test/lab/notification-storm.test.ts']
+const CHAOS = ['test/lab/notification-storm.test.ts', 'test/lab/two-deployers.test.ts']
 
 /** For both projects that run against real daemons. A busy machine may need this long. */
 const LAB = {

@@ -1,0 +1,161 @@
+// Whatever two Deployers, another client and the engine do, and in whatever order: a verdict is true, and
+// final, and each deployment has its messages. The fake swarm knows what truly happened.
+
+import fc from 'fast-check'
+import { afterEach, beforeEach, test } from 'vitest'
+import {
+  clientSteps,
+  createInterleavedWorld,
+  engineSteps,
+  fakeTime,
+  type InterleavedWorld,
+  restoreTime,
+  type Step,
+} from '../support/interleaved-world.ts'
+import { stops } from '../support/killable-deployer.ts'
+
+const RUNS = Number(process.env.INTERLEAVINGS ?? 100)
+const SEED = process.env.INTERLEAVINGS_SEED
+const MAX_STEPS = 24
+
+const process_ = fc.nat({ max: 1 })
+const image = fc.integer({ min: 2, max: 4 })
+const nth = fc.nat({ max: 4 })
+
+const put: fc.Arbitrary<Step> = fc.record({
+  do: fc.constant('put' as const),
+  process: process_,
+  image,
+  force: fc.boolean(),
+})
+const engine: fc.Arbitrary<Step> = fc.record({
+  do: fc.constant('engine' as const),
+  step: fc.constantFrom(...engineSteps),
+})
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { arbitrary: put, weight: 6 },
+  { arbitrary: engine, weight: 8 },
+  {
+    arbitrary: fc.record({
+      do: fc.constantFrom('put-again' as const, 'look' as const),
+      ...{ process: process_, nth },
+    }),
+    weight: 3,
+  },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('hold' as const),
+      ...{ process: process_, at: fc.constantFrom(...stops) },
+    }),
+    weight: 3,
+  },
+  {
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        ...(['release', 'release', 'lose-answer', 'kill', 'start', 'start', 'restart'] as const),
+      ),
+      process: process_,
+    }),
+    weight: 6,
+  },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('client' as const),
+      ...{ step: fc.constantFrom(...clientSteps), image },
+    }),
+    weight: 2,
+  },
+  { arbitrary: fc.constant({ do: 'lose-events' as const }), weight: 1 },
+  { arbitrary: fc.constant({ do: 'hour' as const }), weight: 1 },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.constantFrom(50, 1500, 6000, 20_000),
+    }),
+    weight: 3,
+  },
+)
+
+beforeEach(fakeTime)
+afterEach(restoreTime)
+
+/** What is wrong in a world that has settled. */
+function faultsOf(world: InterleavedWorld): readonly string[] {
+  const { truth, verdicts, events, keys, errors, rolloutTimeoutMs } = world
+  const faults: string[] = errors.map((error) => `error: ${error}`)
+  for (const write of truth.writes) {
+    const { startedAt } = write
+    const happened = write.happened.map(({ what }) => what)
+    const seen = verdicts.get(startedAt) ?? []
+    const what = `write of ${startedAt} by ${write.process} (${happened.join(', ') || 'nothing happened'})`
+    for (const { verdict, by } of seen) {
+      if (!truth.allows(write, verdict, rolloutTimeoutMs)) {
+        faults.push(`false ${verdict}: ${what}, ${by}`)
+      }
+    }
+    const known = new Set(seen.map(({ verdict }) => verdict).filter((one) => one !== 'unknown'))
+    if (known.size > 1) {
+      const told = seen.map(({ verdict, by }) => `${by} ${verdict}`).join(', ')
+      faults.push(`changed verdict: ${what}, ${told}`)
+    }
+    const own = events.filter((event) => event.startedAt === startedAt)
+    const accepted = new Set(own.filter(({ event }) => event === 'accepted').map(({ id }) => id))
+    const ended = own.filter(({ event }) => event !== 'accepted')
+    // Where nobody can know that the engine took a write, its end is `unknown`, and nothing precedes it.
+    const isUndetermined = own.length > 0 && own.every(({ event }) => event === 'unknown')
+    if (accepted.size === 0 && !isUndetermined) faults.push(`lost accepted: ${what}`)
+    if (accepted.size > 1) faults.push(`two IDs of accepted: ${what}`)
+    if (ended.length === 0) faults.push(`lost end: ${what}`)
+    if (new Set(ended.map(({ event }) => event)).size > 1) faults.push(`two ends: ${what}`)
+    if (new Set(ended.map(({ id }) => id)).size > 1) faults.push(`two IDs of the end: ${what}`)
+  }
+  for (const [key, writes] of keys) {
+    if (writes.length > 1) faults.push(`two writes of a key: ${key}, ${writes.join(', ')}`)
+  }
+  return faults
+}
+
+test.skipIf(process.env.INTERLEAVINGS === undefined)(
+  'two Deployers tell the truth, once and for all, in any order of events',
+  async () => {
+    const counts = new Map<string, number>()
+    const examples = new Map<string, readonly Step[]>()
+    let writes = 0
+    const count = (name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1)
+    const property = fc.asyncProperty(
+      fc.array(step, { minLength: 4, maxLength: MAX_STEPS, size: 'max' }),
+      async (steps) => {
+        const world = createInterleavedWorld('config')
+        try {
+          for (const one of steps) await world.take(one)
+          await world.settle()
+          const faults = [...faultsOf(world)]
+          writes += world.truth.writes.length
+          for (const seen of world.verdicts.values()) {
+            if (seen.some(({ verdict }) => verdict === 'unknown')) count('unknown')
+          }
+          await world.lookLate()
+          faults.push(...faultsOf(world).filter((fault) => !faults.includes(fault)))
+          if (process.env.INTERLEAVINGS_SURVEY) {
+            for (const name of new Set(faults.map((fault) => fault.split(':')[0] ?? ''))) {
+              count(name)
+              const known = examples.get(name)
+              if (known === undefined || steps.length < known.length) examples.set(name, steps)
+            }
+          } else {
+            const only = process.env.INTERLEAVINGS_ONLY ?? ''
+            const found = faults.filter((fault) => fault.startsWith(only))
+            if (found.length > 0) throw new Error(found.join('\n'))
+          }
+        } finally {
+          world.end()
+        }
+      },
+    )
+    const seed = SEED === undefined ? {} : { seed: Number(SEED) }
+    await fc.assert(property, { numRuns: RUNS, includeErrorInReport: true, ...seed })
+    console.log(`${writes} writes: ${JSON.stringify([...counts])}`)
+    for (const [name, steps] of examples) console.log(name, JSON.stringify(steps))
+  },
+  600_000,
+)

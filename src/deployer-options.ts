@@ -63,6 +63,12 @@ export interface DeployerOptions {
    */
   readonly history?: HistoryMode
   /**
+   * Whether the event stream is always open, so that changes that others make are entered into the history at
+   * once, and whether histories of services that are gone are removed after 7 days; for a program that
+   * always runs. Default: false, changes are entered when a service is read for another reason.
+   */
+  readonly watchForeignChanges?: boolean
+  /**
    * Path prefix of the `Location` of a deployment, such as `/cd`. Default: the prefix of the request's own
    * path, which a gateway's `mount` and some reverse proxies strip.
    */
@@ -85,6 +91,7 @@ const OPTIONS: Readonly<Record<keyof DeployerOptions, true>> = {
   evidenceLogs: true,
   historyStore: true,
   history: true,
+  watchForeignChanges: true,
   basePath: true,
   signal: true,
 }
@@ -188,13 +195,17 @@ function checkRolloutOptions(options: DeployerOptions): void {
   }
 }
 
-function checkHistoryOptions({ historyStore, history }: DeployerOptions): void {
+function checkHistoryOptions(options: DeployerOptions): void {
+  const { historyStore, history, watchForeignChanges } = options
   const missing = HISTORY_METHODS.filter((name) => typeof historyStore?.[name] !== 'function')
   if (historyStore !== undefined && missing.length > 0) {
     throw new TypeError(`Cannot use \`historyStore\`: it has no ${missing.join(', ')}`)
   }
   if (history !== undefined && !historyModes.includes(history)) {
     throw new TypeError('Cannot use `history`: it must be config, label or off')
+  }
+  if (watchForeignChanges !== undefined && typeof watchForeignChanges !== 'boolean') {
+    throw new TypeError('Cannot use `watchForeignChanges`: it must be true or false')
   }
   if (history === 'config' && historyStore === undefined) {
     throw new TypeError(

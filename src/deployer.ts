@@ -6,6 +6,7 @@ import type { Outcome } from './deployment/verdict.ts'
 import type { DeploymentHistory } from './history/deployment-history.ts'
 import { createHistoryRecorder } from './history/history-recorder.ts'
 import { endedEntryOf } from './history/noted-deployment.ts'
+import { observeServices } from './history/observe-services.ts'
 import { createApp } from './http/app.ts'
 import type { DeployerApp } from './http/schema.ts'
 import { type Logger, tidyLogger } from './logger.ts'
@@ -71,18 +72,22 @@ function createTools(
   options: DeployerOptions,
   { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): DeployTools {
-  const { swarm, resolveImage = 'auto', registryAuth = () => undefined } = options
+  const { swarm: engine, resolveImage = 'auto', registryAuth = () => undefined } = options
   const { foreignRegistry = 'clear' } = options
   const { notifier, notifierEvents = deploymentEventNames, spool } = options
   const { rolloutTimeoutMs = THIRTY_MINUTES_MS, evidenceLogs = true } = options
-  const { historyStore } = options
+  const { historyStore, watchForeignChanges: isWatching = false } = options
   const { history: historyMode = historyStore === undefined ? 'label' : 'config' } = options
-  const events = createServiceEvents(swarm, { signal, logger })
+  const events = createServiceEvents(engine, { signal, logger })
+  const store = historyMode === 'config' ? historyStore : undefined
+  const history = createHistoryRecorder({ store, logger, signal })
+  const swarm =
+    store === undefined
+      ? engine
+      : observeServices(engine, { store, history, events, isWatching, signal })
   const nodes = createNodeList(swarm)
   const readings = createServiceReadings(swarm, nodes)
   const holds = createVerdictHolds()
-  const store = historyMode === 'config' ? historyStore : undefined
-  const history = createHistoryRecorder({ store, logger, signal })
   const watch = {
     ...{ swarm, events, readings, holds, history },
     ...{ evidenceLogs, rolloutTimeoutMs, logger, signal },

@@ -16,7 +16,7 @@ import {
   withOutside,
   withRemoval,
 } from './pending-changes.ts'
-import { createStoreState } from './store-state.ts'
+import { createStoreState, isClosedError } from './store-state.ts'
 
 /** The history of one service. */
 export interface ServiceHistory extends HistoryService {
@@ -44,6 +44,14 @@ export interface HistoryRecorder extends DeploymentHistory {
    * @throws DeployerError `history-unavailable` where none is kept, and what the store throws.
    */
   findById(serviceId: string): Promise<ServiceHistory | undefined>
+  /**
+   * Lists histories as they are stored.
+   *
+   * @param label A label and its value.
+   * @returns The histories.
+   * @throws DeployerError `history-unavailable` where none is kept, and what the store throws.
+   */
+  list(label: string): Promise<readonly StoredHistory[]>
   /**
    * Notes a task template that others seem to have written. It is entered if it differs from the newest entry.
    *
@@ -92,6 +100,7 @@ const NO_RECORDER: HistoryRecorder = {
   ...NO_HISTORY,
   findByName: async () => Promise.reject(historyOff()),
   findById: async () => Promise.reject(historyOff()),
+  list: async () => Promise.reject(historyOff()),
   noteOutside() {},
   noteRemoved() {},
   async idle() {},
@@ -122,20 +131,26 @@ function createRecorder({
     return stored
   }
 
-  /** Calls the store, and adds what is not written yet. What is written meanwhile is in one of the two. */
-  async function call<T>(subject: string, act: () => Promise<T>): Promise<T> {
+  /** Calls the store for a caller that gets the error. */
+  async function call<T>(act: () => Promise<T>): Promise<T> {
     writer.resume()
     if (!state.isWorthTrying()) {
       throw historyOff()
     }
     try {
       const result = await act()
-      state.worked(subject)
+      state.worked(READS)
       return result
     } catch (error) {
-      state.failed(subject, error)
+      if (isClosedError(error)) {
+        state.failed(READS, error)
+      }
       throw error
     }
+  }
+
+  function list(label: string): Promise<readonly StoredHistory[]> {
+    return call(() => store.list(label))
   }
 
   function combine(
@@ -169,16 +184,18 @@ function createRecorder({
       const before = writer.pending(serviceId)
       let labels: StoredHistory['labels'] | undefined
       try {
-        labels = (await call(READS, () => readStored(serviceId)))?.labels
-      } catch {
-        // The state of the store has logged it.
+        labels = (await call(() => readStored(serviceId)))?.labels
+      } catch (error) {
+        if (!isClosedError(error)) {
+          state.failed(READS, error)
+        }
       }
       return combine(serviceId, labels, [before, writer.pending(serviceId)])?.entries ?? []
     },
 
     async findById(serviceId) {
       const before = writer.pending(serviceId)
-      const stored = await call(READS, () => readStored(serviceId))
+      const stored = await call(() => readStored(serviceId))
       return combine(serviceId, stored?.labels, [before, writer.pending(serviceId)])
     },
 
@@ -186,7 +203,7 @@ function createRecorder({
       const pending = (): ReadonlyMap<string, PendingChanges | undefined> =>
         new Map(writer.pendingOf(service).map((id) => [id, writer.pending(id)]))
       const before = pending()
-      const stored = await call(READS, () => store.list(`${SERVICE_LABEL}=${service}`))
+      const stored = await list(`${SERVICE_LABEL}=${service}`)
       const after = pending()
       const labels = new Map(stored.map((one) => [one.serviceId, one.labels]))
       const ids = new Set([...labels.keys(), ...before.keys(), ...after.keys()])
@@ -196,6 +213,7 @@ function createRecorder({
       })
     },
 
+    list,
     flush: writer.flush,
     idle: writer.idle,
   }

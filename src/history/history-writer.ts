@@ -56,6 +56,14 @@ interface Run {
   stepAt: number
 }
 
+/** The end of a run. */
+interface Result {
+  /** The changes that the history has now. */
+  readonly changes: PendingChanges
+  /** False where it had them already. */
+  readonly isWritten: boolean
+}
+
 interface Slot {
   readonly serviceId: string
   changes: PendingChanges
@@ -127,7 +135,7 @@ export function createHistoryWriter(options: HistoryWriterOptions): HistoryWrite
       latest.delete(serviceId)
     }
     let nextAt = Number.POSITIVE_INFINITY
-    for (const slot of slots.values()) {
+    for (const slot of deploymentsFirst()) {
       if (slot.run !== undefined && at - slot.run.stepAt > STALLED_MS) {
         slot.run = undefined
       }
@@ -136,6 +144,13 @@ export function createHistoryWriter(options: HistoryWriterOptions): HistoryWrite
       }
     }
     setTimer(nextAt, at)
+  }
+
+  /** What others may have changed is often nothing new, and must not delay what this process has done. */
+  function deploymentsFirst(): readonly Slot[] {
+    const all = [...slots.values()]
+    const hasDeployments = ({ changes }: Slot): boolean => changes.entries.size > 0
+    return [...all.filter(hasDeployments), ...all.filter((slot) => !hasDeployments(slot))]
   }
 
   /** Returns when the service is to be looked at again. */
@@ -173,7 +188,7 @@ export function createHistoryWriter(options: HistoryWriterOptions): HistoryWrite
       await Promise.resolve()
       const written = await compareAndSet(slot, run)
       state.worked(slot.serviceId)
-      finish(slot, run, { written, startedAt })
+      finish(slot, run, { ...written, startedAt })
     } catch (error) {
       state.failed(slot.serviceId, error)
       if (slot.run === run) {
@@ -191,15 +206,19 @@ export function createHistoryWriter(options: HistoryWriterOptions): HistoryWrite
   function finish(
     slot: Slot,
     run: Run,
-    { written, startedAt }: { readonly written: PendingChanges; readonly startedAt: number },
+    { changes, isWritten, startedAt }: Result & { readonly startedAt: number },
   ): void {
-    const rest = withoutWritten(slot.changes, written)
+    const rest = withoutWritten(slot.changes, changes)
+    // The interval is between writes: what changed nothing does not count.
+    slot.dueAt = isWritten ? slot.dueAt : Number.NEGATIVE_INFINITY
     if (rest !== undefined) {
       slot.changes = rest
     } else if (slots.get(slot.serviceId) === slot) {
       slots.delete(slot.serviceId)
-      latest.delete(slot.serviceId)
-      latest.set(slot.serviceId, startedAt)
+      if (isWritten) {
+        latest.delete(slot.serviceId)
+        latest.set(slot.serviceId, startedAt)
+      }
     }
     if (slot.run === run) {
       slot.run = undefined
@@ -208,7 +227,7 @@ export function createHistoryWriter(options: HistoryWriterOptions): HistoryWrite
   }
 
   /** Reads, merges and writes until no other process has written in between. */
-  async function compareAndSet(slot: Slot, run: Run): Promise<PendingChanges> {
+  async function compareAndSet(slot: Slot, run: Run): Promise<Result> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       run.stepAt = now()
       const stored = await store.read(slot.serviceId)
@@ -216,11 +235,11 @@ export function createHistoryWriter(options: HistoryWriterOptions): HistoryWrite
       const { changes } = slot
       const labels = applyChanges(stored?.labels, changes, maxEntries)
       if (labels === undefined || isStored(stored, labels)) {
-        return changes
+        return { changes, isWritten: false }
       }
       run.stepAt = now()
       if ((await store.write(slot.serviceId, labels, stored)) === 'written') {
-        return changes
+        return { changes, isWritten: true }
       }
       await pause(Math.random() * CONFLICT_PAUSE_MS * attempt)
     }

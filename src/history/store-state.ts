@@ -63,7 +63,7 @@ export function createStoreState(logger: Logger, now: () => number): StoreState 
 
     failed(subject, error) {
       const reason = errorMessage(error)
-      if (error instanceof DeployerError && error.code === 'history-unavailable') {
+      if (isClosedError(error)) {
         if (closedUntil === undefined) {
           logger.warn({ reason }, 'no history is kept')
         }
@@ -78,6 +78,16 @@ export function createStoreState(logger: Logger, now: () => number): StoreState 
       }
     },
   }
+}
+
+/**
+ * Whether a store may not be used at all.
+ *
+ * @param error What a call rejected with.
+ * @returns True for a {@link DeployerError} `history-unavailable`.
+ */
+export function isClosedError(error: unknown): boolean {
+  return error instanceof DeployerError && error.code === 'history-unavailable'
 }
 
 /**

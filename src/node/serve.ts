@@ -105,6 +105,7 @@ function run(settings: Settings, { log, version }: RunOptions): void {
     evidenceLogs,
     historyStore: swarm.historyStore,
     history,
+    watchForeignChanges: true,
     basePath,
     signal: ending.signal,
     ...(registryAuthFile === undefined

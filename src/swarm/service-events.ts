@@ -16,6 +16,9 @@ export interface EventListener {
   changed(event: ServiceEvent): void
 }
 
+/** Stands for the ID of a service, to listen for the changes of all. */
+export const ALL_SERVICES = '*'
+
 /** The shared event stream. */
 export interface ServiceEvents {
   /** Opens the stream for a caller that is about to listen. */
@@ -23,7 +26,7 @@ export interface ServiceEvents {
   /**
    * Listens for the changes of a service.
    *
-   * @param serviceId The service's full ID.
+   * @param serviceId The service's full ID, or {@link ALL_SERVICES}.
    * @param listener Is called at each change.
    * @returns A function that ends it.
    */
@@ -141,7 +144,8 @@ export function createServiceEvents(
       },
       changed(event: ServiceEvent): void {
         latestMs = Math.max(latestMs ?? sinceMs ?? 0, event.timeMs)
-        for (const one of [...(listeners.get(event.serviceId) ?? [])]) {
+        const all = listeners.get(ALL_SERVICES) ?? []
+        for (const one of [...(listeners.get(event.serviceId) ?? []), ...all]) {
           one.changed(event)
         }
       },

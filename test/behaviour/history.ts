@@ -4,6 +4,7 @@ import { DeployerError } from '../../src/errors.ts'
 import type { HistoryEntry } from '../../src/history/history-entry.ts'
 import { readEntries, withNotes } from '../../src/history/history-labels.ts'
 import { templateFingerprint } from '../../src/history/template-fingerprint.ts'
+import type { ServiceSpec } from '../../src/swarm/service.ts'
 import { equal } from '../support/assert-json-equal.ts'
 import { createFakeHistoryStore, type FakeHistoryStore } from '../support/fake-history-store.ts'
 import { digestOf } from '../support/fake-registry.ts'
@@ -100,6 +101,7 @@ export const history: readonly Case[] = [
       equal(String(deploymentId).startsWith(`${ID}-`), true)
       equal([String(deploymentId).endsWith(`-${start}`), endedAt === null], [true, false])
       equal([oldest?.image, oldest?.verdict], ['me/app:v2', 'converged'])
+      await until(() => entriesOf(historyStore, ID).length === 2)
       await until(() => entriesOf(historyStore, ID).every(({ verdict }) => verdict !== undefined))
       equal((await other.get('/service/blog/history')).body, body)
       equal((await other.get(`/service/${ID}/history`)).body, body)
@@ -213,8 +215,75 @@ export const history: readonly Case[] = [
       ])
     },
   },
+  {
+    name: 'a change by another client is entered once, when a service is read',
+    async run() {
+      const historyStore = createFakeHistoryStore()
+      const { swarm, put, get } = createHarness({ historyStore })
+      const other = createHarness({ swarm, historyStore: historyStore.handle() })
+      const { ID } = swarm.addService('blog', { image: 'me/app:v1' })
+      await put('blog', { query: '?wait=50' })
+      swarm.change('blog', (spec) => withImage(spec, 'me/app:v3'))
+      await until(() => entriesOf(historyStore, ID).length > 0)
+      for (const harness of [{ get }, other, { get }]) {
+        await harness.get('/service/blog')
+        const { body } = await harness.get('/service/blog/history')
+        const [outside, own, ...rest] = body.deployments as Record<string, unknown>[]
+        equal([outside?.kind, outside?.image, outside?.verdict], ['outside', 'me/app:v3', null])
+        equal([outside?.previous, outside?.caller], [pinned('me/app:v2'), ''])
+        equal([own?.kind, rest.length], ['deploy', 0])
+      }
+      await until(() => entriesOf(historyStore, ID).length === 2)
+    },
+  },
+  {
+    name: 'labels, rollbacks of the engine, and services that allow no updates are no changes by others',
+    async run() {
+      const historyStore = createFakeHistoryStore()
+      const { swarm, begin, get } = createHarness({ historyStore })
+      const { ID } = swarm.addService('blog', { image: 'me/app:v1' })
+      swarm.addService('closed', { labels: {}, image: 'me/app:v1' })
+      const { answer, rollout } = await begin('blog')
+      rollout.rollBack()
+      await answer
+      swarm.change('closed', (spec) => withImage(spec, 'me/app:v3'))
+      await get('/service/closed')
+      await get('/service/blog')
+      swarm.change('blog', (spec) => ({ ...spec, Labels: { 'deployer.allowUpdates': 'true' } }))
+      await get('/service/blog')
+      const { body } = await get('/service/blog/history')
+      equal((body.deployments as unknown[]).length, 1)
+      await until(() => entriesOf(historyStore, ID).length > 0)
+      equal(historyStore.serviceIds(), [ID])
+    },
+  },
+  {
+    name: 'with watchForeignChanges, changes and removals by others are noted without a request',
+    async run() {
+      const historyStore = createFakeHistoryStore()
+      const { swarm, put } = createHarness({ historyStore, watchForeignChanges: true })
+      const { ID } = swarm.addService('blog', { image: 'me/app:v1' })
+      await put('blog', { query: '?wait=50' })
+      swarm.change('blog', (spec) => withImage(spec, 'me/app:v3'))
+      await until(() => entriesOf(historyStore, ID)[0]?.kind === 'outside')
+      swarm.remove('blog')
+      await until(() => historyStore.labels(ID)?.['deployer.removedAt'] !== undefined)
+    },
+  },
+  {
+    name: 'without watchForeignChanges, no event stream is open between requests',
+    async run() {
+      const { swarm } = createHarness({ historyStore: createFakeHistoryStore() })
+      swarm.addService('blog')
+      equal(swarm.calls, [])
+    },
+  },
 ]
 
 function entryAt(versionIndex: number): HistoryEntry {
   return { versionIndex, startedAt: '2026-01-01T00:00:00.000Z' }
+}
+
+function withImage(spec: ServiceSpec, Image: string): ServiceSpec {
+  return { ...spec, TaskTemplate: { ...spec.TaskTemplate, ContainerSpec: { Image } } }
 }

@@ -121,6 +121,58 @@ describe('notes', () => {
     expect(writes(store)).toBe(1)
   })
 
+  test('what changes nothing does not delay the next write', async () => {
+    const subject = start()
+    const { store, history } = subject
+    history.noteOutside(BLOG, entry(1, { resolved: 'me/app:v1' }))
+    history.noteRemoved('nobody', '2026-01-02T00:00:00.000Z')
+    await settle()
+    expect([writes(store), store.calls.length]).toEqual([0, 2])
+    history.note(BLOG, entry(2))
+    await settle()
+    expect(stored(subject)).toEqual([entry(2)])
+  })
+
+  test('deployments do not wait behind changes that others may have made', async () => {
+    const { store, history } = start()
+    for (let number = 0; number < 50; number += 1) {
+      history.noteOutside(serviceNumber(number), entry(1))
+    }
+    await settle()
+    history.note(BLOG, entry(1))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(store.serviceIds()).toEqual([BLOG.serviceId])
+  })
+
+  test('a change that others made is entered over the history as it is stored then', async () => {
+    const first = start()
+    const second = start(first.store.handle())
+    const outside = entry(2, { resolved: 'me/app:v2', kind: 'outside', previous: 'me/app:v1' })
+    first.history.note(BLOG, entry(1, { resolved: 'me/app:v1' }))
+    await settle()
+    second.history.noteOutside(BLOG, outside)
+    second.history.noteOutside(BLOG, { ...outside, versionIndex: 3 })
+    first.history.noteOutside(BLOG, { ...outside, versionIndex: 4 })
+    expect(await second.history.read(BLOG.serviceId)).toHaveLength(2)
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(stored(first)).toEqual([outside, entry(1, { resolved: 'me/app:v1' })])
+  })
+
+  test('a service that is gone is noted once, and only where there is a history', async () => {
+    const { store, history } = start()
+    history.note(BLOG, entry(1))
+    await settle()
+    history.noteRemoved(BLOG.serviceId, '2026-01-02T00:00:00.000Z')
+    await vi.advanceTimersByTimeAsync(5000)
+    history.noteRemoved(BLOG.serviceId, '2026-01-03T00:00:00.000Z')
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(store.labels(BLOG.serviceId)).toMatchObject({
+      'deployer.removedAt': '2026-01-02T00:00:00.000Z',
+      'deployer.service': 'blog',
+    })
+    expect(writes(store)).toBe(2)
+  })
+
   test('a note that arrives while another is written is not lost', async () => {
     const subject = start()
     const { store, history } = subject

@@ -306,11 +306,17 @@ describe.concurrent('settings', () => {
     expect(answer.headers['retry-after']).toBe('5')
     await vi.waitFor(
       () =>
-        expect(deployer.log().map(({ msg }) => msg)).toEqual([
-          'no notifications are configured: NOTIFY_FLAGS is not set',
-          'listening',
-          'the Docker Engine cannot be used yet',
+        expect(
+          deployer
+            .log()
+            .map(({ msg }) => msg)
+            .toSorted(),
+        ).toEqual([
           'deployment refused',
+          'event stream broken',
+          'listening',
+          'no notifications are configured: NOTIFY_FLAGS is not set',
+          'the Docker Engine cannot be used yet',
         ]),
       PATIENCE,
     )
@@ -353,7 +359,8 @@ describe.concurrent('settings', () => {
 describe.concurrent('requests', () => {
   test('a path that leaves /service never reaches the engine', async (context) => {
     const engine = await startEngine(context)
-    const url = await start(context, { TOKEN: 'x', DOCKER_HOST: engine.url }).url()
+    const env = { TOKEN: 'x', DOCKER_HOST: engine.url, HISTORY: 'label' }
+    const url = await start(context, env).url()
     // The check of the engine at startup.
     await vi.waitFor(() => expect(engine.requests()).toBe(1), PATIENCE)
     for (const name of [

@@ -99,7 +99,7 @@ function createTools(
     }
   }
   const deployments = createDeployments({ ...watch, noteEnd })
-  const openedDeployments = createOpenedDeployments(watch)
+  const openedDeployments = createOpenedDeployments({ ...watch, history })
   const publisher = createNotificationPublisher({
     ...{ notifier, notifierEvents, spool },
     ...{ swarm, deployments, logger, signal },

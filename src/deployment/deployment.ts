@@ -1,15 +1,24 @@
-// A deployment, and the ID that contains it.
+// A deployment, and its ID.
 
 import type { Rollout } from '../convergence/rollout.ts'
-import { type ForceUpdate, forceUpdateValue, parseForceUpdate } from '../swarm/force-update.ts'
-import { isServiceName } from '../swarm/service-name.ts'
+import type { ForceUpdate } from '../swarm/force-update.ts'
 
-/** One accepted request. It contains all that any process needs to find its verdict. */
-export interface Deployment {
-  /** The service's name. */
-  readonly service: string
+/** What identifies a deployment: which version of which service it replaced, and when. */
+export interface DeploymentKey {
   /** The service's full ID. */
   readonly serviceId: string
+  /** The version index that the write replaced. */
+  readonly versionIndex: number
+  /** When it was written, by the engine's clock; RFC 3339. */
+  readonly startedAt: string
+  /** Why the deployment was not written to the swarm; absent if it was. */
+  readonly unwritten?: Unwritten
+}
+
+/** One accepted request. */
+export interface Deployment extends DeploymentKey {
+  /** The service's name. */
+  readonly service: string
   /** The image exactly as the caller sent it. */
   readonly image: string
   /** The image as it was written into the spec, with its digest if that is known. */
@@ -18,12 +27,6 @@ export interface Deployment {
   readonly previous: string
   /** `ForceUpdate` as it was written. */
   readonly forceUpdate: ForceUpdate
-  /** The version index that the write replaced. */
-  readonly versionIndex: number
-  /** When it was written, by the engine's clock; RFC 3339. */
-  readonly startedAt: string
-  /** Why the deployment was not written to the swarm; absent if it was. */
-  readonly unwritten?: Unwritten
 }
 
 /** A deployment that ended when it was created. */
@@ -38,61 +41,48 @@ export interface FinalDeployment extends Deployment {
  */
 export type Unwritten = 'unchanged' | 'superseded' | 'observed'
 
-const FORMAT = 1
-const SERVICE_ID = /^[a-z0-9]{25}$/
-const MAX_ID_LENGTH = 8192
-const MAX_IMAGE_LENGTH = 1024
+const REASONS: readonly Unwritten[] = ['unchanged', 'superseded', 'observed']
+// The latest time of a JavaScript date, in milliseconds since 1970.
+const LATEST_MS = 8.64e15
+const ID =
+  /^(?<serviceId>[a-z0-9]{25})-(?<index>[0-9]{1,16})-(?<start>[0-9a-z]{1,11})(?:-(?<letter>[uso]))?$/
 
 /**
- * Encodes a deployment as its ID. The ID contains the whole deployment, so that no database is needed.
- * It reveals names of images and nothing secret.
+ * Gets the ID of a deployment: the service's ID, the version index that was replaced, the start in
+ * milliseconds in base 36, and a suffix for a deployment that was not written.
  *
- * @param deployment The deployment.
- * @returns Letters, digits, `-` and `_`; the same for the same deployment.
+ * @param key What identifies the deployment.
+ * @returns About 45 lower-case letters, digits and `-`, such as `4cdgfyky7ozwh3htjfw0d12qv-1042-mi3x5k2a`.
  */
-export function deploymentId(deployment: Deployment): string {
-  const { service, serviceId, image, resolved, previous } = deployment
-  const { forceUpdate, versionIndex, startedAt, unwritten } = deployment
-  const value = forceUpdateValue(forceUpdate)
-  // A number where JSON.parse reads it exactly.
-  const counter = typeof value === 'bigint' ? String(value) : value
-  const parts = [FORMAT, service, serviceId, image, resolved, previous, counter, versionIndex]
-  const text = JSON.stringify([...parts, Date.parse(startedAt), unwritten ?? ''])
-  return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+export function deploymentId({
+  serviceId,
+  versionIndex,
+  startedAt,
+  unwritten,
+}: DeploymentKey): string {
+  const start = Date.parse(startedAt).toString(36)
+  const suffix = unwritten === undefined ? '' : `-${unwritten.slice(0, 1)}`
+  return `${serviceId}-${versionIndex}-${start}${suffix}`
 }
 
 /**
- * Decodes the ID of a deployment.
+ * Reads the ID of a deployment. Anyone can make one up: it proves nothing.
  *
  * @param id Text from a caller.
- * @returns The deployment; undefined for an invalid ID.
+ * @returns What identifies the deployment; undefined for an invalid ID.
  */
-export function parseDeploymentId(id: string): Deployment | undefined {
-  const parts = id.length > MAX_ID_LENGTH ? undefined : decode(id)
-  if (!Array.isArray(parts) || parts.length !== 10 || parts[0] !== FORMAT) {
+export function parseDeploymentId(id: string): DeploymentKey | undefined {
+  const { serviceId = '', index, start = '', letter } = ID.exec(id)?.groups ?? {}
+  const [versionIndex, startMs] = [Number(index), Number.parseInt(start, 36)]
+  if (!Number.isSafeInteger(versionIndex) || !(startMs < LATEST_MS)) {
     return undefined
   }
-  const [, service, serviceId, image, resolved, previous, counter, versionIndex, at, unwritten] =
-    parts
-  const forceUpdate = parseForceUpdate(counter)
-  const isValid =
-    typeof service === 'string' &&
-    isServiceName(service) &&
-    typeof serviceId === 'string' &&
-    SERVICE_ID.test(serviceId) &&
-    [image, resolved, previous].every(isShortText) &&
-    [versionIndex, at].every(Number.isSafeInteger) &&
-    Math.abs(at) < 8.64e15 &&
-    ['', 'unchanged', 'superseded', 'observed'].includes(unwritten)
-  if (!isValid || forceUpdate === undefined) {
-    return undefined
+  const unwritten = REASONS.find((reason) => reason.slice(0, 1) === letter)
+  const key = {
+    ...{ serviceId, versionIndex, startedAt: new Date(startMs).toISOString() },
+    ...(unwritten === undefined ? {} : { unwritten }),
   }
-  const startedAt = new Date(at).toISOString()
-  const deployment = {
-    ...{ service, serviceId, image, resolved, previous, forceUpdate, versionIndex, startedAt },
-    ...(unwritten === '' ? {} : { unwritten }),
-  }
-  return deploymentId(deployment) === id ? deployment : undefined
+  return deploymentId(key) === id ? key : undefined
 }
 
 /**
@@ -101,7 +91,9 @@ export function parseDeploymentId(id: string): Deployment | undefined {
  * @param deployment The deployment.
  * @returns True for `unchanged` and `superseded`.
  */
-export function isFinal(deployment: Deployment): deployment is FinalDeployment {
+export function isFinal<T extends DeploymentKey>(
+  deployment: T,
+): deployment is T & Pick<FinalDeployment, 'unwritten'> {
   const { unwritten } = deployment
   return unwritten === 'unchanged' || unwritten === 'superseded'
 }
@@ -115,17 +107,4 @@ export function isFinal(deployment: Deployment): deployment is FinalDeployment {
 export function rolloutOf(deployment: Deployment): Rollout {
   const { resolved, forceUpdate, previous, versionIndex, startedAt } = deployment
   return { image: resolved, forceUpdate, previous, versionIndex, writtenAt: startedAt }
-}
-
-function decode(id: string): unknown {
-  try {
-    return JSON.parse(atob(id.replaceAll('-', '+').replaceAll('_', '/')))
-  } catch {
-    return undefined
-  }
-}
-
-/** The previous image may be any text that an engine has accepted, all ASCII. */
-function isShortText(text: unknown): boolean {
-  return typeof text === 'string' && text.length <= MAX_IMAGE_LENGTH && /^[ -~]*$/.test(text)
 }

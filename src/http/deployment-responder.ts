@@ -1,6 +1,9 @@
 // Responds with a deployment: immediately, once its verdict is known, or as a stream of events.
 
 import type { Context } from 'hono'
+import { deploymentId, parseDeploymentId } from '../deployment/deployment.ts'
+import { parseLegacyDeploymentId } from '../deployment/legacy-deployment-id.ts'
+import { notFound } from '../rollout/deployment-lookup.ts'
 import type { Deployments } from '../rollout/deployments.ts'
 import {
   type KnownDeployment,
@@ -104,8 +107,12 @@ export function createDeploymentResponder({
     },
 
     async open(id) {
-      const known = deployments.find(id)
-      return known === undefined ? openedDeployments.open(id) : { known, close() {} }
+      const key = parseDeploymentId(id) ?? parseLegacyDeploymentId(id)
+      if (key === undefined) {
+        throw notFound(id)
+      }
+      const known = deployments.find(deploymentId(key))
+      return known === undefined ? openedDeployments.open(key) : { known, close() {} }
     },
 
     async respond(c, { known, close }, { waitMs, warnings, verdictBeforeEnd, place }) {

@@ -86,8 +86,6 @@ interface Failure {
   readonly remedy: string
 }
 
-const SEE_TASKS = 'see "tasks" for what failed, and deploy an image that runs'
-
 const FAILURES: Readonly<Record<Verdict, Failure | undefined>> = {
   accepted: undefined,
   pending: undefined,
@@ -96,15 +94,15 @@ const FAILURES: Readonly<Record<Verdict, Failure | undefined>> = {
   'rolled-back': {
     code: 'rollout-failed',
     reason: 'the engine rolled it back',
-    remedy: SEE_TASKS,
+    remedy: 'deploy an image that runs',
   },
   paused: {
     code: 'rollout-failed',
     reason: 'the engine paused it',
     remedy:
-      'see "tasks" for what failed; deploy an image that runs, return to the previous one with "docker service rollback", or send the same image with "resume": true to continue',
+      'deploy an image that runs, return to the previous one with "docker service rollback", or send the same image with "resume": true to continue',
   },
-  failed: { code: 'rollout-failed', reason: 'it failed', remedy: SEE_TASKS },
+  failed: { code: 'rollout-failed', reason: 'it failed', remedy: 'deploy an image that runs' },
   'timed-out': {
     code: 'rollout-failed',
     reason: 'it took too long',
@@ -129,14 +127,15 @@ const FAILURES: Readonly<Record<Verdict, Failure | undefined>> = {
 }
 
 function verdictError(report: DeploymentReport): DeployerError | undefined {
-  const { verdict, image, service, message = '' } = report
+  const { verdict, image, service, message = '', tasks = [] } = report
   const failure = FAILURES[verdict]
   if (failure === undefined) {
     return undefined
   }
   const { code, reason, remedy } = failure
   const why = message === '' ? '' : ` (${message})`
-  const text = `Cannot deploy ${image} to service "${service}": ${reason}${why}; ${remedy}`
+  const seeTasks = tasks.length === 0 ? '' : 'see "tasks" for what failed; '
+  const text = `Cannot deploy ${image} to service "${service}": ${reason}${why}; ${seeTasks}${remedy}`
   return new DeployerError(code, text, { members: { ...report } })
 }
 

@@ -1,6 +1,8 @@
 // The unpublished events of deployments, stored in the spool so that they survive a restart.
 
-import { type Deployment, deploymentId, parseDeploymentId } from '../deployment/deployment.ts'
+import { type Deployment, deploymentId } from '../deployment/deployment.ts'
+import { isDeployment } from '../deployment/deployment-json.ts'
+import { parseLegacyDeploymentId } from '../deployment/legacy-deployment-id.ts'
 import type { Logger } from '../logger.ts'
 import { errorMessage } from '../text/error-message.ts'
 import {
@@ -180,29 +182,39 @@ function rankOf(entry: JournalEntry): number {
   return 'event' in entry && entry.event.event === 'accepted' ? 0 : 1
 }
 
-/** A deployment is stored as its ID, which contains all of it. */
 function recordOf(entry: JournalEntry): object {
   if ('event' in entry) {
     return { event: entry.event }
   }
-  const { state, deploymentId, messageId, origin } = entry
-  return { state, deploymentId, messageId, origin }
+  const { state, deployment, messageId, origin } = entry
+  return { state, deployment, messageId, origin }
 }
 
 function readEntry({ key, value }: SpooledRecord): JournalEntry | undefined {
   const record = (value ?? {}) as Partial<EventEntry & DeploymentEntry>
-  const { event, deploymentId, messageId, origin } = record
+  const { event, messageId, origin } = record
   if (isDeploymentEvent(event)) {
     return { key, event }
   }
-  const deployment = typeof deploymentId === 'string' ? parseDeploymentId(deploymentId) : undefined
+  const deployment = readDeployment(record)
   const state = readState(record)
-  return deployment !== undefined &&
-    deploymentId !== undefined &&
-    state !== undefined &&
-    isOrigin(origin)
-    ? { key, state, deployment, deploymentId, messageId: readMessageId(messageId, origin), origin }
+  return deployment !== undefined && state !== undefined && isOrigin(origin)
+    ? {
+        ...{ key, state, deployment, origin },
+        ...{ deploymentId: deploymentId(deployment), messageId: readMessageId(messageId, origin) },
+      }
     : undefined
+}
+
+/** Records of earlier versions have the ID of those versions, which contains the deployment. */
+function readDeployment({
+  deployment,
+  deploymentId: id,
+}: Partial<DeploymentEntry>): Deployment | undefined {
+  if (isDeployment(deployment)) {
+    return deployment
+  }
+  return typeof id === 'string' ? parseLegacyDeploymentId(id) : undefined
 }
 
 /** Events of records of earlier versions keep the IDs that those versions gave them. */

@@ -122,10 +122,12 @@ function convergenceOf(
  * record, as does a client that writes another image over this one.
  */
 function isWrittenByAnotherClient(deployment: Deployment, { Spec, Version }: Service): boolean {
-  const { versionIndex } = deployment
+  const { versionIndex, unwritten } = deployment
   const [newest] = readRecord(Spec)
   const isOwn = newest !== undefined && writerOf(Spec)?.versionIndex === versionIndex
   return (
+    // An observation is not the writer of the spec that it observes.
+    unwritten !== 'observed' &&
     newest !== undefined &&
     newest.versionIndex <= versionIndex &&
     !isOwn &&

@@ -1,12 +1,15 @@
-// The registry of deployments that callers opened by ID. Anyone with the token can forge an ID, so
-// these are kept apart from the deployments of this process, in small numbers, and are watched only
-// while a caller needs them.
+// The registry of deployments that callers opened by ID, and that another process created. They are
+// watched only while a caller needs them.
 
 import { LRUCache } from 'lru-cache'
-import { type Deployment, isFinal, parseDeploymentId } from '../deployment/deployment.ts'
-import { readRecord } from '../deployment/deployment-record.ts'
+import { type DeploymentKey, deploymentId, isFinal } from '../deployment/deployment.ts'
 import { DeployerError } from '../errors.ts'
-import type { Service } from '../swarm/service.ts'
+import {
+  type FoundDeployment,
+  finalDeploymentOf,
+  findDeployment,
+  type LookupTools,
+} from './deployment-lookup.ts'
 import {
   type EndedDeployment,
   endedDeployment,
@@ -29,30 +32,29 @@ export interface OpenedDeployments {
   /**
    * Opens a deployment.
    *
-   * @param id Its ID.
+   * @param key What its ID tells.
    * @returns The deployment. Each call needs one call of `close`.
-   * @throws DeployerError `deployment-not-found` when the ID is invalid; `overloaded` when 100 others are
-   *   in progress, unless the service's own record contains the deployment and no other ID for the same
-   *   entry of the record is open.
+   * @throws DeployerError what {@link findDeployment} throws; `overloaded` when 100 other
+   *   observations of services are open.
    */
-  open(id: string): Promise<OpenedDeployment>
+  open(key: DeploymentKey): Promise<OpenedDeployment>
 }
 
 interface Entry extends WatchedDeployment {
   callers: number
 }
 
-const MAX_IN_PROGRESS = 100
+const MAX_OBSERVATIONS = 100
 const MAX_ENDED = 100
 const RETRY_AFTER_SECONDS = 5
 
 /**
  * Creates the registry.
  *
- * @param tools What watches need.
+ * @param tools What watches need, and the histories.
  * @returns The registry, empty. It keeps the verdicts of the latest 100 deployments that ended.
  */
-export function createOpenedDeployments(tools: WatchTools): OpenedDeployments {
+export function createOpenedDeployments(tools: WatchTools & LookupTools): OpenedDeployments {
   const inProgress = new Map<string, Entry>()
   // Reading does not change the order (`peek`): the deployments that ended first are dropped first.
   const ended = new LRUCache<string, EndedDeployment>({ max: MAX_ENDED })
@@ -77,7 +79,7 @@ export function createOpenedDeployments(tools: WatchTools): OpenedDeployments {
     return inProgress.get(entry.id) === entry && inProgress.delete(entry.id)
   }
 
-  function watch(id: string, deployment: Deployment): Entry {
+  function watch(id: string, { deployment }: FoundDeployment): Entry {
     const entry: Entry = { id, deployment, watch: watchRollout(deployment, tools), callers: 0 }
     inProgress.set(id, entry)
     entry.watch.onEnded((outcome) => {
@@ -99,87 +101,47 @@ export function createOpenedDeployments(tools: WatchTools): OpenedDeployments {
     )
   }
 
-  /** Counts the deployments that the limit is for. Each entry of a record exempts one deployment. */
-  function countLimited(): number {
-    const exempt = new Set<string>()
-    let count = 0
-    for (const { deployment, watch } of inProgress.values()) {
-      const write = writeOf(deployment)
-      if (!exempt.has(write) && isRecorded(deployment, watch.progress().snapshot.service)) {
-        exempt.add(write)
-      } else {
-        count += 1
-      }
-    }
-    return count
-  }
-
-  function isWriteWatched(deployment: Deployment): boolean {
-    const write = writeOf(deployment)
-    return [...inProgress.values()].some((entry) => writeOf(entry.deployment) === write)
-  }
-
-  async function isExempt(deployment: Deployment): Promise<boolean> {
-    const service = await tools.swarm.inspectService(deployment.serviceId).catch(() => undefined)
-    return isRecorded(deployment, service) && !isWriteWatched(deployment)
+  /** Only IDs of observations can be made up: the others are in a record or a history. */
+  function isOverLimit({ unwritten }: DeploymentKey): boolean {
+    const observations = [...inProgress.values()].filter(
+      ({ deployment }) => deployment.unwritten === 'observed',
+    )
+    return unwritten === 'observed' && observations.length >= MAX_OBSERVATIONS
   }
 
   return {
-    async open(id) {
+    async open(key) {
+      const id = deploymentId(key)
+      const known =
+        ended.peek(id) ?? (isFinal(key) ? finalDeployment(finalDeploymentOf(key)) : undefined)
+      if (known !== undefined) {
+        return { known, close() {} }
+      }
       const entry = inProgress.get(id)
       if (entry !== undefined) {
         return openEntry(entry)
       }
-      const deployment = parseId(id)
-      const known =
-        ended.peek(id) ?? (isFinal(deployment) ? finalDeployment(deployment) : undefined)
-      if (known !== undefined) {
-        return { known, close() {} }
+      const found = await findDeployment(key, tools)
+      if (found.outcome !== undefined) {
+        return { known: endedDeployment(found.deployment, found.outcome), close() {} }
       }
-      if (countLimited() >= MAX_IN_PROGRESS) {
+      if (isOverLimit(key)) {
         await removeAbandoned()
       }
-      if (countLimited() >= MAX_IN_PROGRESS) {
-        const isAllowed = await isExempt(deployment)
-        if (!isAllowed && !inProgress.has(id)) {
-          throw tooMany()
-        }
-      }
       // Nothing may be awaited between this check for an entry and the new entry.
-      return openEntry(inProgress.get(id) ?? watch(id, deployment))
+      const opened = inProgress.get(id)
+      if (opened === undefined && isOverLimit(key)) {
+        throw tooMany()
+      }
+      return openEntry(opened ?? watch(id, found))
     },
   }
-}
-
-function parseId(id: string): Deployment {
-  const deployment = parseDeploymentId(id)
-  if (deployment === undefined) {
-    throw new DeployerError(
-      'deployment-not-found',
-      `Cannot find deployment ${JSON.stringify(id.slice(0, 100))}: the ID is invalid; use the Location of the response that created the deployment`,
-    )
-  }
-  return deployment
 }
 
 function tooMany(): DeployerError {
   return new DeployerError(
     'overloaded',
-    `Cannot open one more deployment by its ID: ${MAX_IN_PROGRESS} are open already; try again later`,
+    `Cannot open one more observation by its ID: ${MAX_OBSERVATIONS} are open already; try again later`,
     { retryAfterSeconds: RETRY_AFTER_SECONDS },
-  )
-}
-
-/** Identifies a write, as a record does. Different IDs can name the same write. */
-function writeOf({ serviceId, versionIndex, startedAt }: Deployment): string {
-  return `${serviceId}/${versionIndex}/${startedAt}`
-}
-
-/** Whether the service's own record contains the deployment, so that its ID is not forged. */
-function isRecorded(deployment: Deployment, service: Service | undefined): boolean {
-  const record = service === undefined ? [] : readRecord(service.Spec)
-  return record.some(
-    ({ versionIndex, startedAt }) =>
-      versionIndex === deployment.versionIndex && startedAt === deployment.startedAt,
   )
 }

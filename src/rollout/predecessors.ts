@@ -1,9 +1,10 @@
 // The deployments that an update of a service replaces. An update that succeeds over a version proves that
 // the service as it was read at that version was their last state: they are judged on that very state.
 
-import type { Deployment } from '../deployment/deployment.ts'
+import { type Deployment, deploymentId } from '../deployment/deployment.ts'
 import { type RecordEntry, writerOf } from '../deployment/deployment-record.ts'
 import { deploymentOf } from '../deployment/service-deployment.ts'
+import { DeployerError } from '../errors.ts'
 import type { DeploymentHistory } from '../history/deployment-history.ts'
 import type { HistoryEntry } from '../history/history-entry.ts'
 import { deploymentOfEntry, endedEntryOf } from '../history/noted-deployment.ts'
@@ -38,6 +39,11 @@ export interface PredecessorTools {
 }
 
 const NODES_MAX_AGE_MS = 2000
+const UNREADABLE: End = {
+  kind: 'end',
+  verdict: 'unknown',
+  message: 'A later deployment was written, and the tasks of this one could not be read before',
+}
 
 /**
  * Judges the deployments that an update replaces. Where their verdicts are known, nothing is read. The
@@ -46,8 +52,8 @@ const NODES_MAX_AGE_MS = 2000
  * @param current The service as it was read; the update is written over this version.
  * @param replacedBy The image that replaces them, as the caller sent it.
  * @param tools The swarm, the known deployments, and the history.
- * @returns Their endings. Exactly one of the methods has to be called.
- * @throws DeployerError what `listTasks` and `listNodes` of the {@link Swarm} throw.
+ * @returns Their endings; `unknown` where the tasks or nodes cannot be read. Exactly one of the methods has
+ *   to be called.
  */
 export async function judgePredecessors(
   current: Service,
@@ -62,20 +68,24 @@ export async function judgePredecessors(
       return { endings: [], end: release, release }
     }
     const [tasks, nodeList, entries] = await Promise.all([
-      swarm.listTasks(current.ID),
-      nodes.read(NODES_MAX_AGE_MS),
+      readable(swarm.listTasks(current.ID)),
+      readable(nodes.read(NODES_MAX_AGE_MS)),
       isUnknown ? history.read(current.ID) : [],
     ])
-    const state = { service: current, tasks, nodes: nodeList, replacedBy }
     const nowMs = swarm.now()
-    const judge = (deployment: Deployment, hasGap: boolean): End =>
-      judgePredecessor(deployment, state, { nowMs, timeoutMs, hasGap })
+    function judge(deployment: Deployment, hasGap: boolean): End {
+      if (tasks === undefined || nodeList === undefined) {
+        return UNREADABLE
+      }
+      const state = { service: current, tasks, nodes: nodeList, replacedBy }
+      return judgePredecessor(deployment, state, { nowMs, timeoutMs, hasGap })
+    }
     const noted = notedDeployments(current, entries, nowMs).map((deployment) => ({
-      deployment,
+      ...{ id: deploymentId(deployment), deployment },
       end: judge(deployment, true),
     }))
-    const watched = inProgress(current.ID, deployments).map(({ deployment, watch }) => ({
-      deployment,
+    const watched = inProgress(current.ID, deployments).map(({ id, deployment, watch }) => ({
+      ...{ id, deployment },
       end: judge(deployment, watch.hasGap()),
     }))
     return {
@@ -83,9 +93,10 @@ export async function judgePredecessors(
       release,
 
       end() {
-        // A watch may have been added since.
-        for (const { deployment, watch } of inProgress(current.ID, deployments)) {
-          watch.end(judge(deployment, watch.hasGap()))
+        for (const { id, deployment, watch } of inProgress(current.ID, deployments)) {
+          // A watch may have been added since.
+          const known = watched.find((one) => one.id === id) ?? noted.find((one) => one.id === id)
+          watch.end(known?.end ?? judge(deployment, watch.hasGap()))
         }
         for (const { deployment, end } of noted) {
           noteEnd(deployment, end, { history, nowMs })
@@ -95,6 +106,18 @@ export async function judgePredecessors(
     }
   } catch (error) {
     release()
+    throw error
+  }
+}
+
+/** An engine that does not show its tasks or nodes is no reason to refuse an update. */
+async function readable<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading
+  } catch (error) {
+    if (error instanceof DeployerError) {
+      return undefined
+    }
     throw error
   }
 }

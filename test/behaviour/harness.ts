@@ -3,6 +3,7 @@
 import { createDeployer } from '../../src/deployer.ts'
 import type { DeployerOptions } from '../../src/deployer-options.ts'
 import type { DeployerApp } from '../../src/http/schema.ts'
+import { createFakeHistoryStore, type FakeHistoryStore } from '../support/fake-history-store.ts'
 import { digestOf } from '../support/fake-registry.ts'
 import type { FakeRollout } from '../support/fake-rollout.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'
@@ -22,6 +23,8 @@ export interface Case {
 /** What to make an app of; what is left out is as for every case. */
 export interface HarnessOptions extends Partial<DeployerOptions> {
   readonly swarm?: FakeSwarm
+  /** Whether there is a history store, that of the swarm. Default: unless `history` needs none. */
+  readonly hasStore?: boolean
 }
 
 export interface Harness {
@@ -76,15 +79,27 @@ export function separateHarnesses(stops: () => Set<AbortController> | undefined)
   stopsOfCase = () => stops() ?? allStops
 }
 
+const histories = new WeakMap<FakeSwarm, FakeHistoryStore>()
+
+/** The histories that the configs of a swarm contain. */
+export function historyOf(swarm: FakeSwarm): FakeHistoryStore {
+  const store = histories.get(swarm) ?? createFakeHistoryStore()
+  histories.set(swarm, store)
+  return store
+}
+
 /** A second harness on the swarm of a first one is another process, or this one after a restart. */
-export function createHarness({ signal, ...options }: HarnessOptions = {}): Harness {
+export function createHarness({ signal, hasStore, ...options }: HarnessOptions = {}): Harness {
   const stop = new AbortController()
   stopsOfCase().add(stop)
   const { swarm = promptSwarm() } = options
   const notifier = createRecordingNotifier()
   const logger = createRecordingLogger()
+  const { history = 'config' } = options
+  const store =
+    (hasStore ?? history === 'config') ? { historyStore: historyOf(swarm).handle() } : {}
   const app = createDeployer({
-    ...{ token: TOKEN, notifier: notifier.notify, logger, ...options, swarm },
+    ...{ token: TOKEN, notifier: notifier.notify, logger, ...store, ...options, swarm },
     signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
   })
 

@@ -1,20 +1,20 @@
 // How many deployments the label on the service holds, by where the history is kept.
 
-import type { DeployerOptions } from '../../src/deployer-options.ts'
 import { RECORD_LABEL } from '../../src/deployment/deployment-record.ts'
 import { equal } from '../support/assert-json-equal.ts'
 import { createFakeHistoryStore } from '../support/fake-history-store.ts'
-import { type Case, createHarness } from './harness.ts'
+import { type Case, createHarness, type HarnessOptions } from './harness.ts'
 
 const closedStore = createFakeHistoryStore()
 closedStore.isClosed = true
 
 const MODES: readonly (readonly [
   name: string,
-  options: Pick<DeployerOptions, 'history' | 'historyStore'>,
+  options: Pick<HarnessOptions, 'hasStore' | 'history' | 'historyStore'>,
   entries: number,
 ])[] = [
-  ['without a store', {}, 8],
+  ['without a store', { hasStore: false }, 8],
+  ['with a store', {}, 2],
   ['with history label', { history: 'label', historyStore: createFakeHistoryStore() }, 8],
   ['with history off', { history: 'off', historyStore: createFakeHistoryStore() }, 2],
   ['with a store that may not be used', { historyStore: closedStore }, 8],

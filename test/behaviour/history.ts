@@ -152,7 +152,7 @@ export const history: readonly Case[] = [
     async run() {
       const closed = createFakeHistoryStore()
       closed.isClosed = true
-      for (const options of [{}, { historyStore: closed }] as const) {
+      for (const options of [{ hasStore: false }, { historyStore: closed }] as const) {
         const { swarm, get } = createHarness(options)
         swarm.addService('blog')
         const { status, body } = await get('/service/blog/history')

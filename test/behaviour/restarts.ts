@@ -1,5 +1,6 @@
 // Behaviour of notifications across restarts: the next process sends the events that a spool stores.
 
+import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
 import { DeployerError } from '../../src/errors.ts'
 import type { DeploymentEvent } from '../../src/notification/deployment-event.ts'
 import { equal } from '../support/assert-json-equal.ts'
@@ -137,8 +138,11 @@ export const restarts: readonly Case[] = [
       spool.beforePut = async (_, value) => {
         await pass()
         await pass()
-        const { event, deploymentId } = value as Record<string, unknown>
-        kept.push(event === undefined ? deploymentId : (event as DeploymentEvent).error)
+        const { event, deployment } = value as {
+          readonly event?: DeploymentEvent
+          readonly deployment: Deployment
+        }
+        kept.push(event === undefined ? deploymentId(deployment) : event.error)
       }
       const { swarm, put } = createHarness({ spool })
       swarm.addService('shop', { labels: {} })

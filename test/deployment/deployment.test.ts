@@ -1,178 +1,116 @@
+// The ID of a deployment.
+
 import fc from 'fast-check'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
-  type Deployment,
+  type DeploymentKey,
   deploymentId,
+  isFinal,
   parseDeploymentId,
 } from '../../src/deployment/deployment.ts'
+import { isDeployment } from '../../src/deployment/deployment-json.ts'
 
-const LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789'
-const word = (minLength: number, maxLength: number): fc.Arbitrary<string> =>
-  fc.string({ unit: fc.constantFrom(...LETTERS), minLength, maxLength })
-const image = fc
-  .tuple(word(1, 20), word(1, 20), word(1, 20), fc.boolean())
-  .map(([owner, name, tag, isPinned]) =>
-    isPinned ? `${owner}/${name}:${tag}@sha256:${'a'.repeat(64)}` : `${owner}/${name}:${tag}`,
-  )
-const deployments: fc.Arbitrary<Deployment> = fc
-  .record({
-    service: word(1, 63),
-    serviceId: word(25, 25),
-    image,
-    resolved: image,
-    previous: fc.oneof(image, fc.constant('')),
-    forceUpdate: fc.oneof(fc.nat(), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })).map(String),
-    versionIndex: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
-    startedAt: fc
-      .date({
-        min: new Date('2000-01-01'),
-        max: new Date('2100-01-01'),
-        noInvalidDate: true,
-      })
-      .map((date) => date.toISOString()),
-    unwritten: fc.constantFrom(undefined, 'unchanged' as const, 'superseded' as const),
-  })
-  .map(({ unwritten, ...rest }) => (unwritten === undefined ? rest : { ...rest, unwritten }))
-
-const DEPLOYMENT: Deployment = {
-  service: 'blog',
-  serviceId: 'b'.repeat(25),
-  image: 'me/blog:v2',
-  resolved: `me/blog:v2@sha256:${'a'.repeat(64)}`,
-  previous: 'me/blog:v1',
-  forceUpdate: '0',
-  versionIndex: 42,
+const KEY: DeploymentKey = {
+  serviceId: '4cdgfyky7ozwh3htjfw0d12qv',
+  versionIndex: 1042,
   startedAt: '2026-11-24T14:00:00.000Z',
 }
-
-function encoded(json: string): string {
-  return btoa(json).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
-}
-
-function readable(deployment: Deployment): string {
-  return Buffer.from(deploymentId(deployment), 'base64url').toString()
-}
-
-/** Whatever a text is read as, that has no other ID. */
-function expectOneSpelling(text: string): void {
-  const read = parseDeploymentId(text)
-  if (read !== undefined) {
-    expect(deploymentId(read)).toBe(text)
-  }
-}
+const keys: fc.Arbitrary<DeploymentKey> = fc
+  .record({
+    serviceId: fc.stringMatching(/^[a-z0-9]{25}$/),
+    versionIndex: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+    startedAt: fc
+      .date({ min: new Date(0), max: new Date('2200-01-01'), noInvalidDate: true })
+      .map((date) => date.toISOString()),
+    unwritten: fc.constantFrom(undefined, 'unchanged', 'superseded', 'observed' as const),
+  })
+  .map(({ unwritten, ...rest }) => ({ ...rest, ...(unwritten === undefined ? {} : { unwritten }) }))
 
 describe('a deployment ID', () => {
-  test('is decoded to the deployment that it was created from', () => {
+  test('is short, and has the ID of the service, the version and the start', () => {
+    expect(deploymentId(KEY)).toBe('4cdgfyky7ozwh3htjfw0d12qv-1042-mwurhkw0')
+    expect(deploymentId({ ...KEY, unwritten: 'unchanged' })).toMatch(/-1042-mwurhkw0-u$/)
+    expect(deploymentId({ ...KEY, unwritten: 'superseded' })).toMatch(/-s$/)
+    expect(deploymentId({ ...KEY, unwritten: 'observed' })).toMatch(/-o$/)
+  })
+
+  test('is read as what it was created from, and there is no other ID for that', () => {
     fc.assert(
-      fc.property(deployments, (deployment) => {
-        const id = deploymentId(deployment)
-        expect(id).toMatch(/^[A-Za-z0-9_-]+$/)
-        expect(parseDeploymentId(id)).toEqual(deployment)
+      fc.property(keys, (key) => {
+        const id = deploymentId(key)
+        expect(id).toMatch(/^[a-z0-9-]{29,60}$/)
+        expect(parseDeploymentId(id)).toEqual(key)
       }),
     )
   })
 
-  test('has the same format in all versions, since IDs outlive a restart', () => {
-    expect(deploymentId(DEPLOYMENT)).toBe(
-      encoded(
-        `[1,"blog","${'b'.repeat(25)}","me/blog:v2","me/blog:v2@sha256:${'a'.repeat(64)}","me/blog:v1",0,42,1795528800000,""]`,
-      ),
-    )
-  })
-
-  test.each([
-    ['3', '3'],
-    [String(Number.MAX_SAFE_INTEGER), String(Number.MAX_SAFE_INTEGER)],
-    ['9007199254740992', '"9007199254740992"'],
-    ['17326312345678901', '"17326312345678901"'],
-    ['18446744073709551615', '"18446744073709551615"'],
-  ])('holds a ForceUpdate of %s as %s', (forceUpdate, json) => {
-    const id = encoded(readable(DEPLOYMENT).replace(',0,42,', `,${json},42,`))
-    expect(deploymentId({ ...DEPLOYMENT, forceUpdate })).toBe(id)
-    expect(parseDeploymentId(id)).toEqual({ ...DEPLOYMENT, forceUpdate })
-  })
-
-  test.each(['"0"', '"3"', '-1', '1.5', '1e3', '17326312345678901', '"017326312345678901"'])(
-    'with a ForceUpdate of %s is none',
-    (json) => {
-      expect(
-        parseDeploymentId(encoded(readable(DEPLOYMENT).replace(',0,42,', `,${json},42,`))),
-      ).toBeUndefined()
-    },
-  )
-
-  test.each(['"18446744073709551616"', '"1e17"', '""', 'null', '["0"]', '{"toString":1}'])(
-    'with %s in place of a ForceUpdate is none, and never throws',
-    (json) => {
-      expect(
-        parseDeploymentId(encoded(readable(DEPLOYMENT).replace(',0,42,', `,${json},42,`))),
-      ).toBeUndefined()
-    },
-  )
-
-  test('that is truncated is invalid', () => {
+  test('never throws for any text, and is the only one of a deployment', () => {
+    const changed = fc.tuple(keys, fc.nat({ max: 60 }), fc.string({ maxLength: 2 }))
+    const texts = changed.map(([key, at, text]) => {
+      const id = deploymentId(key)
+      return id.slice(0, at) + text + id.slice(at + 1)
+    })
     fc.assert(
-      fc.property(deployments, fc.nat(), (deployment, length) => {
-        const id = deploymentId(deployment)
-        expect(parseDeploymentId(id.slice(0, length % id.length))).toBeUndefined()
-      }),
-    )
-  })
-
-  test('with one bit changed never throws, and is invalid or the only ID of another deployment', () => {
-    const id = deploymentId(DEPLOYMENT)
-    for (let at = 0; at < id.length; at += 1) {
-      for (let bit = 0; bit < 8; bit += 1) {
-        const flipped = String.fromCharCode(id.charCodeAt(at) ^ (1 << bit))
-        expectOneSpelling(id.slice(0, at) + flipped + id.slice(at + 1))
-      }
-    }
-  })
-
-  test('never throws for any text', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), expectOneSpelling))
-    fc.assert(
-      fc.property(fc.json(), (json) => {
-        expect(parseDeploymentId(Buffer.from(json).toString('base64url'))).toBeUndefined()
+      fc.property(fc.oneof(texts, fc.string()), (text) => {
+        const key = parseDeploymentId(text)
+        expect(key === undefined || deploymentId(key) === text).toBe(true)
       }),
     )
   })
 
   test.each([
-    ['blanks', (json: string) => json.replace(',', ', ')],
-    ['another number', (json: string) => json.replace(',42,', ',4.2e1,')],
-    ['an escape', (json: string) => json.replace('"blog"', '"\\u0062log"')],
-    ['a control character', (json: string) => json.replace('me/blog:v1"', '\\n"')],
-    ['a character beyond Latin-1', (json: string) => json.replace('me/blog:v1"', '\\u20ac"')],
-    [
-      'an image that is too long',
-      (json: string) => json.replace('me/blog:v1"', `${'x'.repeat(1025)}"`),
-    ],
-    ['a name with a slash', (json: string) => json.replace('"blog"', '"../blog"')],
-    ['an ID with a slash', (json: string) => json.replace('bbb', 'b/b')],
-    ['a later format', (json: string) => json.replace('[1,', '[2,')],
-    [
-      'a time beyond all dates',
-      (json: string) => json.replace('1795528800000', '9000000000000000'),
-    ],
-    ['another reason', (json: string) => json.replace(',""]', ',"converged"]')],
-    ['one part more', (json: string) => json.replace(',""]', ',"",0]')],
-  ])('with %s is invalid', (_, change) => {
-    const json = readable(DEPLOYMENT)
-    expect(parseDeploymentId(encoded(json))).toEqual(DEPLOYMENT)
-    expect(change(json)).not.toBe(json)
-    expect(parseDeploymentId(encoded(change(json)))).toBeUndefined()
+    ['', 'nothing'],
+    ['4cdgfyky7ozwh3htjfw0d12qv', 'a service'],
+    ['4cdgfyky7ozwh3htjfw0d12qv-1042', 'no start'],
+    ['4cdgfyky7ozwh3htjfw0d12qv-01042-mwurhkw0', 'a leading zero'],
+    ['4cdgfyky7ozwh3htjfw0d12qv-1042-0mwurhkw0', 'a leading zero of the start'],
+    ['4cdgfyky7ozwh3htjfw0d12qv-1042-mwurhkw0-x', 'another suffix'],
+    ['4cdgfyky7ozwh3htjfw0d12qv-1042-mwurhkw0-u-u', 'two suffixes'],
+    ['4cdgfyky7ozwh3htjfw0d12qv-1042-zzzzzzzzzzz', 'a time beyond all dates'],
+    ['4cdgfyky7ozwh3htjfw0d12qv-99999999999999999-mwurhkw0', 'an index beyond all numbers'],
+    ['4CDGFYKY7OZWH3HTJFW0D12QV-1042-mwurhkw0', 'capital letters'],
+    ['4cdgfyky7ozwh3htjfw0d12qv-1042-mwurhkw0\n', 'a line break'],
+  ])('%j has %s, and is none', (id) => {
+    expect(parseDeploymentId(id)).toBeUndefined()
+  })
+})
+
+test('a deployment that was not written is final, unless it observes the service', () => {
+  expect(isFinal(KEY)).toBe(false)
+  expect(isFinal({ ...KEY, unwritten: 'observed' })).toBe(false)
+  expect(isFinal({ ...KEY, unwritten: 'unchanged' })).toBe(true)
+  expect(isFinal({ ...KEY, unwritten: 'superseded' })).toBe(true)
+})
+
+describe('a deployment from JSON', () => {
+  const valid = {
+    ...KEY,
+    ...{ service: 'blog', image: 'me/app:v2', resolved: 'me/app:v2', previous: '' },
+    forceUpdate: '17326312345678901',
+  }
+
+  test('has all members', () => {
+    expect(isDeployment(JSON.parse(JSON.stringify(valid)))).toBe(true)
+    for (const name of Object.keys(valid)) {
+      const { [name as keyof typeof valid]: _, ...rest } = valid
+      expect([name, isDeployment(rest)]).toEqual([name, false])
+      expect([name, isDeployment({ ...valid, [name]: {} })]).toEqual([name, false])
+    }
   })
 
-  test('of a megabyte is rejected without being decoded', () => {
-    const decode = vi.spyOn(globalThis, 'atob')
-    try {
-      expect(parseDeploymentId('W'.repeat(1_000_000))).toBeUndefined()
-      expect(decode).not.toHaveBeenCalled()
-      expect(parseDeploymentId('W'.repeat(1000))).toBeUndefined()
-      expect(decode).toHaveBeenCalledOnce()
-    } finally {
-      decode.mockRestore()
-    }
+  test.each([
+    undefined,
+    null,
+    1,
+    'blog',
+    [],
+    { ...valid, forceUpdate: '01' },
+    { ...valid, forceUpdate: 3 },
+    { ...valid, startedAt: 'yesterday' },
+    { ...valid, serviceId: '../x' },
+    { ...valid, versionIndex: -1 },
+    { ...valid, unwritten: 'converged' },
+  ])('%j is none', (value) => {
+    expect(isDeployment(value)).toBe(false)
   })
 })

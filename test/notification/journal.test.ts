@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { type Deployment, deploymentId } from '../../src/deployment/deployment.ts'
+import { legacyDeploymentId } from '../../src/deployment/legacy-deployment-id.ts'
 import {
   createJournal,
   type DeploymentState,
@@ -24,6 +25,10 @@ const deployment: Deployment = {
   versionIndex: 10,
   startedAt: '2026-11-24T14:00:00.000Z',
 }
+
+// The ID of `deployment` in the version before, which contained it.
+const WRITTEN_BEFORE =
+  'WzEsImJsb2ciLCI0Y2RnZnlreTdvendoM2h0amZ3MGQxMnF2IiwibWUvYXBwOnYyIiwibWUvYXBwOnYyQHNoYTI1NjoyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyIiwibWUvYXBwOnYxIiwwLDEwLDE3OTU1Mjg4MDAwMDAsIiJd'
 
 function entry(
   state: DeploymentState,
@@ -130,7 +135,9 @@ describe('the journal', () => {
     expect(await createJournal(spool.copy(), createRecordingLogger()).read()).toEqual(entries)
   })
 
-  const good = { state: 'published', deploymentId: deploymentId(deployment), origin: ORIGIN }
+  const good = { state: 'published', deployment, origin: ORIGIN }
+  const LEGACY = legacyDeploymentId(deployment)
+  const old = { state: 'published', deploymentId: LEGACY, origin: ORIGIN }
   test.each<[what: string, value: unknown]>([
     ['that is null', null],
     ['that is a number', 1],
@@ -145,10 +152,12 @@ describe('the journal', () => {
       { ...good, state: undefined, stage: 'published' },
     ],
     ['of a state of an earlier version under the new name', { ...good, state: 'told' }],
-    ['without an ID', { ...good, deploymentId: undefined }],
-    ['with a number as its ID', { ...good, deploymentId: 1 }],
-    ['with an invalid ID', { ...good, deploymentId: 'WzEs' }],
-    ['with half an ID', { ...good, deploymentId: good.deploymentId.slice(0, -4) }],
+    ['without a deployment', { ...good, deployment: undefined }],
+    ['with half a deployment', { ...good, deployment: { ...deployment, resolved: undefined } }],
+    ['of an earlier version with a number as its ID', { ...old, deploymentId: 1 }],
+    ['of an earlier version with an invalid ID', { ...old, deploymentId: 'WzEs' }],
+    ['of an earlier version with half an ID', { ...old, deploymentId: LEGACY.slice(0, -4) }],
+    ['with the ID of this version only', { ...old, deploymentId: deploymentId(deployment) }],
     ['without an origin', { ...good, origin: undefined }],
     ['with half an origin', { ...good, origin: { ...ORIGIN, metadata: undefined } }],
     ['with half an event', { event: { ...exampleEvent(), endedAt: undefined } }],
@@ -174,7 +183,7 @@ describe('the journal', () => {
   ])('reads the stage %s of a record of an earlier version as %s', async (stage, state) => {
     const spool = createFakeSpool()
     const key = `${Date.parse(deployment.startedAt)}-${ORIGIN.messageId}`
-    const record = { stage, deploymentId: deploymentId(deployment), origin: ORIGIN }
+    const record = { stage, deploymentId: LEGACY, origin: ORIGIN }
     spool.records.set(key, JSON.stringify(record))
     const logger = createRecordingLogger()
     const journal = createJournal(spool, logger)
@@ -183,10 +192,22 @@ describe('the journal', () => {
     expect(logger.lines).toEqual([])
     await journal.put(taken)
     expect([...spool.records.keys()]).toEqual([key])
-    expect(spool.values()).toMatchObject([{ state, messageId: ORIGIN.messageId }])
+    const messageId = ORIGIN.messageId
+    expect(spool.values()).toEqual([{ state, deployment, messageId, origin: ORIGIN }])
     journal.remove(taken)
     await settle()
     expect(spool.records.size).toBe(0)
+  })
+
+  test('takes over the records of the version before', async () => {
+    const spool = createFakeSpool()
+    const key = `${Date.parse(deployment.startedAt)}-${ORIGIN.messageId}`
+    // As that version wrote it.
+    const record = `{"state":"committed","deploymentId":"${WRITTEN_BEFORE}","origin":{"messageId":"${ORIGIN.messageId}","caller":"ci","metadata":{"commit":"a1"}}}`
+    spool.records.set(key, record)
+    const logger = createRecordingLogger()
+    expect(await createJournal(spool, logger).read()).toEqual([{ ...entry('committed'), key }])
+    expect(logger.lines).toEqual([])
   })
 
   test('does not return entries that are stored before or while it reads', async () => {

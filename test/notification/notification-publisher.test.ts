@@ -81,7 +81,7 @@ describe('a notifier that never resolves', () => {
     await vi.advanceTimersByTimeAsync(60_000)
     expect(published).toEqual(['accepted blog 1', 'unchanged blog 1'])
     expect(spool.values()).toMatchObject([
-      { state: 'published', origin: originOf(1) },
+      { state: 'published', deployment: known.deployment, origin: originOf(1) },
       { event: { event: 'accepted' } },
     ])
     await vi.advanceTimersByTimeAsync(60_000)

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { deploymentId } from '../../src/deployment/deployment.ts'
-import { NO_HISTORY } from '../../src/history/deployment-history.ts'
+import { type DeploymentKey, deploymentId } from '../../src/deployment/deployment.ts'
+import { createHistoryRecorder } from '../../src/history/history-recorder.ts'
 import {
   createOpenedDeployments,
   type OpenedDeployments,
@@ -19,8 +19,8 @@ afterEach(() => void vi.useRealTimers())
 
 interface SetUp {
   readonly opened: OpenedDeployments
-  /** The ID of a deployment that is in progress, and whose record the service does not have. */
-  idOf(index: number): string
+  /** An observation of a service whose rollout is in progress. */
+  keyOf(index: number): DeploymentKey
 }
 
 function setUp(): SetUp {
@@ -41,29 +41,27 @@ function setUp(): SetUp {
       events: createServiceEvents(swarm, { signal, logger }),
       readings: createServiceReadings(swarm, createNodeList(swarm)),
       holds: createVerdictHolds(),
-      history: NO_HISTORY,
+      history: createHistoryRecorder({ store: undefined, logger, signal }),
     }),
-    idOf: (index) =>
-      deploymentId({
-        ...{ service: 'blog', serviceId: ID, image: 'me/app:v2', resolved: 'me/app:v2' },
-        ...{ previous: 'me/app:v1', forceUpdate: '0', versionIndex: Version.Index },
-        startedAt: new Date(startedMs + index).toISOString(),
-      }),
+    keyOf: (index) => ({
+      ...{ serviceId: ID, versionIndex: Version.Index, unwritten: 'observed' },
+      startedAt: new Date(startedMs + index).toISOString(),
+    }),
   }
 }
 
-describe('the deployments that callers opened by ID', () => {
+describe('the observations that callers opened by ID', () => {
   test('are limited to 100 at a time, without those of requests that the runtime has ended', async () => {
-    const { opened, idOf } = setUp()
+    const { opened, keyOf } = setUp()
     for (let index = 1; index <= MAX_IN_PROGRESS; index += 1) {
-      await opened.open(idOf(index))
+      await opened.open(keyOf(index))
     }
-    await expect(opened.open(idOf(101))).rejects.toMatchObject({ code: 'overloaded' })
+    await expect(opened.open(keyOf(101))).rejects.toMatchObject({ code: 'overloaded' })
     // As workerd does: nothing of the requests that opened them runs any more.
     vi.clearAllTimers()
     await vi.advanceTimersByTimeAsync(3000)
-    const next = opened.open(idOf(101))
+    const next = opened.open(keyOf(101))
     await vi.advanceTimersByTimeAsync(50)
-    expect((await next).known.id).toBe(idOf(101))
+    expect((await next).known.id).toBe(deploymentId(keyOf(101)))
   })
 })

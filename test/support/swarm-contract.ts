@@ -3,7 +3,6 @@
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createDeployer } from '../../src/deployer.ts'
-import { parseDeploymentId } from '../../src/deployment/deployment.ts'
 import { writerOf } from '../../src/deployment/deployment-record.ts'
 import type { Service } from '../../src/swarm/service.ts'
 import type { ServiceEvent, Swarm } from '../../src/swarm/swarm.ts'
@@ -226,7 +225,6 @@ export function describeSwarm(name: string, setUp: () => Promise<SwarmUnderTest>
       expect(await counts()).toEqual([counter + 1n, counter + 1n])
 
       const { deploymentId } = forced.body
-      expect(parseDeploymentId(deploymentId)?.forceUpdate).toBe('17326312345678902')
       const { Spec } = await inspect(counterId)
       expect(writerOf(Spec)?.startedAt).toBe(forced.body.startedAt)
       stop.abort()

@@ -81,11 +81,15 @@ export function outsideChangeOf(
 ): HistoryEntry | undefined {
   const image = currentImage(Spec)
   const isRollback = UpdateStatus?.State?.startsWith('rollback_') === true
-  if (image === undefined || !allowsUpdates(Spec) || isRollback || writerOf(Spec) !== undefined) {
+  if (image === undefined || !allowsUpdates(Spec) || isRollback) {
     return undefined
   }
+  const writer = writerOf(Spec)
+  const previousWriter = PreviousSpec ? writerOf(PreviousSpec) : undefined
   const isChanged = PreviousSpec ? !isSameTemplate(Spec, PreviousSpec) : false
-  if (PreviousSpec && !isChanged && writerOf(PreviousSpec) !== undefined) {
+  // Docker keeps the record of the deployment whose environment it changes.
+  const isOwn = writer !== undefined && writer.versionIndex !== previousWriter?.versionIndex
+  if (isOwn || (!isChanged && (writer ?? previousWriter) !== undefined)) {
     return undefined
   }
   const startedAt = UpdateStatus?.StartedAt ?? UpdatedAt ?? nowMs

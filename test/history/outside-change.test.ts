@@ -7,6 +7,7 @@ import { templateFingerprint } from '../../src/history/template-fingerprint.ts'
 import type { Service, ServiceSpec } from '../../src/swarm/service.ts'
 
 const ROLLED_BACK = { verdict: 'rolled-back', previous: 'b' } as const
+const RECORD = { versionIndex: 5, startedAt: '2026-01-01T00:00:00.000Z' }
 const START = '2026-01-01T00:00:00.000Z'
 
 function entry(
@@ -60,8 +61,7 @@ describe('the write of another client', () => {
     Labels: { 'deployer.allowUpdates': 'true' },
     TaskTemplate: { ContainerSpec: { Image: image }, ...more },
   })
-  const own = (image: string): ServiceSpec =>
-    withRecord(spec(image), { versionIndex: 5, startedAt: START }, [])
+  const own = (image: string): ServiceSpec => withRecord(spec(image), RECORD, [])
   const service = (Spec: ServiceSpec, more: Partial<Service> = {}): Service => ({
     ...{ ID: 'x', Version: { Index: 21 }, Spec, UpdatedAt: START },
     ...more,
@@ -94,6 +94,16 @@ describe('the write of another client', () => {
     ['the counter', spec('a', { ForceUpdate: 1 })],
   ])('is one where %s changed', (_, Spec) => {
     expect(changeOf(service(Spec, { PreviousSpec: own('a') }))?.previous).toBe('a')
+  })
+
+  test('is one where the environment of an own deployment changed, and its record stayed', () => {
+    const Spec = withRecord(spec('a', { ContainerSpec: { Image: 'a', Env: ['A=1'] } }), RECORD, [])
+    expect(changeOf(service(Spec, { PreviousSpec: own('a') }))?.kind).toBe('outside')
+    const other = { ...RECORD, versionIndex: 4 }
+    expect(
+      changeOf(service(Spec, { PreviousSpec: withRecord(spec('a'), other, []) })),
+    ).toBeUndefined()
+    expect(changeOf(service(Spec))).toBeUndefined()
   })
 
   test('may be one where nobody knows the spec before it', () => {

@@ -46,7 +46,9 @@ export async function joinApplied(
   const known = deployments.findByWrite(writer)
   const verdict = known && outcomeOf(known)?.verdict
   let latest: Service | undefined = current
-  if (known === undefined) {
+  if (isRolledBack(current)) {
+    // A later update has ended the deployment that wrote this spec, whose verdict is final.
+  } else if (known === undefined) {
     // A paused update is judged by the current service, even when others started it.
     const watch = deployments.inspect(writer, isPaused(current) ? { known: current } : {})
     await watch.observed()
@@ -76,17 +78,22 @@ export async function joinApplied(
 
 /** The deployment that wrote the spec, if it is in progress here, or an observation of it. */
 function findJoinable(
-  { ID, Spec }: Service,
+  service: Service,
   writer: Deployment,
   { deployments }: ApplyUpdateTools,
 ): KnownDeployment | undefined {
   return deployments
-    .inProgress(ID)
+    .inProgress(service.ID)
     .find(({ deployment }) =>
       deployment.unwritten === 'observed'
-        ? isMadeOf(rolloutOf(deployment), Spec.TaskTemplate)
-        : deployment.versionIndex === writer.versionIndex,
+        ? isMadeOf(rolloutOf(deployment), service.Spec.TaskTemplate)
+        : deployment.versionIndex === writer.versionIndex && !isRolledBack(service),
     )
+}
+
+/** Whether the service has its spec because a later update was rolled back. */
+function isRolledBack({ UpdateStatus }: Service): boolean {
+  return UpdateStatus?.State?.startsWith('rollback_') === true
 }
 
 async function findUnchanged(

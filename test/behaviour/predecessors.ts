@@ -136,6 +136,28 @@ export const predecessors: readonly Case[] = [
     },
   },
   {
+    name: 'the image that a rollback returns to is observed: its own deployment has ended',
+    async run() {
+      const swarm = createFakeSwarm()
+      swarm.onUpdate = 'none'
+      swarm.addService('blog')
+      const [first, second] = [createHarness({ swarm }), createHarness({ swarm })]
+      const superseded = await first.put('blog')
+      await first.put('blog', { image: 'me/app:v3' })
+      swarm.rollout('blog').beginRollBack()
+      const observed = await second.put('blog')
+      const again = await first.put('blog')
+      swarm.rollout('blog').completeRollBack()
+      const verdicts = await Promise.all([
+        verdictOf(first, superseded.headers.get('Location')),
+        verdictOf(second, observed.headers.get('Location')),
+        verdictOf(first, again.headers.get('Location')),
+      ])
+      equal(verdicts, ['superseded', 'converged', 'converged'])
+      equal(observed.body.startedAt !== superseded.body.startedAt, true)
+    },
+  },
+  {
     name: 'the same image on a service that does not run well is observed once for all callers',
     async run() {
       const { swarm, put, notifier } = createHarness()

@@ -286,7 +286,8 @@ export function startRolloutLoop(
     observed,
     snapshot: observer.snapshot,
     now,
-    hasGap: () => hasGap,
+    // A stream that ended reports the gap only once it is open again.
+    hasGap: () => hasGap || !events.isOpen(),
     wake: buffer.wake,
 
     finish() {

@@ -52,6 +52,8 @@ export interface SeenVerdict {
   readonly verdict: string
   /** Such as `a answered`, `b told`. */
   readonly by: string
+  /** By the time that passes for timers. */
+  readonly atMs: number
 }
 
 /** An event that a notifier received. */
@@ -70,6 +72,11 @@ export interface InterleavedWorld {
   readonly events: readonly SeenEvent[]
   /** By the fingerprint of an idempotency key: when its writes were sent. */
   readonly keys: ReadonlyMap<string, readonly string[]>
+  /**
+   * The writes that, or whose end, a process had not noted in the history when it was killed, or when the
+   * other one came to another verdict.
+   */
+  readonly unnoted: ReadonlySet<string>
   /** Answers other than 503 that have a status from 500 on. */
   readonly errors: readonly string[]
   take(step: Step): Promise<void>
@@ -92,6 +99,8 @@ const HOUR_MS = 3_600_000
 const SLICE_MS = 250
 // No two steps of an engine happen at the same time.
 const STEP_MS = 10
+// A process writes the history of a service at most once in 5 s; a slice more is lost here.
+const NOTED_AFTER_MS = 6000
 const ALLOWED = { 'deployer.allowUpdates': 'true' }
 const NAMES = ['a', 'b']
 
@@ -136,6 +145,11 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
   const verdicts = new Map<string, SeenVerdict[]>()
   const events: SeenEvent[] = []
   const keys = new Map<string, string[]>()
+  const unnoted = new Set<string>()
+  /** By process: when its writes were sent, by the time that passes for timers. */
+  const sent = NAMES.map(() => new Map<string, number>())
+  /** The processes that are held at a call of the history. */
+  const isStuck = new Set<number>()
   const errors: string[] = []
   let phase: 'idle' | 'updating' | 'rolling-back' = 'idle'
   let ticks = 0
@@ -156,11 +170,12 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
         ticks += STEP_MS
         phase = 'updating'
         truth.written(startedAt, name)
+        sent[at]?.set(startedAt, Date.now())
         if (key !== '') keys.set(key, [...(keys.get(key) ?? []), startedAt])
       },
       notified({ id, event, startedAt, deploymentId }) {
         if (event === 'refused') return
-        events.push({ id, event, startedAt })
+        if (!isUnwritten(deploymentId)) events.push({ id, event, startedAt })
         see(deploymentId, { startedAt, verdict: event, by: `${name} told` })
       },
     })
@@ -168,13 +183,19 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
 
   function see(
     id: string,
-    { startedAt, verdict, by }: SeenVerdict & { readonly startedAt: string },
+    { startedAt, verdict, by }: Omit<SeenVerdict, 'atMs'> & { readonly startedAt: string },
   ): void {
     const location = `/deployments/${encodeURIComponent(id)}`
-    if (!truth.writes.some((write) => write.startedAt === startedAt)) return
+    const isWritten = truth.writes.some((write) => write.startedAt === startedAt)
+    if (!isWritten || isUnwritten(id)) return
     if (!locations.includes(location)) locations.push(location)
     if (endVerdicts.some((one) => one === verdict)) {
-      verdicts.set(startedAt, [...(verdicts.get(startedAt) ?? []), { verdict, by }])
+      const atMs = Date.now()
+      const [first] = verdicts.get(startedAt) ?? []
+      if (first === undefined) sent[NAMES.indexOf(by[0] ?? '')]?.set(startedAt, atMs)
+      const isOther = first !== undefined && first.verdict !== verdict && first.by[0] !== by[0]
+      if (isOther && atMs - first.atMs < NOTED_AFTER_MS) unnoted.add(startedAt)
+      verdicts.set(startedAt, [...(verdicts.get(startedAt) ?? []), { verdict, by, atMs }])
     }
   }
 
@@ -217,6 +238,11 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
   }
 
   function kill(at: number): void {
+    for (const [startedAt, sentAt] of sent[at] ?? []) {
+      if (isStuck.has(at) || Date.now() - sentAt < NOTED_AFTER_MS) unnoted.add(startedAt)
+    }
+    sent[at]?.clear()
+    isStuck.delete(at)
     processes[at]?.kill()
     processes[at] = undefined
   }
@@ -229,7 +255,10 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
     const isUpdating = phase === 'updating'
     const isRollingBack = phase === 'rolling-back'
     if (step === 'run-one' && phase !== 'idle') rollout.run(1)
-    if (step === 'fail' && isUpdating) rollout.fail({ place: 1 })
+    if (step === 'fail' && isUpdating) {
+      rollout.fail({ place: 1 })
+      truth.happened('a task failed')
+    }
     if (step === 'fail-later' && phase === 'idle' && truth.writes.length > 0) {
       rollout.fail({ place: 2 })
     }
@@ -314,6 +343,7 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
       case 'look':
         return look(step.process, locations.at(-1 - step.nth))
       case 'hold':
+        if (['read', 'write', 'noted'].includes(step.at)) isStuck.add(step.process)
         return processes[step.process]?.holdAt(step.at)
       case 'release':
         processes[step.process]?.release()
@@ -355,7 +385,7 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
   for (const at of [0, 1]) start(at)
 
   return {
-    ...{ truth, rolloutTimeoutMs: TIMEOUT_MS, verdicts, events, keys, errors },
+    ...{ truth, rolloutTimeoutMs: TIMEOUT_MS, verdicts, events, keys, unnoted, errors },
 
     async take(step) {
       ticks += STEP_MS
@@ -412,6 +442,13 @@ function withImage(spec: ServiceSpec, Image: string): ServiceSpec {
   const { TaskTemplate } = spec
   const ContainerSpec = { ...TaskTemplate.ContainerSpec, Image }
   return { ...spec, TaskTemplate: { ...TaskTemplate, ContainerSpec } }
+}
+
+/** Requests that wrote nothing have deployments of their own. */
+function isUnwritten(id: string): boolean {
+  if (/-[uso]$/.test(id)) return true
+  const legacy = Buffer.from(id, 'base64url').toString()
+  return legacy.startsWith('[') && !legacy.endsWith('""]')
 }
 
 /** Lets all go on that can: everything in this world takes microtasks alone, and Hono a few turns. */

@@ -6,6 +6,7 @@ import { isOtherTemplate } from './fake-task-status.ts'
 
 /** What can happen to a write. */
 export type Happening =
+  | 'a task failed'
   | 'completed'
   | 'ran without a status'
   | 'paused'
@@ -100,7 +101,7 @@ export function createRolloutTruth(swarm: FakeSwarm, name: string): RolloutTruth
     allows({ happened: events, atMs }, verdict, timeoutMs) {
       const all = events.map(({ what }) => what)
       const completedMs = events.find(({ what }) => what === 'completed')?.atMs ?? Infinity
-      const first = all.find((one) => !one.startsWith('ran'))
+      const [first, second] = all.filter((one) => !one.startsWith('ran') && one !== 'a task failed')
       switch (verdict as EndVerdict) {
         case 'converged':
           return first === 'completed' || all.some((one) => one.startsWith('ran'))
@@ -118,6 +119,8 @@ export function createRolloutTruth(swarm: FakeSwarm, name: string): RolloutTruth
           return (
             first?.startsWith('replaced') === true ||
             first === 'rolled back by hand' ||
+            // After a failure, the tasks are watched for some seconds more.
+            (first === 'completed' && all.includes('a task failed') && second !== undefined) ||
             (first === 'rollback started' && !all.slice(0, 2).includes('rolled back'))
           )
         case 'timed-out':

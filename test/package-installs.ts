@@ -16,7 +16,7 @@ const INSTALLS = [
   { npm: '11', hono: '4.4.0', resolution: BUNDLER },
   { npm: '12', hono: '4', resolution: NODE_NEXT },
 ] as const
-const INSTALLED = ['@types', 'eta', 'hono', 'lru-cache', 'swarm-deployer', 'typescript']
+const INSTALLED = ['@noble', '@types', 'eta', 'hono', 'lru-cache', 'swarm-deployer', 'typescript']
 const folder = mkdtempSync(join(tmpdir(), 'deployer-installs-'))
 
 try {

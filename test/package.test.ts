@@ -20,8 +20,8 @@ const MODULES = join(ROOT, 'node_modules')
 const { version, dependencies, peerDependencies } = readJson(join(ROOT, 'package.json'))
 const folder = mkdtempSync(join(tmpdir(), 'deployer-package-'))
 const unpacked = join(folder, 'unpacked')
-// The goal is 32 kB. Hono and lru-cache take 13 of them, the core itself 39.
-const MAX_GZIP_KB: Readonly<Record<string, number>> = { createDeployer: 54, createOutbox: 4 }
+// The goal was 32 kB, before there was a history. Hono, lru-cache and the hash take 15 of them.
+const MAX_GZIP_KB: Readonly<Record<string, number>> = { createDeployer: 57, createOutbox: 4 }
 let buildOutput: string
 
 function run(program: string, args: readonly string[], cwd: string = folder): string {
@@ -119,7 +119,7 @@ describe('the executable', () => {
 
 test('an installer gets Hono as its own and small packages only', () => {
   expect(peerDependencies).toEqual({ hono: '^4.4.0' })
-  expect(Object.keys(dependencies)).toEqual(['eta', 'lru-cache'])
+  expect(Object.keys(dependencies)).toEqual(['@noble/hashes', 'eta', 'lru-cache'])
 })
 
 describe.each([

@@ -1,6 +1,7 @@
 // A fingerprint of a task template without what a deployment changes.
 
 import type { ServiceSpec } from '../swarm/service.ts'
+import { sha256 } from '../text/sha256.ts'
 
 /**
  * Computes the fingerprint of the task template of a service, without image, platforms and `ForceUpdate`.
@@ -13,7 +14,8 @@ export function templateFingerprint({ TaskTemplate }: ServiceSpec): string {
   const { ForceUpdate: _, ContainerSpec, Placement, ...template } = TaskTemplate
   const { Image: _image, ...container } = ContainerSpec ?? { Image: '' }
   const { Platforms: _platforms, ...placement } = Placement ?? {}
-  return hash(canonical({ ...template, ContainerSpec: container, Placement: placement }) ?? '{}')
+  const rest = { ...template, ContainerSpec: container, Placement: placement }
+  return sha256(canonical(rest) ?? '{}').slice(0, 14)
 }
 
 /** JSON with sorted members, without empty ones; undefined for an empty value. */
@@ -37,17 +39,4 @@ function canonical(value: unknown): string | undefined {
   }
   // An engine's number is a bigint where a JavaScript number would not be exact.
   return typeof value === 'bigint' ? String(value) : JSON.stringify(value)
-}
-
-/** Two 32-bit FNV-1a hashes with different starts, of which 56 bits are used. */
-function hash(text: string): string {
-  let low = 0x811c9dc5
-  let high = 0x9e3779b9
-  for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index)
-    low = Math.imul(low ^ code, 0x01000193)
-    high = Math.imul(high ^ code ^ (low >>> 15), 0x85ebca6b)
-  }
-  const hex = (number: number): string => (number >>> 0).toString(16).padStart(8, '0')
-  return `${hex(low)}${hex(high)}`.slice(0, 14)
 }

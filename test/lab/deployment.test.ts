@@ -99,7 +99,7 @@ test('priority, delay and TTR of the job are those of NOTIFY_FLAGS', async () =>
   tuned.kill('SIGKILL')
 })
 
-test('an update changes no byte of a rich spec except the image, its platforms and the record of deployments', async () => {
+test('an update changes no byte of a rich spec except the image, its platforms and the labels of Deployer', async () => {
   await createRichService('rich')
   await settledBytes(lab.engine, 'rich')
   const before = await inspect('rich')
@@ -115,9 +115,10 @@ test('an update changes no byte of a rich spec except the image, its platforms a
     return raw.slice(start, end)
   }
   const image = JSON.stringify(before.service.Spec.TaskTemplate.ContainerSpec.Image)
-  const record = /"deployer.deployments":"\d+\/20[\d-]+T[\d:.]+Z\/\/\/[0-9a-f]{8}"/.exec(
-    after.raw,
-  )?.[0]
+  const record =
+    /"deployer.deployments":"\d+\/20[\d-]+T[\d:.]+Z\/\/\/[0-9a-f]{8}","deployer.requestedAt":"20[\d-]+T[\d:.]+Z"/.exec(
+      after.raw,
+    )?.[0]
   const allowed = '"deployer.allowUpdates":"true"'
   const changes: readonly (readonly [string, string])[] = [
     [image, JSON.stringify(await pinned('lab/app:v2'))],

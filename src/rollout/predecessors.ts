@@ -154,7 +154,10 @@ function notedDeployments(
   const isEnded = entries.some(
     ({ versionIndex, verdict }) => versionIndex === writer?.versionIndex && verdict !== undefined,
   )
-  const own = writer === undefined || isEnded ? [] : [deploymentOf(current, nowMs)]
+  // A later deployment was rolled back: the one that wrote this spec ended when that one was written.
+  const isRolledBack = current.UpdateStatus?.State?.startsWith('rollback_') === true
+  const isKnown = writer === undefined || isEnded || isRolledBack
+  const own = isKnown ? [] : [deploymentOf(current, nowMs)]
   return [...own, ...later.map((entry) => deploymentOfEntry(named, entry))]
 }
 

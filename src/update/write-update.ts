@@ -3,6 +3,8 @@
 import type { Deployment } from '../deployment/deployment.ts'
 import {
   LONG_RECORD,
+  type RecordEntry,
+  readRecord,
   SHORT_RECORD,
   withRecord,
   withRequestTime,
@@ -23,6 +25,9 @@ import { resumeWarnings } from './paused-update.ts'
 import { updateCredentials } from './registry-credentials.ts'
 import { nextSpec } from './spec-change.ts'
 import type { PendingUpdate } from './update-publisher.ts'
+
+// A deployment is in the history of its service within this time, also where the clocks of two Deployers differ.
+const NOTED_WITHIN_MS = 10_000
 
 /**
  * Writes an update to a service. The deployments that it replaces are judged before, while the deployment
@@ -90,7 +95,7 @@ function specOf(
   const changed = withForeignImage(nextSpec(current.Spec, change), current.Spec)
   const entry = { versionIndex, startedAt, ...(key === undefined ? {} : { key }) }
   const endings = [...tools.deployments.endings(serviceId), ...predecessors.endings]
-  const length = tools.keepsLongRecord() ? LONG_RECORD : SHORT_RECORD
+  const length = tools.keepsLongRecord() ? LONG_RECORD : shortLength(current.Spec, startedAt)
   return withRequestTime(withRecord(changed, entry, endings, length), received.atMs)
 }
 
@@ -99,6 +104,17 @@ interface StartOptions {
   /** The spec that was written. */
   readonly Spec: ServiceSpec
   readonly history: DeploymentHistory
+}
+
+/**
+ * The entries that may not be in the history yet stay in the record: with them, their idempotency keys would
+ * be forgotten.
+ */
+function shortLength(spec: ServiceSpec, startedAt: string): number {
+  const isRecent = (entry: RecordEntry): boolean =>
+    Math.abs(Date.parse(startedAt) - Date.parse(entry.startedAt)) < NOTED_WITHIN_MS
+  const recent = readRecord(spec).filter(isRecent).length
+  return Math.min(LONG_RECORD, Math.max(SHORT_RECORD, recent + 1))
 }
 
 /** Notes what only the request knows; the rest follows with the end of the deployment. */

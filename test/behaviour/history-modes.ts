@@ -20,14 +20,24 @@ const MODES: readonly (readonly [
   ['with a store that may not be used', { historyStore: closedStore }, 8],
 ]
 
-export const historyModes: readonly Case[] = MODES.map(([name, options, entries]) => ({
-  name: `${name}, the label on the service holds ${entries} deployments`,
-  async run() {
-    const { swarm, put } = createHarness(options)
-    swarm.addService('blog')
-    for (let n = 0; n < 10; n += 1) {
-      equal((await put('blog', { image: `me/app:v${n + 2}`, query: '?wait=50' })).status, 200)
-    }
-    equal(swarm.spec('blog').Labels?.[RECORD_LABEL]?.split(' ').length, entries)
+/** Deploys ten images, and counts the deployments in the label. */
+async function countAfterTen(options: HarnessOptions, pauseMs: number): Promise<number> {
+  const { swarm, put } = createHarness(options)
+  swarm.addService('blog')
+  for (let n = 0; n < 10; n += 1) {
+    swarm.clock = () => Date.now() + n * pauseMs
+    equal((await put('blog', { image: `me/app:v${n + 2}`, query: '?wait=50' })).status, 200)
+  }
+  return swarm.spec('blog').Labels?.[RECORD_LABEL]?.split(' ').length ?? 0
+}
+
+export const historyModes: readonly Case[] = [
+  ...MODES.map(([name, options, entries]) => ({
+    name: `${name}, the label on the service holds ${entries} deployments`,
+    run: async () => equal(await countAfterTen(options, 60_000), entries),
+  })),
+  {
+    name: 'with a store, the label also holds what may not be in the store yet, and no more than 8',
+    run: async () => equal(await countAfterTen({}, 0), 8),
   },
-}))
+]

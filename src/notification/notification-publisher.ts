@@ -16,7 +16,7 @@ import {
 } from './deployment-event.ts'
 import { createDeploymentPublisher } from './deployment-publisher.ts'
 import { createEventSender } from './event-sender.ts'
-import { createJournal, journalEntry, refusedEntry } from './journal.ts'
+import { createJournal, type DeploymentEntry, journalEntry, refusedEntry } from './journal.ts'
 import type { Notifier } from './notifier.ts'
 import { createPrepare, type PendingWrite } from './pending-write.ts'
 import { startRecovery } from './recovery.ts'
@@ -116,12 +116,14 @@ function createPublisher(
     void done.then(() => pending.delete(done))
   }
 
-  async function publishAccepted(known: KnownDeployment, origin: Origin): Promise<void> {
-    const { deployment } = known
-    const state = deployment.unwritten === 'superseded' ? 'published' : 'committed'
-    const parts = journalEntry(deployment, { origin, state })
+  function publishAccepted(known: KnownDeployment, origin: Origin): Promise<void> {
+    const entry = acceptedEntry(known, origin)
     // A request for a deployment that has ended has messages of its own.
-    const entry = outcomeOf(known) === undefined ? parts : { ...parts, messageId: origin.messageId }
+    const { messageId } = outcomeOf(known) === undefined ? entry : origin
+    return publishOnce(known, { ...entry, messageId })
+  }
+
+  async function publishOnce(known: KnownDeployment, entry: DeploymentEntry): Promise<void> {
     // The first request publishes the events for all that join it. If an earlier process made the
     // write, its entry replaces this one once it is read; no request waits for that.
     if (tracked.find(entry) === undefined) {
@@ -139,7 +141,7 @@ function createPublisher(
 
     async trackJoined(known, origin) {
       if (!recovery.isDone()) {
-        await publishAccepted(known, origin)
+        await publishOnce(known, acceptedEntry(known, origin))
       }
     },
 
@@ -158,4 +160,9 @@ function createPublisher(
       }
     },
   }
+}
+
+function acceptedEntry({ deployment }: KnownDeployment, origin: Origin): DeploymentEntry {
+  const state = deployment.unwritten === 'superseded' ? 'published' : 'committed'
+  return journalEntry(deployment, { origin, state })
 }

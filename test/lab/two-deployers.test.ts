@@ -137,7 +137,8 @@ function request(n: number, first: number): Promise<Answer> {
   return ask(`/service/${serviceOf(n)}`, {
     method: 'PUT',
     body: JSON.stringify({
-      image: lab.image(n % 3 === 0 ? 'lab/app:v1' : 'lab/app:v2'),
+      // Requests for the same image that wait in one process get one deployment, whatever their keys.
+      image: lab.image(n % 2 === 0 ? 'lab/app:v1' : 'lab/app:v2'),
       force: true,
       metadata: { n: `${n}` },
     }),
@@ -208,6 +209,7 @@ test('each key has one deployment, and each deployment has one verdict', async (
   const messageIds = new Map<string, Set<string>>()
   for (const { id, event, deployment } of messages) {
     const key = `${deployment} ${event}`
+    if (!isWritten(deployment)) continue
     messageIds.set(key, (messageIds.get(key) ?? new Set()).add(id))
     if (event !== 'accepted') told.set(deployment, [...(told.get(deployment) ?? []), event])
   }
@@ -231,7 +233,7 @@ test('each key has one deployment, and each deployment has one verdict', async (
       `with a verdict at one, and none at the other: ${lessKnown.length} ${show(lessKnown)}`,
       `with two verdicts in messages: ${toldTwice.length} ${show(toldTwice)}`,
       `with other verdicts in messages than in answers: ${otherThanTold.length} ${show(otherThanTold)}`,
-      `events with two message IDs: ${twoIds.length}`,
+      `events with two message IDs: ${twoIds.length} ${show(twoIds.map(([key, set]) => [key, ...set]))}`,
       `without messages: ${unfinished(all).length} ${show(unfinished(all))}`,
     ].join('\n'),
   )

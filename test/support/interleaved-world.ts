@@ -52,7 +52,7 @@ export interface SeenVerdict {
   readonly verdict: string
   /** Such as `a answered`, `b told`. */
   readonly by: string
-  /** By the time that passes for timers. */
+  /** By the engine's clock. */
   readonly atMs: number
 }
 
@@ -99,8 +99,8 @@ const HOUR_MS = 3_600_000
 const SLICE_MS = 250
 // No two steps of an engine happen at the same time.
 const STEP_MS = 10
-// A process writes the history of a service at most once in 5 s; a slice more is lost here.
-const NOTED_AFTER_MS = 6000
+/** A process writes the history of a service at most once in 5 s; a slice more is lost here. */
+export const NOTED_AFTER_MS = 6000
 const ALLOWED = { 'deployer.allowUpdates': 'true' }
 const NAMES = ['a', 'b']
 
@@ -190,9 +190,9 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
     if (!isWritten || isUnwritten(id)) return
     if (!locations.includes(location)) locations.push(location)
     if (endVerdicts.some((one) => one === verdict)) {
-      const atMs = Date.now()
+      const atMs = swarm.clock()
       const [first] = verdicts.get(startedAt) ?? []
-      if (first === undefined) sent[NAMES.indexOf(by[0] ?? '')]?.set(startedAt, atMs)
+      if (first === undefined) sent[NAMES.indexOf(by[0] ?? '')]?.set(startedAt, Date.now())
       const isOther = first !== undefined && first.verdict !== verdict && first.by[0] !== by[0]
       if (isOther && atMs - first.atMs < NOTED_AFTER_MS) unnoted.add(startedAt)
       verdicts.set(startedAt, [...(verdicts.get(startedAt) ?? []), { verdict, by, atMs }])
@@ -261,6 +261,7 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
     }
     if (step === 'fail-later' && phase === 'idle' && truth.writes.length > 0) {
       rollout.fail({ place: 2 })
+      truth.happened('a task failed')
     }
     if (step === 'complete' && isUpdating) {
       phase = 'idle'
@@ -311,6 +312,8 @@ export function createInterleavedWorld(history: 'config' | 'label'): Interleaved
     if (isOtherTemplate(Spec.TaskTemplate, next.TaskTemplate)) {
       phase = 'updating'
       truth.replaced('replaced by another client')
+    } else {
+      truth.happened('another client cleared the status')
     }
   }
 

@@ -7,6 +7,7 @@ import { isOtherTemplate } from './fake-task-status.ts'
 /** What can happen to a write. */
 export type Happening =
   | 'a task failed'
+  | 'another client cleared the status'
   | 'completed'
   | 'ran without a status'
   | 'paused'
@@ -44,6 +45,10 @@ export interface RolloutTruth {
   /** Whether a verdict is true of a write. `unknown` is true of all, and counted elsewhere. */
   allows(write: TrueWrite, verdict: string, timeoutMs: number): boolean
 }
+
+// The engine watches a task for that long.
+const MONITOR_MS = 5000
+const NO_ENDS = /^(ran|a task failed|another client)/
 
 interface Write extends TrueWrite {
   readonly happened: { readonly what: Happening; readonly atMs: number }[]
@@ -101,7 +106,7 @@ export function createRolloutTruth(swarm: FakeSwarm, name: string): RolloutTruth
     allows({ happened: events, atMs }, verdict, timeoutMs) {
       const all = events.map(({ what }) => what)
       const completedMs = events.find(({ what }) => what === 'completed')?.atMs ?? Infinity
-      const [first, second] = all.filter((one) => !one.startsWith('ran') && one !== 'a task failed')
+      const [first, second] = all.filter((one) => !NO_ENDS.test(one))
       switch (verdict as EndVerdict) {
         case 'converged':
           return first === 'completed' || all.some((one) => one.startsWith('ran'))
@@ -110,6 +115,10 @@ export function createRolloutTruth(swarm: FakeSwarm, name: string): RolloutTruth
         case 'failed':
           return (
             first === 'completed with failures' ||
+            events.some(
+              ({ what, atMs: failedMs }) =>
+                what === 'a task failed' && Math.abs(failedMs - completedMs) < MONITOR_MS,
+            ) ||
             (first === 'rollback started' && all.includes('rollback paused'))
           )
         case 'paused':
@@ -117,8 +126,12 @@ export function createRolloutTruth(swarm: FakeSwarm, name: string): RolloutTruth
         case 'superseded':
           // Another write came before an end, or while the engine rolled back.
           return (
-            first?.startsWith('replaced') === true ||
+            isReplacement(first ?? '') ||
             first === 'rolled back by hand' ||
+            // A process that looks then cannot tell an ended rollout from one in progress.
+            (all.includes('another client cleared the status') && all.some(isReplacement)) ||
+            // The tasks that would show how it ended can be read after the other write only.
+            (first === 'completed with failures' && second === 'replaced by another client') ||
             // After a failure, the tasks are watched for some seconds more.
             (first === 'completed' && all.includes('a task failed') && second !== undefined) ||
             (first === 'rollback started' && !all.slice(0, 2).includes('rolled back'))
@@ -130,4 +143,8 @@ export function createRolloutTruth(swarm: FakeSwarm, name: string): RolloutTruth
       }
     },
   }
+}
+
+function isReplacement(what: string): boolean {
+  return what.startsWith('replaced')
 }

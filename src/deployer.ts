@@ -2,6 +2,7 @@
 
 import { checkOptions, type DeployerOptions } from './deployer-options.ts'
 import type { Deployment } from './deployment/deployment.ts'
+import { LONG_RECORD, SHORT_RECORD } from './deployment/deployment-record.ts'
 import type { Outcome } from './deployment/verdict.ts'
 import type { DeploymentHistory } from './history/deployment-history.ts'
 import { createHistoryRecorder } from './history/history-recorder.ts'
@@ -99,14 +100,12 @@ function createTools(
     }
   }
   const deployments = createDeployments({ ...watch, noteEnd })
-  const openedDeployments = createOpenedDeployments({ ...watch, history })
+  const openedDeployments = createOpenedDeployments({ ...watch, history, nodes, noteEnd })
   const publisher = createNotificationPublisher({
     ...{ notifier, notifierEvents, spool },
     ...{ swarm, deployments, logger, signal },
   })
-  /** While the store is closed, the label on the service is the only history. */
-  const keepsLongRecord = (): boolean =>
-    historyMode === 'label' || (historyMode === 'config' && !history.isOn())
+  const maxRecordEntries = historyMode === 'off' ? SHORT_RECORD : LONG_RECORD
   let order = 0
   const nextOrder = (): number => {
     order += 1
@@ -116,6 +115,6 @@ function createTools(
   return {
     ...{ swarm, resolveImage, registryAuth, foreignRegistry, events, nodes },
     ...{ deployments, openedDeployments, publisher, queues, nextOrder },
-    ...{ history, holds, rolloutTimeoutMs, keepsLongRecord },
+    ...{ history, holds, rolloutTimeoutMs, maxRecordEntries },
   }
 }

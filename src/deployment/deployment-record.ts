@@ -25,9 +25,20 @@ export interface RecordEntry {
   readonly wrote?: string
 }
 
-/** The number of entries of a record that has to last, because no other history is kept. */
+/** How many entries a record has. */
+export interface RecordLimits {
+  /** The maximum. Default: 8. */
+  readonly maxEntries?: number
+  /**
+   * Whether an entry is kept elsewhere. Only the newest two entries stay in the record nevertheless. Default:
+   * none is.
+   */
+  readonly isNoted?: (entry: RecordEntry) => boolean
+}
+
+/** The number of entries of a record that is the only history. */
 export const LONG_RECORD = 8
-/** The number of entries of a record beside a history: the deployment that wrote the spec, and its predecessor. */
+/** The deployment that wrote the spec, and its predecessor with its verdict. */
 export const SHORT_RECORD = 2
 
 // By how much the clocks of two Deployers, as they know the engine's, may differ.
@@ -63,14 +74,14 @@ export function writerOf(spec: ServiceSpec): RecordEntry | undefined {
  * @param spec The next spec, with the record so far.
  * @param entry The deployment.
  * @param ended How earlier deployments ended.
- * @param maxEntries How many entries the record has at most.
+ * @param limits How many entries the record has.
  * @returns The spec with the record.
  */
 export function withRecord(
   spec: ServiceSpec,
   entry: RecordEntry,
   ended: readonly RecordEntry[],
-  maxEntries: number = LONG_RECORD,
+  { maxEntries = LONG_RECORD, isNoted = () => false }: RecordLimits = {},
 ): ServiceSpec {
   const earlier = new Map<number, RecordEntry>()
   for (const one of [...readRecord(spec), ...ended]) {
@@ -83,7 +94,8 @@ export function withRecord(
   const writer = { ...entry, wrote: fingerprint(spec) }
   // The spec does not have what earlier deployments wrote any more.
   const before = newestFirst.map(({ wrote: _, ...one }) => one)
-  const text = [writer, ...before].slice(0, maxEntries).map(formatEntry).join(' ')
+  const needed = before.filter((one, index) => index < SHORT_RECORD - 1 || !isNoted(one))
+  const text = [writer, ...needed].slice(0, maxEntries).map(formatEntry).join(' ')
   return { ...spec, Labels: { ...spec.Labels, [RECORD_LABEL]: text } }
 }
 

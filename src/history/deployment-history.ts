@@ -31,6 +31,14 @@ export interface DeploymentHistory {
    *   a store that cannot be read is logged.
    */
   read(serviceId: string): Promise<readonly HistoryEntry[]>
+  /**
+   * Whether the history of a service is known to have a deployment with its verdict.
+   *
+   * @param serviceId The service's full ID.
+   * @param entry The deployment.
+   * @returns False also where nothing is known.
+   */
+  isNoted(serviceId: string, entry: Pick<HistoryEntry, 'versionIndex' | 'startedAt'>): boolean
   /** Writes all that is noted, at once. It never rejects. */
   flush(): Promise<void>
 }
@@ -38,6 +46,7 @@ export interface DeploymentHistory {
 /** Keeps no history. */
 export const NO_HISTORY: DeploymentHistory = {
   isOn: () => false,
+  isNoted: () => false,
   note() {},
   read: async () => [],
   async flush() {},

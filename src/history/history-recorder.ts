@@ -1,5 +1,6 @@
 // The histories of services: notes what happens, and reads what all processes have noted.
 
+import { LRUCache } from 'lru-cache'
 import { joinWork } from '../async/shared-work.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import { DeployerError } from '../errors.ts'
@@ -9,6 +10,7 @@ import type { HistoryEntry } from './history-entry.ts'
 import { REMOVED_LABEL, readEntries, SERVICE_LABEL } from './history-labels.ts'
 import type { HistoryStore, StoredHistory } from './history-store.ts'
 import { createHistoryWriter } from './history-writer.ts'
+import { entryKey } from './merge-entries.ts'
 import {
   applyChanges,
   type PendingChanges,
@@ -116,7 +118,16 @@ function createRecorder({
   const state = createStoreState(logger, now)
   const onDropped = (serviceId: string): void =>
     logger.warn({ serviceId }, 'history of a service dropped: too many could not be written')
-  const writer = createHistoryWriter({ store, state, signal, maxEntries, now, onDropped })
+  /** The deployments that the history of a service is known to have, with their verdicts. */
+  const known = new LRUCache<string, ReadonlySet<string>>({ max: MAX_KNOWN })
+  const onStored = (serviceId: string, labels: StoredHistory['labels']): void => {
+    const ended = readEntries(labels).filter(({ verdict }) => verdict !== undefined)
+    known.set(serviceId, new Set(ended.map(entryKey)))
+  }
+  const writer = createHistoryWriter({
+    ...{ store, state, signal, maxEntries, now },
+    ...{ onStored, onDropped },
+  })
   const reads = new Map<string, () => Promise<StoredHistory | undefined>>()
 
   function readStored(serviceId: string): Promise<StoredHistory | undefined> {
@@ -167,6 +178,7 @@ function createRecorder({
 
   return {
     isOn: state.isProven,
+    isNoted: (serviceId, entry) => known.get(serviceId)?.has(entryKey(entry)) === true,
 
     note({ serviceId, service }, entry) {
       writer.change(serviceId, service, (changes) => withDeployment(changes, entry))
@@ -185,6 +197,7 @@ function createRecorder({
       let labels: StoredHistory['labels'] | undefined
       try {
         labels = (await call(() => readStored(serviceId)))?.labels
+        onStored(serviceId, labels ?? {})
       } catch (error) {
         if (!isClosedError(error)) {
           state.failed(READS, error)
@@ -220,6 +233,7 @@ function createRecorder({
 }
 
 const DEFAULT_ENTRIES = 10
+const MAX_KNOWN = 1000
 const READS = 'reads'
 
 function historyOf(serviceId: string, labels: StoredHistory['labels']): ServiceHistory {

@@ -46,6 +46,8 @@ export interface HistoryWriterOptions {
   readonly maxEntries: number
   /** The time in milliseconds, of a clock that does not go back. */
   readonly now: () => number
+  /** Called with what the history of a service has, each time that is known. */
+  readonly onStored: (serviceId: string, labels: StoredHistory['labels']) => void
   /** Called when a service's changes are dropped because too many wait. */
   readonly onDropped: (serviceId: string) => void
 }
@@ -92,7 +94,7 @@ const STALLED_MS = 60_000
  * @returns The writer, without changes. Its timers do not keep a process running.
  */
 export function createHistoryWriter(options: HistoryWriterOptions): HistoryWriter {
-  const { store, state, signal, maxEntries, now, onDropped } = options
+  const { store, state, signal, maxEntries, now, onStored, onDropped } = options
   const slots = new Map<string, Slot>()
   /** When services without changes were written last, oldest first. */
   const latest = new Map<string, number>()
@@ -235,10 +237,12 @@ export function createHistoryWriter(options: HistoryWriterOptions): HistoryWrite
       const { changes } = slot
       const labels = applyChanges(stored?.labels, changes, maxEntries)
       if (labels === undefined || isStored(stored, labels)) {
+        onStored(slot.serviceId, stored?.labels ?? {})
         return { changes, isWritten: false }
       }
       run.stepAt = now()
       if ((await store.write(slot.serviceId, labels, stored)) === 'written') {
+        onStored(slot.serviceId, labels)
         return { changes, isWritten: true }
       }
       await pause(Math.random() * CONFLICT_PAUSE_MS * attempt)

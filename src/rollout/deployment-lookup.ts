@@ -13,9 +13,11 @@ import { DeployerError } from '../errors.ts'
 import type { HistoryEntry } from '../history/history-entry.ts'
 import type { HistoryRecorder } from '../history/history-recorder.ts'
 import { deploymentOfEntry, outcomeOfEntry } from '../history/noted-deployment.ts'
+import { withoutDigest } from '../swarm/image-reference.ts'
 import type { Service, ServiceSpec } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
 import type { Swarm } from '../swarm/swarm.ts'
+import { type NotedOutcomeTools, withNotedEvidence } from './noted-outcome.ts'
 
 /** A deployment that was found. */
 export interface FoundDeployment {
@@ -25,8 +27,7 @@ export interface FoundDeployment {
 }
 
 /** What a lookup reads. */
-export interface LookupTools {
-  readonly swarm: Swarm
+export interface LookupTools extends NotedOutcomeTools {
   readonly history: Pick<HistoryRecorder, 'isOn' | 'read' | 'findById'>
 }
 
@@ -72,7 +73,7 @@ export async function findDeployment(
     ])
     const found = findIn(key, service, entries)
     if (found !== undefined) {
-      return service === undefined ? withName(found, history) : found
+      return service === undefined ? withName(found, history) : withEvidence(found, service, tools)
     }
     if (service === undefined || isForgotten(key, service, entries)) {
       throw forgotten(key)
@@ -96,6 +97,16 @@ export function notFound(id: string): DeployerError {
     'deployment-not-found',
     `Cannot find deployment ${JSON.stringify(id.slice(0, 100))}: use the Location of the response that created the deployment`,
   )
+}
+
+async function withEvidence(
+  { deployment, outcome }: FoundDeployment,
+  service: Service,
+  tools: LookupTools,
+): Promise<FoundDeployment> {
+  return outcome === undefined
+    ? { deployment }
+    : { deployment, outcome: await withNotedEvidence(deployment, outcome, { service, tools }) }
 }
 
 /** Only the history knows the name of a service that was removed. */
@@ -148,7 +159,9 @@ function recordedDeployment(key: DeploymentKey, service: Service): Deployment | 
     return writer !== undefined && isEntryOf(key, writer)
   })
   if (written !== undefined) {
-    return { ...deploymentOf({ ...service, Spec: written }, 0), ...previousOf(written, service) }
+    const deployment = deploymentOf({ ...service, Spec: written }, 0)
+    const image = withoutDigest(deployment.resolved)
+    return { ...deployment, image, ...previousOf(written, service) }
   }
   const isRecorded = readRecord(Spec).some((entry) => isEntryOf(key, entry))
   return isRecorded ? { ...key, service: Spec.Name, ...NO_IMAGES } : undefined

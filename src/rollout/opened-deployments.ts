@@ -2,7 +2,13 @@
 // watched only while a caller needs them.
 
 import { LRUCache } from 'lru-cache'
-import { type DeploymentKey, deploymentId, isFinal } from '../deployment/deployment.ts'
+import {
+  type Deployment,
+  type DeploymentKey,
+  deploymentId,
+  isFinal,
+} from '../deployment/deployment.ts'
+import type { Outcome } from '../deployment/verdict.ts'
 import { DeployerError } from '../errors.ts'
 import {
   type FoundDeployment,
@@ -48,13 +54,20 @@ const MAX_OBSERVATIONS = 100
 const MAX_ENDED = 100
 const RETRY_AFTER_SECONDS = 5
 
+/** What the registry needs. */
+export interface OpenedDeploymentsOptions extends WatchTools, LookupTools {
+  readonly history: LookupTools['history']
+  /** Notes how a deployment ended. Default: it is noted nowhere. */
+  readonly noteEnd?: (deployment: Deployment, outcome: Outcome) => void
+}
+
 /**
  * Creates the registry.
  *
  * @param tools What watches need, and the histories.
  * @returns The registry, empty. It keeps the verdicts of the latest 100 deployments that ended.
  */
-export function createOpenedDeployments(tools: WatchTools & LookupTools): OpenedDeployments {
+export function createOpenedDeployments(tools: OpenedDeploymentsOptions): OpenedDeployments {
   const inProgress = new Map<string, Entry>()
   // Reading does not change the order (`peek`): the deployments that ended first are dropped first.
   const ended = new LRUCache<string, EndedDeployment>({ max: MAX_ENDED })
@@ -86,6 +99,7 @@ export function createOpenedDeployments(tools: WatchTools & LookupTools): Opened
       if (remove(entry)) {
         ended.set(id, endedDeployment(deployment, outcome))
       }
+      tools.noteEnd?.(deployment, outcome)
     })
     return entry
   }

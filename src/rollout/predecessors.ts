@@ -8,6 +8,7 @@ import { DeployerError } from '../errors.ts'
 import type { DeploymentHistory } from '../history/deployment-history.ts'
 import type { HistoryEntry } from '../history/history-entry.ts'
 import { deploymentOfEntry, endedEntryOf } from '../history/noted-deployment.ts'
+import type { Node, Task } from '../swarm/engine-types.ts'
 import type { NodeList } from '../swarm/node-list.ts'
 import type { Service } from '../swarm/service.ts'
 import type { Swarm } from '../swarm/swarm.ts'
@@ -38,6 +39,23 @@ export interface PredecessorTools {
   readonly rolloutTimeoutMs: number
 }
 
+/** What shows the last state of the deployments of a service, besides the service itself. */
+export interface LastReadings {
+  /** Undefined: they cannot be read. */
+  readonly tasks: readonly Task[] | undefined
+  /** Undefined: they cannot be read. */
+  readonly nodes: readonly Node[] | undefined
+  readonly entries: readonly HistoryEntry[]
+}
+
+/** Options of {@link judgePredecessors}. */
+export interface PredecessorOptions {
+  /** The image that replaces them, as the caller sent it. */
+  readonly replacedBy: string
+  /** What was read together with the service. Default: it is read now, where it is needed. */
+  readonly lastReadings?: LastReadings | undefined
+}
+
 const NODES_MAX_AGE_MS = 2000
 const UNREADABLE: End = {
   kind: 'end',
@@ -50,34 +68,31 @@ const UNREADABLE: End = {
  * verdicts of the service are held back until the update has succeeded or not.
  *
  * @param current The service as it was read; the update is written over this version.
- * @param replacedBy The image that replaces them, as the caller sent it.
+ * @param options The image that replaces them, and what is read already.
  * @param tools The swarm, the known deployments, and the history.
  * @returns Their endings; `unknown` where the tasks or nodes cannot be read. Exactly one of the methods has
  *   to be called.
  */
 export async function judgePredecessors(
   current: Service,
-  replacedBy: string,
+  { replacedBy, lastReadings }: PredecessorOptions,
   tools: PredecessorTools,
 ): Promise<Predecessors> {
-  const { deployments, holds, history, nodes, swarm, rolloutTimeoutMs: timeoutMs } = tools
+  const { deployments, holds, history, swarm, rolloutTimeoutMs: timeoutMs } = tools
   const release = holds.hold(current.ID)
   try {
     const isUnknown = !isWriterKnown(current, deployments)
     if (!isUnknown && inProgress(current.ID, deployments).length === 0) {
       return { endings: [], end: release, release }
     }
-    const [tasks, nodeList, entries] = await Promise.all([
-      readable(swarm.listTasks(current.ID)),
-      readable(nodes.read(NODES_MAX_AGE_MS)),
-      isUnknown ? history.read(current.ID) : [],
-    ])
+    const { tasks, nodes, entries } =
+      lastReadings ?? (await readLast(current.ID, { ...tools, withHistory: isUnknown }))
     const nowMs = swarm.now()
     function judge(deployment: Deployment, hasGap: boolean): End {
-      if (tasks === undefined || nodeList === undefined) {
+      if (tasks === undefined || nodes === undefined) {
         return UNREADABLE
       }
-      const state = { service: current, tasks, nodes: nodeList, replacedBy }
+      const state = { service: current, tasks, nodes, replacedBy }
       return judgePredecessor(deployment, state, { nowMs, timeoutMs, hasGap })
     }
     const noted = notedDeployments(current, entries, nowMs).map((deployment) => ({
@@ -108,6 +123,30 @@ export async function judgePredecessors(
     release()
     throw error
   }
+}
+
+/**
+ * Reads what shows the last state of the deployments of a service.
+ *
+ * @param serviceId The service's full ID.
+ * @param tools What is read, and whether the history is needed.
+ * @returns The readings.
+ */
+export async function readLast(
+  serviceId: string,
+  {
+    swarm,
+    nodes: nodeList,
+    history,
+    withHistory,
+  }: Pick<PredecessorTools, 'swarm' | 'nodes' | 'history'> & { readonly withHistory: boolean },
+): Promise<LastReadings> {
+  const [tasks, nodes, entries] = await Promise.all([
+    readable(swarm.listTasks(serviceId)),
+    readable(nodeList.read(NODES_MAX_AGE_MS)),
+    withHistory ? history.read(serviceId) : [],
+  ])
+  return { tasks, nodes, entries }
 }
 
 /** An engine that does not show its tasks or nodes is no reason to refuse an update. */

@@ -15,6 +15,7 @@ import type { Swarm } from '../swarm/swarm.ts'
 import { createEventBuffer } from './event-buffer.ts'
 import { type End, judgeDeployment, recordedEnd } from './judgement.ts'
 import { notedEnd } from './noted-end.ts'
+import { HIDDEN } from './noted-outcome.ts'
 import { createServiceObserver, type ServiceSnapshot } from './service-observer.ts'
 import type { ServiceReadings } from './service-readings.ts'
 import { taskEvidence } from './task-logs.ts'
@@ -92,7 +93,6 @@ export interface RolloutLoop {
   isRunning(): Promise<boolean>
 }
 
-const HIDDEN = 'The service does not allow updates, so its tasks are not shown'
 const FOLLOW_MS = 1000
 const FIRST_RETRY_MS = 500
 const LONGEST_RETRY_MS = 5000

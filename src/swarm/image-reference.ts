@@ -227,6 +227,16 @@ export function digestOf(image: string): string | null {
   return parsed(image)?.digest ?? null
 }
 
+/**
+ * Removes the digest that an image was pinned to.
+ *
+ * @param image The image as a spec spells it.
+ * @returns Such as `me/blog:v1.12`; unchanged where it has no tag or no digest.
+ */
+export function withoutDigest(image: string): string {
+  return /^(.+:[\w][\w.-]*)@[^@]+$/.exec(image)?.[1] ?? image
+}
+
 /** Host names are compared without regard to case (RFC 4343). */
 function hostOf({ domain }: ImageReference): string {
   const host = domain.toLowerCase()

@@ -1,7 +1,7 @@
 // An update of a service, and what applying it needs and returns.
 
 import type { KnownDeployment } from '../rollout/known-deployment.ts'
-import type { PredecessorTools } from '../rollout/predecessors.ts'
+import type { LastReadings, PredecessorTools } from '../rollout/predecessors.ts'
 import type { DeployRequest } from './deploy-request.ts'
 import type { ForeignRegistry } from './registry-credentials.ts'
 import type { SpecChange } from './spec-change.ts'
@@ -14,6 +14,8 @@ export interface PlannedUpdate {
   /** The credentials that nodes pull the image with. Secret. */
   readonly registryAuth?: string | undefined
   readonly received: ReceivedRequest
+  /** What was read together with the service. */
+  readonly lastReadings?: LastReadings | undefined
 }
 
 /** When a request came in, and which version of its service it read first. */
@@ -34,6 +36,6 @@ export interface ApplyUpdateTools extends PredecessorTools {
   /** How to treat stored credentials where the registry changes. */
   readonly foreignRegistry: ForeignRegistry
   readonly publisher: UpdatePublisher
-  /** Whether the record of a service has to last, because no history is kept. */
-  readonly keepsLongRecord: () => boolean
+  /** How many entries the record on a service has at most. */
+  readonly maxRecordEntries: number
 }

@@ -3,6 +3,7 @@
 
 import { laterRequest } from '../deployment/deployment-record.ts'
 import { DeployerError } from '../errors.ts'
+import { type LastReadings, readLast } from '../rollout/predecessors.ts'
 import type { Service } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
 import type { AppliedUpdate, ApplyUpdateTools, PlannedUpdate } from './applied-update.ts'
@@ -16,6 +17,8 @@ import { writeUpdate } from './write-update.ts'
 // Swarm's orchestrator increments a service's version during a rollout, a few times a second at most.
 const KEEP_TRYING_MS = 10_000
 const MAX_PAUSE_MS = 400
+// The attempt from which on everything is read at the same time.
+const READ_TOGETHER_FROM = 2
 
 /**
  * Applies an update to the current spec of a service. When the service changes at the same time, it is
@@ -39,9 +42,11 @@ export async function applyUpdate(
   // The engine rejects a write to an outdated spec. Only a current one proves that none is needed.
   const isOutdated = service === undefined || isApplied(service, change)
   let current = isOutdated ? await findUpdatable(request, tools.swarm) : service
+  let lastReadings: LastReadings | undefined
   for (let attempt = 1; ; attempt += 1) {
     const applied =
-      (await joinRecorded(request, current, tools)) ?? (await attemptUpdate(current, update, tools))
+      (await joinRecorded(request, current, tools)) ??
+      (await attemptUpdate(current, { ...update, lastReadings }, tools))
     if (applied !== undefined) {
       return applied
     }
@@ -49,7 +54,13 @@ export async function applyUpdate(
       throw outOfSequence(current, attempt)
     }
     await pause(attempt)
-    current = await findUpdatable(request, tools.swarm)
+    // A service that is changed all the time leaves no time between the reading and the write.
+    ;[current, lastReadings] = await Promise.all([
+      findUpdatable(request, tools.swarm),
+      attempt < READ_TOGETHER_FROM
+        ? undefined
+        : readLast(current.ID, { ...tools, withHistory: true }),
+    ])
   }
 }
 

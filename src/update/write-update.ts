@@ -2,10 +2,8 @@
 
 import type { Deployment } from '../deployment/deployment.ts'
 import {
-  LONG_RECORD,
   type RecordEntry,
   readRecord,
-  SHORT_RECORD,
   withRecord,
   withRequestTime,
   writerOf,
@@ -26,9 +24,6 @@ import { updateCredentials } from './registry-credentials.ts'
 import { nextSpec } from './spec-change.ts'
 import type { PendingUpdate } from './update-publisher.ts'
 
-// A deployment is in the history of its service within this time, also where the clocks of two Deployers differ.
-const NOTED_WITHIN_MS = 10_000
-
 /**
  * Writes an update to a service. The deployments that it replaces are judged before, while the deployment
  * is stored, and end as judged once the engine has accepted the update.
@@ -44,15 +39,14 @@ export async function writeUpdate(
   update: PlannedUpdate,
   tools: ApplyUpdateTools,
 ): Promise<AppliedUpdate | undefined> {
-  const { request, change, registryAuth } = update
+  const { request, change, registryAuth, lastReadings } = update
   const deployment = newDeployment(current, { request, change, nowMs: tools.swarm.now() })
   const preparing = tools.publisher.prepare(deployment, request.origin)
-  const predecessors = await judgePredecessors(current, deployment.image, tools).catch(
-    async (error) => {
-      ;(await preparing).aborted()
-      throw error
-    },
-  )
+  const options = { replacedBy: deployment.image, lastReadings }
+  const predecessors = await judgePredecessors(current, options, tools).catch(async (error) => {
+    ;(await preparing).aborted()
+    throw error
+  })
   const Spec = specOf(deployment, { current, update, predecessors, tools })
   const { previous: from, resolved: to } = deployment
   const credentials = updateCredentials({ from, to, registryAuth }, tools.foreignRegistry)
@@ -73,6 +67,7 @@ export async function writeUpdate(
   const written = { ...rest, Version, Spec, PreviousSpec: current.Spec }
   const known = tools.deployments.create(deployment, written)
   noteStart(deployment, { request, Spec, history: tools.history })
+  noteRecord(current, tools.history)
   await pending.committed(known)
   const warnings = [...credentials.warnings, ...resumeWarnings(current, change)]
   return { deployment: known, warnings }
@@ -95,8 +90,9 @@ function specOf(
   const changed = withForeignImage(nextSpec(current.Spec, change), current.Spec)
   const entry = { versionIndex, startedAt, ...(key === undefined ? {} : { key }) }
   const endings = [...tools.deployments.endings(serviceId), ...predecessors.endings]
-  const length = tools.keepsLongRecord() ? LONG_RECORD : shortLength(current.Spec, startedAt)
-  return withRequestTime(withRecord(changed, entry, endings, length), received.atMs)
+  const isNoted = (one: RecordEntry): boolean => tools.history.isNoted(serviceId, one)
+  const limits = { maxEntries: tools.maxRecordEntries, isNoted }
+  return withRequestTime(withRecord(changed, entry, endings, limits), received.atMs)
 }
 
 interface StartOptions {
@@ -104,17 +100,6 @@ interface StartOptions {
   /** The spec that was written. */
   readonly Spec: ServiceSpec
   readonly history: DeploymentHistory
-}
-
-/**
- * The entries that may not be in the history yet stay in the record: with them, their idempotency keys would
- * be forgotten.
- */
-function shortLength(spec: ServiceSpec, startedAt: string): number {
-  const isRecent = (entry: RecordEntry): boolean =>
-    Math.abs(Date.parse(startedAt) - Date.parse(entry.startedAt)) < NOTED_WITHIN_MS
-  const recent = readRecord(spec).filter(isRecent).length
-  return Math.min(LONG_RECORD, Math.max(SHORT_RECORD, recent + 1))
 }
 
 /** Notes what only the request knows; the rest follows with the end of the deployment. */
@@ -135,6 +120,13 @@ function noteStart(deployment: Deployment, { request, Spec, history }: StartOpti
       ...(run === undefined ? {} : { run }),
     },
   )
+}
+
+/** Notes what the record of the service had: the next one has no place for all of it. */
+function noteRecord({ ID: serviceId, Spec }: Service, history: DeploymentHistory): void {
+  for (const { wrote: _, ...entry } of readRecord(Spec)) {
+    history.note({ service: Spec.Name, serviceId }, entry)
+  }
 }
 
 interface Update {

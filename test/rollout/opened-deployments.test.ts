@@ -41,6 +41,7 @@ function setUp(): SetUp {
       events: createServiceEvents(swarm, { signal, logger }),
       readings: createServiceReadings(swarm, createNodeList(swarm)),
       holds: createVerdictHolds(),
+      nodes: createNodeList(swarm),
       history: createHistoryRecorder({ store: undefined, logger, signal }),
     }),
     keyOf: (index) => ({

@@ -45,6 +45,7 @@ function setUp(notedVerdict?: EndVerdict): SetUp {
   const noted: HistoryEntry[] = []
   const history = {
     isOn: () => true,
+    isNoted: () => false,
     note: (_: unknown, entry: HistoryEntry) => void noted.push(entry),
     read: async () => entries,
     flush: async () => {},
@@ -58,7 +59,8 @@ function setUp(notedVerdict?: EndVerdict): SetUp {
   return {
     ...{ swarm, noted, written },
     isHeld: () => holds.isHeld(ID),
-    judge: () => judgePredecessors(structuredClone(swarm.service('blog')), 'me/app:v3', tools),
+    judge: () =>
+      judgePredecessors(structuredClone(swarm.service('blog')), { replacedBy: 'me/app:v3' }, tools),
   }
 }
 

@@ -1,6 +1,7 @@
 // A swarm whose services are shown to an observer as they are read, so that changes that others made are
 // noticed without further calls.
 
+import { unref } from '../async/unref.ts'
 import { DeployerError } from '../errors.ts'
 import type { Service } from '../swarm/service.ts'
 import type { Swarm } from '../swarm/swarm.ts'
@@ -23,11 +24,21 @@ export interface SwarmObserver {
  * @returns The same swarm, observed.
  */
 export function observedSwarm(swarm: Swarm, observer: SwarmObserver): Swarm {
+  /** The caller may be about to write the service: whatever takes time here lets others write it first. */
+  function seeLater(services: readonly Service[]): void {
+    const see = (): void => {
+      for (const service of services) {
+        observer.seen(service)
+      }
+    }
+    unref(setTimeout(see, 0))
+  }
+
   return {
     async inspectService(nameOrId) {
       try {
         const service = await swarm.inspectService(nameOrId)
-        observer.seen(service)
+        seeLater([service])
         return service
       } catch (error) {
         if (error instanceof DeployerError && error.code === 'service-not-found') {
@@ -45,9 +56,7 @@ export function observedSwarm(swarm: Swarm, observer: SwarmObserver): Swarm {
     },
     async listServices(label) {
       const services = await swarm.listServices(label)
-      for (const service of services) {
-        observer.seen(service)
-      }
+      seeLater(services)
       return services
     },
     resolveImage: (reference, credentials) => swarm.resolveImage(reference, credentials),

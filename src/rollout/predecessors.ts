@@ -52,7 +52,7 @@ export interface LastReadings {
 export interface PredecessorOptions {
   /** The image that replaces them, as the caller sent it. */
   readonly replacedBy: string
-  /** What was read together with the service. Default: it is read now, where it is needed. */
+  /** What was read immediately before the service. Default: it is read now, where it is needed. */
   readonly lastReadings?: LastReadings | undefined
 }
 

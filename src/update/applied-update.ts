@@ -14,7 +14,7 @@ export interface PlannedUpdate {
   /** The credentials that nodes pull the image with. Secret. */
   readonly registryAuth?: string | undefined
   readonly received: ReceivedRequest
-  /** What was read together with the service. */
+  /** What was read immediately before the service. */
   readonly lastReadings?: LastReadings | undefined
 }
 

@@ -15,10 +15,10 @@ import { acceptSuperseded } from './superseded-request.ts'
 import { writeUpdate } from './write-update.ts'
 
 // Swarm's orchestrator increments a service's version during a rollout, a few times a second at most.
-const KEEP_TRYING_MS = 10_000
+const KEEP_TRYING_MS = 20_000
 const MAX_PAUSE_MS = 400
-// The attempt from which on everything is read at the same time.
-const READ_TOGETHER_FROM = 2
+// The attempt from which on the tasks are read before the service.
+const READ_TASKS_FIRST_FROM = 2
 
 /**
  * Applies an update to the current spec of a service. When the service changes at the same time, it is
@@ -29,7 +29,7 @@ const READ_TOGETHER_FROM = 2
  * @param tools The swarm, and the known deployments.
  * @returns A new deployment, or the one that already wrote the same image, or that of an earlier request
  *   with the same idempotency key.
- * @throws DeployerError `update-out-of-sequence` when the service changed during every attempt for 10 s,
+ * @throws DeployerError `update-out-of-sequence` when the service changed during every attempt for 20 s,
  *   `image-mismatch`, `idempotency-key-reused`, and what {@link findUpdatable} and the {@link Swarm} throw.
  */
 export async function applyUpdate(
@@ -54,13 +54,11 @@ export async function applyUpdate(
       throw outOfSequence(current, attempt)
     }
     await pause(attempt)
-    // A service that is changed all the time leaves no time between the reading and the write.
-    ;[current, lastReadings] = await Promise.all([
-      findUpdatable(request, tools.swarm),
-      attempt < READ_TOGETHER_FROM
-        ? undefined
-        : readLast(current.ID, { ...tools, withHistory: true }),
-    ])
+    // A service that is changed all the time leaves no time between its reading and the write.
+    if (attempt >= READ_TASKS_FIRST_FROM) {
+      lastReadings = await readLast(current.ID, { ...tools, withHistory: true })
+    }
+    current = await findUpdatable(request, tools.swarm)
   }
 }
 

@@ -8,7 +8,7 @@ import type { ServiceSpec } from '../../src/swarm/service.ts'
 import { equal } from '../support/assert-json-equal.ts'
 import { createFakeHistoryStore, type FakeHistoryStore } from '../support/fake-history-store.ts'
 import { digestOf } from '../support/fake-registry.ts'
-import { type Case, createHarness, pinned, read, TOKEN, until } from './harness.ts'
+import { type Case, createHarness, pass, pinned, read, TOKEN, until } from './harness.ts'
 
 type Entries = ReturnType<typeof readEntries>
 
@@ -227,6 +227,8 @@ export const history: readonly Case[] = [
       await until(() => entriesOf(historyStore, ID).length > 0)
       for (const harness of [{ get }, other, { get }]) {
         await harness.get('/service/blog')
+        // What was read is looked at after the response.
+        await pass()
         const { body } = await harness.get('/service/blog/history')
         const [outside, own, ...rest] = body.deployments as Record<string, unknown>[]
         equal([outside?.kind, outside?.image, outside?.verdict], ['outside', 'me/app:v3', null])

@@ -10,14 +10,14 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test('a service that changes during every attempt is not updated: 503 after 10 s, with pauses between the attempts', async () => {
+test('a service that changes during every attempt is not updated: 503 after 20 s, with pauses between the attempts', async () => {
   const swarm = createFakeSwarm()
   swarm.addService('blog')
   swarm.beforeUpdate = () => swarm.change('blog', (spec) => spec)
   const app = createDeployer({ token: 'x', swarm })
   const init = { method: 'PUT', body: '{"image":"me/app:v2"}', headers: { Authorization: 'x' } }
   const outcome = Promise.resolve(app.request('/service/blog', init))
-  await vi.advanceTimersByTimeAsync(9_500)
+  await vi.advanceTimersByTimeAsync(19_500)
   const attempts = swarm.calls.filter((call) => call === 'update blog').length
   await vi.advanceTimersByTimeAsync(1_500)
   const response = await outcome
@@ -27,7 +27,7 @@ test('a service that changes during every attempt is not updated: 503 after 10 s
     detail: expect.stringContaining('nothing was written'),
   })
   expect(attempts).toBeGreaterThan(20)
-  expect(attempts).toBeLessThan(100)
+  expect(attempts).toBeLessThan(150)
 })
 
 test("a rejected request gets its reason when the swarm's clock fails, and the event has the time of this machine", async () => {

@@ -198,12 +198,27 @@ function endOf(
   if (state === 'superseded') {
     return replaced(deployment, message, { snapshot, hasGap })
   }
+  if (hasGap && isRolledBackTo(deployment, snapshot.service)) {
+    return replaced(deployment, 'A later update was rolled back', { snapshot, hasGap })
+  }
   const failed = failedTasks(deployment, snapshot)
   // The service has its previous spec. After a gap, only failed tasks prove that the engine rolled this
   // deployment back, and not another one.
   return state === 'rolled-back' && hasGap && failed.length === 0
     ? replaced(deployment, 'The service has its previous spec', { snapshot, hasGap })
     : end(state, { message, failed })
+}
+
+/**
+ * A rollback to the spec of a deployment shows that a later update had replaced it, so that a failure of
+ * that rollback is none of the deployment.
+ */
+function isRolledBackTo(deployment: Deployment, service: Service | undefined): boolean {
+  return (
+    deployment.unwritten === undefined &&
+    service?.UpdateStatus?.State?.startsWith('rollback_') === true &&
+    isMadeOf(rolloutOf(deployment), service.Spec.TaskTemplate)
+  )
 }
 
 /** Another write replaced it. Its own verdict is known only from the record, or when there was no gap. */

@@ -336,6 +336,19 @@ export const byId: readonly Case[] = [
     },
   },
   {
+    name: 'a rollback that pauses is no failure of the earlier deployment that it returns to',
+    async run() {
+      const first = createHarness({ hasStore: false })
+      first.swarm.addService('blog')
+      const location = await accepted(first)
+      first.swarm.rollout('blog').complete()
+      await accepted(first, 'me/app:v3')
+      first.swarm.rollout('blog').beginRollBack()
+      first.swarm.rollout('blog').pauseRollBack()
+      equal((await getFromNewProcess(first, location)).body.verdict, 'unknown')
+    },
+  },
+  {
     name: 'an ID that is changed or truncated is 404 deployment-not-found, and the engine is not asked',
     async run() {
       const { swarm, put, get } = createHarness()

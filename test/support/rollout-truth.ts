@@ -130,8 +130,9 @@ export function createRolloutTruth(swarm: FakeSwarm, name: string): RolloutTruth
             first === 'rolled back by hand' ||
             // A process that looks then cannot tell an ended rollout from one in progress.
             (all.includes('another client cleared the status') && all.some(isReplacement)) ||
-            // The tasks that would show how it ended can be read after the other write only.
-            (first === 'completed with failures' && second === 'replaced by another client') ||
+            // The service that would show how it ended may be read after the other write only.
+            second === 'replaced by another client' ||
+            second === 'rolled back by hand' ||
             // After a failure, the tasks are watched for some seconds more.
             (first === 'completed' && all.includes('a task failed') && second !== undefined) ||
             (first === 'rollback started' && !all.slice(0, 2).includes('rolled back'))

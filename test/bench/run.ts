@@ -13,6 +13,7 @@ import { measureNotifying } from './notification-cost.ts'
 import { describeMachine, formatPage, formatTable, type Section } from './report.ts'
 import { measureRollouts } from './rollout-cost.ts'
 import { measureRefusals } from './unauthorized-requests.ts'
+import { measurePredecessors } from './unknown-predecessor.ts'
 import { measureUnresponsiveRegistry } from './unresponsive-registry.ts'
 import { measureWaiting } from './waiting-callers.ts'
 
@@ -20,6 +21,7 @@ const PAGE = join(import.meta.dirname, '../../docs/performance.md')
 
 const MEASUREMENTS: Readonly<Record<string, (lab: SharedLab) => Promise<Section>>> = {
   accepting: measureAccepting,
+  predecessors: measurePredecessors,
   notifying: measureNotifying,
   rollouts: measureRollouts,
   waiting: measureWaiting,

@@ -28,52 +28,75 @@ export async function joinApplied(
   update: PlannedUpdate,
   tools: ApplyUpdateTools,
 ): Promise<AppliedUpdate | undefined> {
-  const { request, change } = update
-  const { deployments, publisher, swarm } = tools
-  const accept = async (
-    deployment: KnownDeployment,
-    warnings: readonly string[] = [],
-  ): Promise<AppliedUpdate> => {
-    await publisher.publishAccepted(deployment, request.origin)
-    return { deployment, warnings }
+  const image = update.request.image?.given ?? update.change.image
+  const writer: Deployment = { ...deploymentOf(current, tools.swarm.now()), image }
+  const joinable = findJoinable(current, writer, tools)
+  if (joinable !== undefined) {
+    return { deployment: joinable, warnings: [] }
   }
-  const image = request.image?.given ?? change.image
-  const writer: Deployment = { ...deploymentOf(current, swarm.now()), image }
-  const joined = findJoinable(current, writer, tools)
-  if (joined !== undefined) {
-    return { deployment: joined, warnings: [] }
+  const joined = await joinWriter(writer, { current, update, tools })
+  if (joined !== 'ended') {
+    return joined
   }
-  const known = deployments.findByWrite(writer)
-  const verdict = known && outcomeOf(known)?.verdict
-  let latest: Service | undefined = current
-  if (isRolledBack(current)) {
-    // A later update has ended the deployment that wrote this spec, whose verdict is final.
-  } else if (known === undefined) {
-    // A paused update is judged by the current service, even when others started it.
-    const watch = deployments.inspect(writer, isPaused(current) ? { known: current } : {})
-    await watch.observed()
-    const observed = watch.outcome()?.verdict
-    if (observed === undefined) {
-      return accept(deployments.register(watch))
-    }
-    if (observed === 'paused') {
-      return accept(deployments.register(watch), [pausedNotice(current)])
-    }
-    if (observed === 'converged') {
-      return accept(unchanged(current, update, tools))
-    }
-    latest = await findUnchanged(current, update, tools)
-  } else if (verdict === 'paused') {
-    return accept(known, [pausedNotice(current)])
-  }
-  if (latest === undefined) {
-    return undefined
-  }
-  const watch = observe(latest, update, tools)
+  const watch = observe(current, update, tools)
   await watch.observed()
   return watch.outcome()?.verdict === 'converged'
-    ? accept(unchanged(latest, update, tools))
-    : accept(deployments.register(watch))
+    ? accept(unchanged(current, update, tools), { update, tools })
+    : accept(tools.deployments.register(watch), { update, tools })
+}
+
+interface Joining {
+  readonly current: Service
+  readonly update: PlannedUpdate
+  readonly tools: ApplyUpdateTools
+}
+
+/**
+ * Joins the deployment that wrote the spec, unless it has ended; undefined when the service has changed since
+ * it was read.
+ */
+async function joinWriter(
+  writer: Deployment,
+  { current, update, tools }: Joining,
+): Promise<AppliedUpdate | 'ended' | undefined> {
+  const { deployments } = tools
+  if (isRolledBack(current)) {
+    // A later update has ended it.
+    return 'ended'
+  }
+  const known = deployments.findByWrite(writer)
+  if (known !== undefined) {
+    return outcomeOf(known)?.verdict === 'paused'
+      ? accept(known, { update, tools, warnings: [pausedNotice(current)] })
+      : 'ended'
+  }
+  // A paused update is judged by the current service, even when others started it.
+  const watch = deployments.inspect(writer, isPaused(current) ? { known: current } : {})
+  await watch.observed()
+  switch (watch.outcome()?.verdict) {
+    case undefined:
+      return accept(deployments.register(watch), { update, tools })
+    case 'paused': {
+      const warnings = [pausedNotice(current)]
+      return accept(deployments.register(watch), { update, tools, warnings })
+    }
+    case 'converged':
+      return accept(unchanged(current, update, tools), { update, tools })
+  }
+  const { Version } = await findUpdatable(update.request, tools.swarm)
+  return Version.Index === current.Version.Index ? 'ended' : undefined
+}
+
+async function accept(
+  deployment: KnownDeployment,
+  {
+    update: { request },
+    tools: { publisher },
+    warnings = [],
+  }: Omit<Joining, 'current'> & { readonly warnings?: readonly string[] },
+): Promise<AppliedUpdate> {
+  await publisher.publishAccepted(deployment, request.origin)
+  return { deployment, warnings }
 }
 
 /** The deployment that wrote the spec, if it is in progress here, or an observation of it. */
@@ -94,15 +117,6 @@ function findJoinable(
 /** Whether the service has its spec because a later update was rolled back. */
 function isRolledBack({ UpdateStatus }: Service): boolean {
   return UpdateStatus?.State?.startsWith('rollback_') === true
-}
-
-async function findUnchanged(
-  current: Service,
-  { request }: PlannedUpdate,
-  { swarm }: ApplyUpdateTools,
-): Promise<Service | undefined> {
-  const latest = await findUpdatable(request, swarm)
-  return latest.Version.Index === current.Version.Index ? latest : undefined
 }
 
 /** Watches the tasks of the current spec from now on. */

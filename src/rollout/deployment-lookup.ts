@@ -34,7 +34,9 @@ export interface LookupTools extends NotedOutcomeTools {
 // A deployment is in the history of its service within this time, and an engine rollback can take it from
 // the record before.
 const NOTED_WITHIN_MS = 20_000
-const LOOK_AGAIN_MS = 500
+// Together 15.5 s: an ID that was made up costs few calls.
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 8000
 // An update that started so long after an observation is a later one.
 const OBSERVATION_SLACK_MS = 2000
 const NO_IMAGES = { image: '', resolved: '', previous: '', forceUpdate: '0' } as const
@@ -66,7 +68,7 @@ export async function findDeployment(
   tools: LookupTools,
 ): Promise<FoundDeployment> {
   const { swarm, history } = tools
-  for (;;) {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
     const [service, entries] = await Promise.all([
       readService(key.serviceId, swarm),
       history.read(key.serviceId),
@@ -79,10 +81,11 @@ export async function findDeployment(
       throw forgotten(key)
     }
     const ageMs = swarm.now() - Date.parse(key.startedAt)
-    if (!history.isOn() || Math.abs(ageMs) > NOTED_WITHIN_MS) {
+    const mayBeNotedLater = Math.abs(ageMs) <= NOTED_WITHIN_MS && pauseMs <= LONGEST_PAUSE_MS
+    if (!history.isOn() || !mayBeNotedLater) {
       throw notFound(deploymentId(key))
     }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 

@@ -77,7 +77,12 @@ export async function findDeployment(
     if (found !== undefined) {
       return service === undefined ? withName(found, history) : withEvidence(found, service, tools)
     }
-    if (service === undefined || isForgotten(key, service, entries)) {
+    // An observation is in no history.
+    if (
+      service === undefined ||
+      key.unwritten === 'observed' ||
+      isForgotten(key, service, entries)
+    ) {
       throw forgotten(key)
     }
     const ageMs = swarm.now() - Date.parse(key.startedAt)

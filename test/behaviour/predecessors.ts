@@ -1,9 +1,18 @@
 // Behaviour of a deployment that the next one replaces: it ends in the state that was replaced, and a
 // verdict is final.
 
+import { DeployerError } from '../../src/errors.ts'
 import { equal } from '../support/assert-json-equal.ts'
 import { createFakeSwarm, type FakeSwarm } from '../support/fake-swarm.ts'
-import { type Case, countCalls, createHarness, type Harness, pass, until } from './harness.ts'
+import {
+  type Case,
+  countCalls,
+  createHarness,
+  type Harness,
+  historyOf,
+  pass,
+  until,
+} from './harness.ts'
 
 /** A swarm with the service `blog`, whose rollouts the test controls, and whose events are lost. */
 function silentSwarm(): FakeSwarm {
@@ -263,6 +272,75 @@ export const twoProcesses: readonly Case[] = [
       const ids = answers.map(({ body }) => body.deploymentId)
       equal(ids[0] === ids[1], true)
       equal(swarm.spec('blog').TaskTemplate.ForceUpdate, 1)
+    },
+  },
+  {
+    name: 'the same key that another Deployer writes between the reading and the write is one rollout',
+    async run() {
+      const [one, other, swarm] = twoDeployers()
+      const init = {
+        body: JSON.stringify({ image: 'me/app:v2', force: true }),
+        headers: { 'Idempotency-Key': 'run-1' },
+      }
+      const { updateService } = swarm
+      let written: unknown
+      swarm.updateService = async (service, spec, credentials) => {
+        if (written === undefined) {
+          written = ''
+          written = (await other.put('blog', init)).body.deploymentId
+        }
+        return updateService(service, spec, credentials)
+      }
+      const { body } = await one.put('blog', init)
+      equal([body.deploymentId, swarm.spec('blog').TaskTemplate.ForceUpdate], [written, 1])
+    },
+  },
+  {
+    name: 'what processes could not note before they were killed is noted by the next one',
+    async run() {
+      const swarm = createFakeSwarm()
+      const { ID } = swarm.addService('blog')
+      const locations: string[] = []
+      for (const image of ['me/app:v2', 'me/app:v3']) {
+        const historyStore = historyOf(swarm).handle()
+        historyStore.failure = new DeployerError('engine-unreachable', 'The process was killed')
+        const stop = new AbortController()
+        const killed = createHarness({ swarm, historyStore, signal: stop.signal })
+        const { headers } = await killed.put('blog', { image, query: '?wait=50' })
+        locations.push(String(headers.get('Location')))
+        stop.abort()
+      }
+      equal(historyOf(swarm).labels(ID), undefined)
+      await createHarness({ swarm }).put('blog', { image: 'me/app:v4', query: '?wait=50' })
+      await until(() => historyOf(swarm).labels(ID) !== undefined)
+      swarm.change('blog', ({ Labels: _, ...spec }) => ({
+        ...spec,
+        Labels: { 'deployer.allowUpdates': 'true' },
+      }))
+      const later = createHarness({ swarm })
+      for (const location of locations) {
+        equal((await later.get(location)).body.verdict, 'converged')
+      }
+    },
+  },
+  {
+    name: 'an observation that another update has replaced cannot be told by another Deployer: 410',
+    async run() {
+      const [one, other, swarm] = twoDeployers()
+      await one.put('blog', { query: '?wait=50' })
+      failAnHourLater(swarm)
+      const { body, headers } = await one.put('blog')
+      equal(String(body.deploymentId).endsWith('-o'), true)
+      const before = swarm.clock
+      swarm.clock = () => before() + 10_000
+      swarm.onUpdate = 'complete'
+      swarm.change('blog', ({ TaskTemplate, ...spec }) => ({
+        ...spec,
+        TaskTemplate: { ...TaskTemplate, ContainerSpec: { Image: 'me/app:v9' } },
+      }))
+      await pass()
+      const { status, body: problem } = await other.get(String(headers.get('Location')))
+      equal([status, problem.code], [410, 'verdict-unknown'])
     },
   },
 ]

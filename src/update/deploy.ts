@@ -111,10 +111,12 @@ function enqueueUpdate(
   tools: DeployTools,
 ): Promise<WriteResult<AcceptedDeployment>> {
   const { service, change, registryAuth } = plan
-  const { image, expect, resume } = request
+  const { image, expect, resume, idempotencyFingerprint } = request
+  // Each key has a restart of its own. The record has room for one key of a write.
+  const restart = change.force ? idempotencyFingerprint : undefined
   return tools.queues.enqueue(service.ID, {
     order,
-    key: JSON.stringify([image && change.image, change.force, expect?.given, resume]),
+    key: JSON.stringify([image && change.image, change.force, restart, expect?.given, resume]),
     write: async (hasWaited) => {
       const read = hasWaited ? undefined : service
       const update = { request, change, registryAuth, received }

@@ -2,6 +2,8 @@
 
 import type { Deployment } from '../deployment/deployment.ts'
 import {
+  RECORD_LABEL,
+  REQUESTED_LABEL,
   type RecordEntry,
   readRecord,
   withRecord,
@@ -155,12 +157,19 @@ async function sendUpdate(
       throw error
     }
     const latest = await swarm.inspectService(current.ID).catch(() => undefined)
-    const writer = latest && writerOf(latest.Spec)
-    const own = writerOf(next)
-    if (writer?.versionIndex === own?.versionIndex && writer?.startedAt === own?.startedAt) {
+    if (latest !== undefined && isSameWrite(latest.Spec, next)) {
       return 'updated'
     }
     pending.uncertain()
     throw error
   }
+}
+
+/** Two Deployers can replace the same version in the same millisecond: all that a write leaves is compared. */
+function isSameWrite(one: ServiceSpec, other: ServiceSpec): boolean {
+  const labels = [RECORD_LABEL, REQUESTED_LABEL]
+  return (
+    writerOf(one) !== undefined &&
+    labels.every((label) => one.Labels?.[label] === other.Labels?.[label])
+  )
 }

@@ -240,4 +240,26 @@ export const idempotency: readonly Case[] = [
       equal(countCalls(swarm, 'update'), 2)
     },
   },
+  {
+    name: 'restarts with different keys are not merged: the latest is written, an older one is superseded',
+    async run() {
+      const { swarm, put } = createHarness()
+      swarm.addService('blog')
+      const release = holdUpdates(swarm)
+      const restart = (key: string): ReturnType<typeof put> =>
+        put('blog', {
+          body: JSON.stringify({ image: 'me/app:v2', force: true }),
+          headers: { 'Idempotency-Key': key },
+        })
+      const answers = ['run-1', 'run-2', 'run-3', 'run-3'].map(restart)
+      await pass()
+      await pass()
+      release()
+      const [first, second, third, repeated] = await Promise.all(answers)
+      // Keys are hashed by other threads, so any of the requests may be the first or the last one.
+      equal([first?.status, second?.status, third?.status].toSorted(), [200, 200, 409])
+      equal(repeated?.body.deploymentId, third?.body.deploymentId)
+      equal(swarm.spec('blog').TaskTemplate.ForceUpdate, 2)
+    },
+  },
 ]

@@ -303,7 +303,8 @@ export function createHistoryWriter(options: HistoryWriterOptions): HistoryWrite
       // A promise of another request never settles on workerd, but a timer of this one fires.
       for (let passedMs = 0; passedMs < IDLE_MS && hasWork(); passedMs += IDLE_STEP_MS) {
         resume()
-        await pause(IDLE_STEP_MS)
+        // A runtime that has nothing else to do must not end before.
+        await new Promise((resolve) => setTimeout(resolve, IDLE_STEP_MS))
       }
     },
   }

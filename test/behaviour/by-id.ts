@@ -285,6 +285,7 @@ export const byId: readonly Case[] = [
       const madeUp = legacyDeploymentId({
         ...deployment,
         ...{ forceUpdate: '0', versionIndex: 9e14, serviceId: ID },
+        startedAt: '2026-01-01T00:00:00.000Z',
       })
       equal((await first.get(`/deployments/${madeUp}`)).status, 404)
     },

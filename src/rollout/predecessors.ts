@@ -81,7 +81,7 @@ export async function judgePredecessors(
   const { deployments, holds, history, swarm, rolloutTimeoutMs: timeoutMs } = tools
   const release = holds.hold(current.ID)
   try {
-    const isUnknown = !isWriterKnown(current, deployments)
+    const isUnknown = hasUnknownPredecessor(current, deployments)
     if (!isUnknown && inProgress(current.ID, deployments).length === 0) {
       return { endings: [], end: release, release }
     }
@@ -167,15 +167,22 @@ function inProgress(serviceId: string, deployments: Deployments): readonly Watch
 }
 
 /**
- * Whether this process knows the deployment that made the current state of a service. After a rollback
- * that is a later deployment than the one whose record the service has.
+ * Whether another process, or an earlier one, wrote the deployment that made the current state of a service.
+ * After a rollback that is a later deployment than the one whose record the service has.
+ *
+ * @param service The service.
+ * @param deployments The deployments of this process.
+ * @returns True where its verdict has to be found before it is replaced.
  */
-function isWriterKnown({ ID, Spec, UpdateStatus }: Service, deployments: Deployments): boolean {
+export function hasUnknownPredecessor(
+  { ID, Spec, UpdateStatus }: Service,
+  deployments: Deployments,
+): boolean {
   const writer = writerOf(Spec)
   if (UpdateStatus?.State?.startsWith('rollback_') === true) {
-    return deployments.hasLater(ID, writer?.versionIndex ?? -1)
+    return !deployments.hasLater(ID, writer?.versionIndex ?? -1)
   }
-  return writer === undefined || deployments.hasWrite(ID, writer)
+  return writer !== undefined && !deployments.hasWrite(ID, writer)
 }
 
 /** The deployments without a verdict that another process wrote, or an earlier one. */

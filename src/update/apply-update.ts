@@ -3,7 +3,7 @@
 
 import { laterRequest } from '../deployment/deployment-record.ts'
 import { DeployerError } from '../errors.ts'
-import { type LastReadings, readLast } from '../rollout/predecessors.ts'
+import { readLast } from '../rollout/predecessors.ts'
 import type { Service } from '../swarm/service.ts'
 import { currentImage } from '../swarm/service-spec.ts'
 import type { AppliedUpdate, ApplyUpdateTools, PlannedUpdate } from './applied-update.ts'
@@ -42,7 +42,7 @@ export async function applyUpdate(
   // The engine rejects a write to an outdated spec. Only a current one proves that none is needed.
   const isOutdated = service === undefined || isApplied(service, change)
   let current = isOutdated ? await findUpdatable(request, tools.swarm) : service
-  let lastReadings: LastReadings | undefined
+  let lastReadings = isOutdated ? undefined : update.lastReadings
   for (let attempt = 1; ; attempt += 1) {
     const applied =
       (await joinRecorded(request, current, tools)) ??
@@ -54,6 +54,7 @@ export async function applyUpdate(
       throw outOfSequence(current, attempt)
     }
     await pause(attempt)
+    lastReadings = undefined
     // A service that is changed all the time leaves no time between its reading and the write.
     if (attempt >= READ_TASKS_FIRST_FROM) {
       lastReadings = await readLast(current.ID, { ...tools, withHistory: true })

@@ -4,10 +4,12 @@ import { DeployerError, type ProblemCode } from '../errors.ts'
 import type { HistoryRecorder } from '../history/history-recorder.ts'
 import type { NamedDeployment } from '../rollout/known-deployment.ts'
 import type { OpenedDeployments } from '../rollout/opened-deployments.ts'
+import { hasUnknownPredecessor, type LastReadings, readLast } from '../rollout/predecessors.ts'
 import { currentTimeMs } from '../swarm/current-time.ts'
-import { digestOf } from '../swarm/image-reference.ts'
+import { digestOf, isExpectedImage } from '../swarm/image-reference.ts'
 import type { Service } from '../swarm/service.ts'
 import type { ServiceEvents } from '../swarm/service-events.ts'
+import { currentImage } from '../swarm/service-spec.ts'
 import type { AppliedUpdate, ApplyUpdateTools, ReceivedRequest } from './applied-update.ts'
 import { applyUpdate } from './apply-update.ts'
 import type { DeployRequest } from './deploy-request.ts'
@@ -63,12 +65,13 @@ export async function deploy(
     if (recorded !== undefined) {
       return recorded
     }
+    const lastReadings = readBeforeWrite(request, service, tools)
     const [noted, plan] = await planUnlessNoted(request, service, tools)
     if (noted !== undefined) {
       return noted
     }
     const received = { atMs, versionIndex: service.Version.Index }
-    const result = await enqueueUpdate({ request, plan, order, received }, tools)
+    const result = await enqueueUpdate({ request, plan, order, received, lastReadings }, tools)
     if (result.kind === 'written') {
       return withPlanWarnings(result.value, plan)
     }
@@ -80,6 +83,22 @@ export async function deploy(
     await publishRejection(error, request, tools)
     throw error
   }
+}
+
+/** What the judgement of an unknown predecessor needs is read while the registry is asked. */
+function readBeforeWrite(
+  { image, force }: DeployRequest,
+  service: Service,
+  tools: DeployTools,
+): Promise<LastReadings> | undefined {
+  const isProbablyWritten =
+    force || (image !== undefined && !isExpectedImage(image, currentImage(service.Spec) ?? ''))
+  if (!isProbablyWritten || !hasUnknownPredecessor(service, tools.deployments)) {
+    return undefined
+  }
+  const reading = readLast(service.ID, { ...tools, withHistory: true })
+  reading.catch(() => {})
+  return reading
 }
 
 type NotedOrPlan =
@@ -103,11 +122,12 @@ interface QueuedUpdate {
   readonly plan: UpdatePlan
   readonly order: number
   readonly received: ReceivedRequest
+  readonly lastReadings: Promise<LastReadings> | undefined
 }
 
 /** The service of the plan is used only when no other request was written meanwhile. */
 function enqueueUpdate(
-  { request, plan, order, received }: QueuedUpdate,
+  { request, plan, order, received, lastReadings }: QueuedUpdate,
   tools: DeployTools,
 ): Promise<WriteResult<AcceptedDeployment>> {
   const { service, change, registryAuth } = plan
@@ -119,7 +139,8 @@ function enqueueUpdate(
     key: JSON.stringify([image && change.image, change.force, restart, expect?.given, resume]),
     write: async (hasWaited) => {
       const read = hasWaited ? undefined : service
-      const update = { request, change, registryAuth, received }
+      const readings = hasWaited ? undefined : await lastReadings
+      const update = { request, change, registryAuth, received, lastReadings: readings }
       const applied = await applyUpdate(update, read, tools)
       // The queue keeps the result: without the rollout, and all that was read for it.
       const { id, deployment } = applied.deployment

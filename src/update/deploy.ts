@@ -75,6 +75,10 @@ export async function deploy(
     if (result.kind === 'written') {
       return withPlanWarnings(result.value, plan)
     }
+    const earlier = await joinEarlier(request, tools)
+    if (earlier !== undefined) {
+      return earlier
+    }
     const message = supersededMessage(result.by.deployment)
     const { change, warnings } = plan
     const { deployment } = await acceptSuperseded({ request, change, service, message }, tools)
@@ -83,6 +87,21 @@ export async function deploy(
     await publishRejection(error, request, tools)
     throw error
   }
+}
+
+/**
+ * A process that was killed may have sent the update of an earlier request with the same key, and the engine
+ * may have applied it after this request read the service.
+ */
+async function joinEarlier(
+  request: DeployRequest,
+  tools: DeployTools,
+): Promise<AcceptedDeployment | undefined> {
+  if (request.idempotencyFingerprint === undefined) {
+    return undefined
+  }
+  const latest = await findUpdatable(request, tools.swarm)
+  return (await joinRecorded(request, latest, tools)) ?? joinNoted(request, latest, tools)
 }
 
 /** What the judgement of an unknown predecessor needs is read while the registry is asked. */

@@ -343,4 +343,31 @@ export const twoProcesses: readonly Case[] = [
       equal([status, problem.code], [410, 'verdict-unknown'])
     },
   },
+  {
+    name: 'a superseded request joins the write of its key that a killed Deployer had sent before',
+    async run() {
+      const [one, other, swarm] = twoDeployers()
+      const init = {
+        body: JSON.stringify({ image: 'me/app:v2', force: true }),
+        headers: { 'Idempotency-Key': 'run-1' },
+      }
+      const { resolveImage } = swarm
+      let release = (): void => {}
+      const held = new Promise<void>((resolve) => {
+        release = resolve
+      })
+      swarm.resolveImage = async (reference, credentials) => {
+        swarm.resolveImage = resolveImage
+        await held
+        return resolveImage(reference, credentials)
+      }
+      const repeated = one.put('blog', init)
+      await until(() => swarm.resolveImage === resolveImage)
+      const { body: sent } = await other.put('blog', init)
+      // A later request to the same Deployer is written meanwhile.
+      equal((await one.put('blog', { image: 'me/app:v3' })).status, 200)
+      release()
+      equal((await repeated).body.deploymentId, sent.deploymentId)
+    },
+  },
 ]

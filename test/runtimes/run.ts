@@ -115,7 +115,7 @@ async function withWorkerd<T>(
   use: (base: string) => Promise<T>,
 ): Promise<T> {
   const port = await freePort()
-  const config = join(CACHE, 'workerd.capnp')
+  const config = join(CACHE, `workerd-${port}.capnp`)
   await writeFile(
     config,
     `using Workerd = import "/workerd/workerd.capnp";
@@ -196,8 +196,13 @@ await fetchRuntimes()
 await bundleAll()
 let passed = 0
 let failed = 0
-for (const [name, runtime] of Object.entries(chosen)) {
-  const result = await runtime().catch((error: Error) => ({ passed: 0, failures: [error.message] }))
+// Most cases wait for timers, so the runtimes run at the same time.
+const running = Object.entries(chosen).map(([name, runtime]) => ({
+  name,
+  outcome: runtime().catch((error: Error) => ({ passed: 0, failures: [error.message] })),
+}))
+for (const { name, outcome } of running) {
+  const result = await outcome
   console.log(`${name}: ${result.passed} passed, ${result.failures.length} failed`)
   for (const failure of result.failures) {
     console.log(`  ${failure}`)

@@ -86,7 +86,7 @@ export function parseDeploymentId(id: string): DeploymentKey | undefined {
 }
 
 /**
- * Whether a deployment ended when it was created, so that its ID tells its verdict.
+ * Whether a deployment ended when it was created, so that its ID contains its verdict.
  *
  * @param deployment The deployment.
  * @returns True for `unchanged` and `superseded`.

@@ -2,11 +2,10 @@
 // have them.
 
 import { forceUpdateValue, parseForceUpdate } from '../swarm/force-update.ts'
-import { isServiceName } from '../swarm/service-name.ts'
+import { isServiceId, isServiceName } from '../swarm/service-name.ts'
 import type { Deployment } from './deployment.ts'
 
 const FORMAT = 1
-const SERVICE_ID = /^[a-z0-9]{25}$/
 const MAX_ID_LENGTH = 8192
 const MAX_IMAGE_LENGTH = 1024
 
@@ -45,7 +44,7 @@ export function parseLegacyDeploymentId(id: string): Deployment | undefined {
     typeof service === 'string' &&
     isServiceName(service) &&
     typeof serviceId === 'string' &&
-    SERVICE_ID.test(serviceId) &&
+    isServiceId(serviceId) &&
     [image, resolved, previous].every(isShortText) &&
     [versionIndex, at].every(Number.isSafeInteger) &&
     Math.abs(at) < 8.64e15 &&

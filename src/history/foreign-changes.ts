@@ -5,7 +5,8 @@ import { taskTargetOf } from '../convergence/tasks.ts'
 import { writerOf } from '../deployment/deployment-record.ts'
 import { currentTimeMs } from '../swarm/current-time.ts'
 import type { Service, ServiceSpec } from '../swarm/service.ts'
-import { allowsUpdates, currentImage } from '../swarm/service-spec.ts'
+import { isServiceId } from '../swarm/service-name.ts'
+import { allowsUpdates, currentImage, isRollback } from '../swarm/service-spec.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import type { HistoryEntry } from './history-entry.ts'
 import type { HistoryRecorder } from './history-recorder.ts'
@@ -20,7 +21,6 @@ export interface ForeignChangesOptions {
   readonly onWritten?: (serviceId: string) => void
 }
 
-const SERVICE_ID = /^[a-z0-9]{25}$/
 const MAX_SERVICES = 1000
 
 /**
@@ -57,7 +57,7 @@ export function createForeignChanges({
     },
 
     missing(nameOrId) {
-      if (SERVICE_ID.test(nameOrId) && !gone.has(nameOrId)) {
+      if (isServiceId(nameOrId) && !gone.has(nameOrId)) {
         gone.set(nameOrId, true)
         history.noteRemoved(nameOrId, new Date(currentTimeMs(swarm)).toISOString())
       }
@@ -75,13 +75,10 @@ export function createForeignChanges({
  * @returns The change; undefined where Deployer wrote the spec, the engine rolled it back, the service does
  *   not allow updates, or its last write did not change the task template of a deployment.
  */
-export function outsideChangeOf(
-  { Version, Spec, PreviousSpec, UpdateStatus, UpdatedAt }: Service,
-  nowMs: number,
-): HistoryEntry | undefined {
+export function outsideChangeOf(service: Service, nowMs: number): HistoryEntry | undefined {
+  const { Version, Spec, PreviousSpec, UpdateStatus, UpdatedAt } = service
   const image = currentImage(Spec)
-  const isRollback = UpdateStatus?.State?.startsWith('rollback_') === true
-  if (image === undefined || !allowsUpdates(Spec) || isRollback) {
+  if (image === undefined || !allowsUpdates(Spec) || isRollback(service)) {
     return undefined
   }
   const writer = writerOf(Spec)

@@ -24,7 +24,7 @@ export interface ServiceWatchOptions {
 /** A watch of all services. */
 export interface ServiceWatch {
   /**
-   * Tells that this process has written a service: its next event needs no look.
+   * Reports that this process has written a service: its next event needs no look.
    *
    * @param serviceId The service's full ID.
    */

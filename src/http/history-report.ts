@@ -1,9 +1,9 @@
 // The history of a service, as callers see it.
 
+import { deploymentId } from '../deployment/deployment.ts'
 import type { EndVerdict } from '../deployment/verdict.ts'
 import type { HistoryEntry, HistoryKind } from '../history/history-entry.ts'
 import type { ServiceHistory } from '../history/history-recorder.ts'
-import { entryKey } from '../history/merge-entries.ts'
 import { digestOf } from '../swarm/image-reference.ts'
 
 /** A deployment in the history of a service. Texts that are not known are empty. */
@@ -64,7 +64,7 @@ function reportEntry(serviceId: string, entry: HistoryEntry): HistoryDeployment 
   const { caller = '', kind = 'deploy', endedAt, verdict } = entry
   const { error = '', commit = '', run = '' } = entry
   return {
-    ...{ deploymentId: `${serviceId}-${entryKey(entry)}`, image, digest: digestOf(resolved) },
+    ...{ deploymentId: deploymentId({ serviceId, ...entry }), image, digest: digestOf(resolved) },
     ...{ previous, caller, kind, startedAt },
     ...{ endedAt: endedAt ?? null, verdict: verdict ?? null, error, commit, run },
   }

@@ -42,9 +42,9 @@ const OBSERVATION_SLACK_MS = 2000
 const NO_IMAGES = { image: '', resolved: '', previous: '', forceUpdate: '0' } as const
 
 /**
- * Describes a deployment whose ID tells its verdict. Only the process that created it knows more.
+ * Describes a deployment whose ID contains its verdict. Only the process that created it knows more.
  *
- * @param key What its ID tells.
+ * @param key The parts of its ID.
  * @returns The deployment, without images; its service has the name of its ID.
  */
 export function finalDeploymentOf(
@@ -56,7 +56,7 @@ export function finalDeploymentOf(
 /**
  * Finds a deployment.
  *
- * @param key What its ID tells.
+ * @param key The parts of its ID.
  * @param tools The swarm, and the histories.
  * @returns The deployment.
  * @throws DeployerError `verdict-unknown` when the service is gone, or all that is kept is newer;

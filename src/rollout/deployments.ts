@@ -38,14 +38,10 @@ export interface Deployments {
    * Starts to watch a deployment that another process may have created, or that may have ended.
    *
    * @param deployment The deployment.
-   * @param options The service, if it was read at the very moment when the deployment starts; whether
-   *   only the verdict is needed, without the logs of failed tasks.
+   * @param options The service, if it was read at the very moment when the deployment starts.
    * @returns A watch that is not registered. The caller registers or stops it.
    */
-  inspect(
-    deployment: Deployment,
-    options?: { readonly known?: Service; readonly withoutLogs?: boolean },
-  ): RolloutWatch
+  inspect(deployment: Deployment, options?: { readonly known?: Service }): RolloutWatch
   /**
    * Adds a watch to the registry.
    *
@@ -198,10 +194,8 @@ export function createDeployments(tools: DeploymentsTools): Deployments {
       return entry
     },
 
-    inspect(deployment, { known: service, withoutLogs = false } = {}) {
-      const evidenceLogs = tools.evidenceLogs && !withoutLogs
-      return watchRollout(deployment, { ...tools, evidenceLogs, mayHaveEnded: true }, service)
-    },
+    inspect: (deployment, { known } = {}) =>
+      watchRollout(deployment, { ...tools, mayHaveEnded: true }, known),
 
     register(watch) {
       const id = deploymentId(watch.deployment)

@@ -11,6 +11,7 @@ import { type Deployment, rolloutOf } from '../deployment/deployment.ts'
 import { readRecord, writerOf } from '../deployment/deployment-record.ts'
 import type { EndVerdict } from '../deployment/verdict.ts'
 import type { Service } from '../swarm/service.ts'
+import { isRollback } from '../swarm/service-spec.ts'
 import type { ServiceSnapshot } from './service-observer.ts'
 
 /** What a judgement takes into account besides the service. */
@@ -216,7 +217,8 @@ function endOf(
 function isRolledBackTo(deployment: Deployment, service: Service | undefined): boolean {
   return (
     deployment.unwritten === undefined &&
-    service?.UpdateStatus?.State?.startsWith('rollback_') === true &&
+    service !== undefined &&
+    isRollback(service) &&
     isMadeOf(rolloutOf(deployment), service.Spec.TaskTemplate)
   )
 }

@@ -38,7 +38,7 @@ export interface OpenedDeployments {
   /**
    * Opens a deployment.
    *
-   * @param key What its ID tells.
+   * @param key The parts of its ID.
    * @returns The deployment. Each call needs one call of `close`.
    * @throws DeployerError what {@link findDeployment} throws; `overloaded` when 100 other
    *   observations of services are open.

@@ -11,6 +11,7 @@ import { deploymentOfEntry, endedEntryOf } from '../history/noted-deployment.ts'
 import type { Node, Task } from '../swarm/engine-types.ts'
 import type { NodeList } from '../swarm/node-list.ts'
 import type { Service } from '../swarm/service.ts'
+import { isRollback } from '../swarm/service-spec.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import type { Deployments } from './deployments.ts'
 import type { End } from './judgement.ts'
@@ -174,12 +175,10 @@ function inProgress(serviceId: string, deployments: Deployments): readonly Watch
  * @param deployments The deployments of this process.
  * @returns True where its verdict has to be found before it is replaced.
  */
-export function hasUnknownPredecessor(
-  { ID, Spec, UpdateStatus }: Service,
-  deployments: Deployments,
-): boolean {
+export function hasUnknownPredecessor(service: Service, deployments: Deployments): boolean {
+  const { ID, Spec } = service
   const writer = writerOf(Spec)
-  if (UpdateStatus?.State?.startsWith('rollback_') === true) {
+  if (isRollback(service)) {
     return !deployments.hasLater(ID, writer?.versionIndex ?? -1)
   }
   return writer !== undefined && !deployments.hasWrite(ID, writer)
@@ -201,8 +200,7 @@ function notedDeployments(
     ({ versionIndex, verdict }) => versionIndex === writer?.versionIndex && verdict !== undefined,
   )
   // A later deployment was rolled back: the one that wrote this spec ended when that one was written.
-  const isRolledBack = current.UpdateStatus?.State?.startsWith('rollback_') === true
-  const isKnown = writer === undefined || isEnded || isRolledBack
+  const isKnown = writer === undefined || isEnded || isRollback(current)
   const own = isKnown ? [] : [deploymentOf(current, nowMs)]
   return [...own, ...later.map((entry) => deploymentOfEntry(named, entry))]
 }

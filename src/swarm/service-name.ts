@@ -15,3 +15,13 @@ const MAX_LENGTH = 63
 export function isServiceName(name: string): boolean {
   return name.length <= MAX_LENGTH && GRAMMAR.test(name)
 }
+
+/**
+ * Whether a text is the full ID of a service.
+ *
+ * @param text The text.
+ * @returns True for 25 lower-case letters and digits.
+ */
+export function isServiceId(text: string): boolean {
+  return /^[a-z0-9]{25}$/.test(text)
+}

@@ -35,3 +35,13 @@ export function currentImage(spec: ServiceSpec): string | undefined {
 export function isPaused({ UpdateStatus }: Service): boolean {
   return UpdateStatus?.State === 'paused'
 }
+
+/**
+ * Whether the service has its spec because an update was rolled back, or is being rolled back.
+ *
+ * @param service The service.
+ * @returns True for a rollback by the engine and for one by hand, until the next write of the service.
+ */
+export function isRollback({ UpdateStatus }: Pick<Service, 'UpdateStatus'>): boolean {
+  return UpdateStatus?.State?.startsWith('rollback_') === true
+}

@@ -6,7 +6,7 @@ import { deploymentOf } from '../deployment/service-deployment.ts'
 import { type KnownDeployment, outcomeOf } from '../rollout/known-deployment.ts'
 import type { RolloutWatch } from '../rollout/rollout-watch.ts'
 import type { Service } from '../swarm/service.ts'
-import { isPaused } from '../swarm/service-spec.ts'
+import { isPaused, isRollback } from '../swarm/service-spec.ts'
 import type { AppliedUpdate, ApplyUpdateTools, PlannedUpdate } from './applied-update.ts'
 import { observation, unwrittenDeployment } from './new-deployment.ts'
 import { pausedNotice } from './paused-update.ts'
@@ -60,7 +60,7 @@ async function joinWriter(
   { current, update, tools }: Joining,
 ): Promise<AppliedUpdate | 'ended' | undefined> {
   const { deployments } = tools
-  if (isRolledBack(current)) {
+  if (isRollback(current)) {
     // A later update has ended it.
     return 'ended'
   }
@@ -110,13 +110,8 @@ function findJoinable(
     .find(({ deployment }) =>
       deployment.unwritten === 'observed'
         ? isMadeOf(rolloutOf(deployment), service.Spec.TaskTemplate)
-        : deployment.versionIndex === writer.versionIndex && !isRolledBack(service),
+        : deployment.versionIndex === writer.versionIndex && !isRollback(service),
     )
-}
-
-/** Whether the service has its spec because a later update was rolled back. */
-function isRolledBack({ UpdateStatus }: Service): boolean {
-  return UpdateStatus?.State?.startsWith('rollback_') === true
 }
 
 /** Watches the tasks of the current spec from now on. */

@@ -5,21 +5,17 @@ import {
   RECORD_LABEL,
   REQUESTED_LABEL,
   type RecordEntry,
-  readRecord,
   withRecord,
   withRequestTime,
   writerOf,
 } from '../deployment/deployment-record.ts'
 import { DeployerError } from '../errors.ts'
-import type { DeploymentHistory } from '../history/deployment-history.ts'
-import { entryOf } from '../history/noted-deployment.ts'
-import { templateFingerprint } from '../history/template-fingerprint.ts'
 import { withForeignImage } from '../rollout/log-access.ts'
 import { judgePredecessors, type Predecessors } from '../rollout/predecessors.ts'
 import type { Service, ServiceSpec } from '../swarm/service.ts'
 import type { Swarm, UpdateOutcome } from '../swarm/swarm.ts'
 import type { AppliedUpdate, ApplyUpdateTools, PlannedUpdate } from './applied-update.ts'
-import type { DeployRequest } from './deploy-request.ts'
+import { noteRecord, noteStart } from './deployment-notes.ts'
 import { newDeployment } from './new-deployment.ts'
 import { resumeWarnings } from './paused-update.ts'
 import { updateCredentials } from './registry-credentials.ts'
@@ -95,40 +91,6 @@ function specOf(
   const isNoted = (one: RecordEntry): boolean => tools.history.isNoted(serviceId, one)
   const limits = { maxEntries: tools.maxRecordEntries, isNoted }
   return withRequestTime(withRecord(changed, entry, endings, limits), received.atMs)
-}
-
-interface StartOptions {
-  readonly request: DeployRequest
-  /** The spec that was written. */
-  readonly Spec: ServiceSpec
-  readonly history: DeploymentHistory
-}
-
-/** Notes what only the request knows; the rest follows with the end of the deployment. */
-function noteStart(deployment: Deployment, { request, Spec, history }: StartOptions): void {
-  const { idempotencyFingerprint: key } = request
-  const { caller, metadata } = request.origin
-  const { service, serviceId } = deployment
-  const { commit, run } = metadata
-  history.note(
-    { service, serviceId },
-    {
-      ...entryOf(deployment),
-      kind: 'deploy',
-      caller,
-      template: templateFingerprint(Spec),
-      ...(key === undefined ? {} : { key }),
-      ...(commit === undefined ? {} : { commit }),
-      ...(run === undefined ? {} : { run }),
-    },
-  )
-}
-
-/** Notes what the record of the service had: the next one has no place for all of it. */
-function noteRecord({ ID: serviceId, Spec }: Service, history: DeploymentHistory): void {
-  for (const { wrote: _, ...entry } of readRecord(Spec)) {
-    history.note({ service: Spec.Name, serviceId }, entry)
-  }
 }
 
 interface Update {

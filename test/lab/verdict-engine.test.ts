@@ -71,11 +71,11 @@ describe.concurrent.each([
     await interrupt(lab)
     const [converged, failed] = await Promise.all([good, bad])
     expect([converged.status, converged.body.verdict]).toEqual([200, 'converged'])
-    // An event ended the wait, not the poll half a minute later.
+    // An event ended the wait, not the poll 5 minutes later.
     const { UpdateStatus } = await inspectService(lab.engine, 'good')
     const delayMs =
       Date.parse(`${converged.body.endedAt}`) - Date.parse(`${UpdateStatus?.CompletedAt}`)
-    expect(delayMs).toBeLessThan(15_000)
+    expect(delayMs).toBeLessThan(100_000)
     expect(await runningImages(lab.engine, 'good')).toEqual([converged.body.resolved])
     expect([failed.status, failed.body.verdict]).toEqual([424, await verdictOfEngine(lab)])
     expect(failed.body.tasks).toMatchObject([{ slot: 1, exitCode: 1, log: /no database/ }])

@@ -5,7 +5,7 @@ import { DeployerError } from '../../errors.ts'
 import type { HistoryRecorder, ServiceHistory } from '../../history/history-recorder.ts'
 import { currentTimeMs } from '../../swarm/current-time.ts'
 import type { Service } from '../../swarm/service.ts'
-import { isServiceName } from '../../swarm/service-name.ts'
+import { isServiceId, isServiceName } from '../../swarm/service-name.ts'
 import type { Swarm } from '../../swarm/swarm.ts'
 import { findService } from '../../update/service-access.ts'
 import { historyReport } from '../history-report.ts'
@@ -18,8 +18,6 @@ export interface HistoryTools {
   readonly swarm: Swarm
   readonly history: HistoryRecorder
 }
-
-const SERVICE_ID = /^[a-z0-9]{25}$/
 
 /**
  * Creates the handler. Like `GET /service/:name`, it shows services that do not allow updates too.
@@ -58,7 +56,7 @@ async function findHistories(
   service: Service | undefined,
   history: HistoryRecorder,
 ): Promise<readonly ServiceHistory[]> {
-  const byId = SERVICE_ID.test(name) ? await history.findById(name) : undefined
+  const byId = isServiceId(name) ? await history.findById(name) : undefined
   if (service?.ID === name || byId !== undefined) {
     return byId === undefined ? [] : [byId]
   }

@@ -103,7 +103,7 @@ function createTools(
   const openedDeployments = createOpenedDeployments({ ...watch, history, nodes, noteEnd })
   const publisher = createNotificationPublisher({
     ...{ notifier, notifierEvents, spool },
-    ...{ swarm, deployments, logger, signal },
+    ...{ swarm, deployments, history, logger, signal },
   })
   const maxRecordEntries = historyMode === 'off' ? SHORT_RECORD : LONG_RECORD
   let order = 0

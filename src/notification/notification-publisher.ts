@@ -3,6 +3,7 @@
 
 import { waitFor } from '../async/wait-for.ts'
 import type { Deployment } from '../deployment/deployment.ts'
+import type { DeploymentHistory } from '../history/deployment-history.ts'
 import type { Logger } from '../logger.ts'
 import type { Deployments } from '../rollout/deployments.ts'
 import { type KnownDeployment, outcomeOf } from '../rollout/known-deployment.ts'
@@ -57,6 +58,8 @@ export interface NotificationPublisherOptions {
   readonly spool: Spool | undefined
   readonly swarm: Swarm
   readonly deployments: Deployments
+  /** Shows that a write succeeded where the service does not any more. */
+  readonly history: Pick<DeploymentHistory, 'read'>
   readonly logger: Logger
   readonly signal: AbortSignal
 }
@@ -89,7 +92,7 @@ function createPublisher(
   notifier: Notifier,
   options: Omit<NotificationPublisherOptions, 'notifier'>,
 ): NotificationPublisher {
-  const { notifierEvents, spool, swarm, deployments, logger, signal } = options
+  const { notifierEvents, spool, swarm, deployments, history, logger, signal } = options
   const journal = createJournal(spool, logger)
   const order = createServiceOrder(logger)
   const sender = createEventSender(notifier, { notifierEvents, logger, signal })
@@ -99,7 +102,7 @@ function createPublisher(
   const publisher = createDeploymentPublisher({ sender, journal, tracked, enqueue })
   const recovery = startRecovery({
     ...{ hasSpool: spool !== undefined, journal, tracked, publisher, order },
-    ...{ swarm, deployments, signal },
+    ...{ swarm, deployments, history, signal },
   })
   /** New events follow those of an earlier process, unless the spool cannot be read for too long. */
   const isReady = recovery.isDone() ? recovery.done : waitForRecovery()

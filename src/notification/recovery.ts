@@ -3,6 +3,7 @@
 
 import { type Deployment, isFinal } from '../deployment/deployment.ts'
 import type { Outcome } from '../deployment/verdict.ts'
+import type { DeploymentHistory } from '../history/deployment-history.ts'
 import type { Deployments } from '../rollout/deployments.ts'
 import { type KnownDeployment, outcomeOf } from '../rollout/known-deployment.ts'
 import type { Swarm } from '../swarm/swarm.ts'
@@ -43,6 +44,7 @@ export interface RecoveryOptions {
   readonly order: ServiceOrder
   readonly swarm: Swarm
   readonly deployments: Deployments
+  readonly history: Pick<DeploymentHistory, 'read'>
   /** Ends the recovery. */
   readonly signal: AbortSignal
 }
@@ -60,8 +62,9 @@ const UNDETERMINED: Omit<Outcome, 'endedAt'> = {
  * @returns The recovery.
  */
 export function startRecovery(options: RecoveryOptions): Recovery {
-  const { hasSpool, journal, tracked, publisher, order, swarm, deployments, signal } = options
-  const writes = createUncertainWrites({ swarm, deployments, signal })
+  const { hasSpool, journal, tracked, publisher, order } = options
+  const { swarm, deployments, history, signal } = options
+  const writes = createUncertainWrites({ swarm, deployments, history, signal })
   let isDone = !hasSpool
 
   async function recover(): Promise<void> {

@@ -6,6 +6,7 @@ import { waitFor } from '../async/wait-for.ts'
 import type { Deployment } from '../deployment/deployment.ts'
 import { writeStatus } from '../deployment/write-status.ts'
 import { DeployerError } from '../errors.ts'
+import type { DeploymentHistory } from '../history/deployment-history.ts'
 import type { Deployments } from '../rollout/deployments.ts'
 import { type KnownDeployment, waitForReading } from '../rollout/known-deployment.ts'
 import type { Swarm } from '../swarm/swarm.ts'
@@ -36,6 +37,7 @@ export interface UncertainWrites {
 export interface UncertainWritesOptions {
   readonly swarm: Swarm
   readonly deployments: Pick<Deployments, 'findByWrite'>
+  readonly history: Pick<DeploymentHistory, 'read'>
   /** Ends the reading. */
   readonly signal: AbortSignal
 }
@@ -54,6 +56,7 @@ const MAX_READINGS = 8
 export function createUncertainWrites({
   swarm,
   deployments,
+  history,
   signal,
 }: UncertainWritesOptions): UncertainWrites {
   const limit = createConcurrencyLimit(MAX_READINGS)
@@ -66,11 +69,27 @@ export function createUncertainWrites({
     const settlesAt = Date.parse(deployment.startedAt) + WRITE_SETTLES_WITHIN_MS
     try {
       const status = writeStatus(deployment, await swarm.inspectService(deployment.serviceId))
+      if (status === 'unknown') {
+        return await readNoted(deployment)
+      }
       return status === 'not-yet' && swarm.now() >= settlesAt ? 'not-written' : status
     } catch (error) {
       const isRemoved = error instanceof DeployerError && error.code === 'service-not-found'
-      return isRemoved ? 'unknown' : 'not-yet'
+      return isRemoved ? await readNoted(deployment) : 'not-yet'
     }
+  }
+
+  /** Only a deployment that was written is in the history. */
+  async function readNoted({
+    serviceId,
+    versionIndex,
+    startedAt,
+  }: Deployment): Promise<'written' | 'unknown'> {
+    const entries = await history.read(serviceId)
+    const isNoted = entries.some(
+      (entry) => entry.versionIndex === versionIndex && entry.startedAt === startedAt,
+    )
+    return isNoted ? 'written' : 'unknown'
   }
 
   return {

@@ -257,11 +257,21 @@ export const restarts: readonly Case[] = [
     },
   },
   {
-    name: 'killed after the write, and the service is removed since: the next process sends unknown',
+    name: 'killed after the write, and the service is removed since: the history shows that it was written',
     async run() {
       const { swarm, spool } = await killedAt('after-the-write')
       swarm.remove('blog')
       const second = createHarness({ swarm, spool })
+      await until(() => second.notifier.events.length > 1)
+      equal(second.notifier.eventNames('blog'), ['accepted', 'removed'])
+    },
+  },
+  {
+    name: 'killed after the write, and the service is removed since: without a history the next process sends unknown',
+    async run() {
+      const { swarm, spool } = await killedAt('after-the-write')
+      swarm.remove('blog')
+      const second = createHarness({ swarm, spool, history: 'label' })
       await until(() => second.notifier.events.length > 0)
       equal(second.notifier.eventNames('blog'), ['unknown'])
       equal(second.notifier.events[0]?.error.includes('cannot be determined'), true)

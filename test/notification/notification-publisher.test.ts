@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Deployment, deploymentId, isFinal } from '../../src/deployment/deployment.ts'
+import { NO_HISTORY } from '../../src/history/deployment-history.ts'
 import {
   type DeploymentEvent,
   deploymentEventNames,
@@ -412,7 +413,7 @@ describe('a publisher', () => {
     const { deployments } = createHarness(() => {})
     const publisher = createNotificationPublisher({
       ...{ notifier: undefined, notifierEvents: deploymentEventNames },
-      ...{ spool, swarm, deployments, logger, signal },
+      ...{ spool, swarm, deployments, logger, signal, history: NO_HISTORY },
     })
     const known = deployments.addUnwritten(unwritten('blog', 'unchanged'))
     const pending = await publisher.prepare(known.deployment, originOf(1))

@@ -177,6 +177,25 @@ describe('the recovery', () => {
     expect(new Set(swarm.calls).size).toBe(40)
   })
 
+  test('finds in the history that a write succeeded, where the service does not show it any more', async () => {
+    const swarm = createFakeSwarm()
+    swarm.addService('blog')
+    const deployment = preparedOver(swarm, 'blog')
+    // Two writes of others, which replaced all labels.
+    swarm.change('blog', (spec) => ({ ...spec, Labels: { a: '1' } }))
+    swarm.change('blog', (spec) => ({ ...spec, Labels: { a: '2' } }))
+    for (const [entries, first] of [
+      [[], 'unknown blog 1'],
+      [[{ ...deployment, verdict: 'converged' as const }], 'accepted blog 1'],
+    ] as const) {
+      const spool = await leave(entryOf(deployment, 'prepared', 1))
+      const history = { read: async () => entries }
+      const { published } = createHarness(() => {}, { swarm, spool, history })
+      await vi.advanceTimersByTimeAsync(0)
+      expect(published[0]).toBe(first)
+    }
+  })
+
   test('publishes unknown for a removed service, with the time of the engine', async () => {
     const swarm = createFakeSwarm()
     swarm.addService('blog')

@@ -5,6 +5,7 @@ import {
   deploymentId,
   type FinalDeployment,
 } from '../../src/deployment/deployment.ts'
+import { type DeploymentHistory, NO_HISTORY } from '../../src/history/deployment-history.ts'
 import {
   type DeploymentEvent,
   type DeploymentEventName,
@@ -67,12 +68,14 @@ export interface HarnessOptions {
   readonly notifierEvents?: readonly DeploymentEventName[]
   /** Overrides of the registry of deployments. */
   readonly known?: Partial<Deployments>
+  /** The histories. Default: none is kept. */
+  readonly history?: Pick<DeploymentHistory, 'read'>
 }
 
 export function createHarness(notify: Notifier, options: HarnessOptions = {}): Harness {
   const { swarm = createFakeSwarm() } = options
   const spool = options.spool ?? createFakeSpool()
-  const { notifierEvents = deploymentEventNames, known } = options
+  const { notifierEvents = deploymentEventNames, known, history = NO_HISTORY } = options
   const stop = new AbortController()
   stops.add(stop)
   const { signal } = stop
@@ -91,7 +94,7 @@ export function createHarness(notify: Notifier, options: HarnessOptions = {}): H
   })
   const deployments = { ...all, ...known }
   const publisher = createNotificationPublisher({
-    ...{ swarm, deployments, logger, signal, notifierEvents },
+    ...{ swarm, deployments, logger, signal, notifierEvents, history },
     spool: options.spool === null ? undefined : spool,
     notifier: Object.assign(record, notify.idle === undefined ? {} : { idle: notify.idle }),
   })

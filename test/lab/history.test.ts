@@ -109,3 +109,20 @@ test('what is not written yet is written when the process ends', async () => {
   const labels = Object.values((await historyStore.read(id))?.labels ?? {})
   expect(labels.some((value) => value.includes('"verdict":"converged"'))).toBe(true)
 })
+
+test('the documented command removes the histories', async () => {
+  const { docker } = lab.engine
+  const listed = async (...filter: string[]): Promise<readonly string[]> =>
+    (await docker('config', 'ls', '--quiet', ...filter)).split('\n').filter(Boolean)
+  await create('documented')
+  await first.put('documented?wait=50', v2)
+  let histories: readonly string[] = []
+  await waitFor('a history', async () => {
+    histories = await listed('--filter', 'label=deployer.format')
+    return histories.length > 0
+  })
+  await docker('config', 'rm', ...histories)
+  // The Deployers of this file still run, and note what comes next in new ones.
+  const left = await listed()
+  expect(histories.filter((id) => left.includes(id))).toEqual([])
+})

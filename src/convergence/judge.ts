@@ -1,7 +1,7 @@
 // Judges a rollout: a pure function of service, tasks, nodes and time. `rolled-back` is decided here, in
 // `judgeReplacedSpec`.
 
-import type { UpdateConfig } from '../swarm/engine-types.ts'
+import type { UpdateConfig, WatchedService, WatchedSpec } from '../swarm/engine-types.ts'
 import { isHigher } from '../swarm/force-update.ts'
 import { earliestTaskMs, isMadeBy, type Rollout } from './rollout.ts'
 import { isJob, type RolloutTarget, wantedTasks } from './slots.ts'
@@ -11,6 +11,7 @@ import { createdAt, isFailure, isMadeOf, milliseconds, taskTargetOf } from './ta
 
 const NANOSECONDS_PER_MILLISECOND = 1_000_000
 const DEFAULT_MONITOR_MS = 5000
+const DEFAULT_RESTART_DELAY_MS = 5000
 // The engine starts to update a few milliseconds after the write. Before, the tasks show nothing.
 const START_MS = 1000
 
@@ -42,8 +43,10 @@ function judgeCurrentSpec(rollout: Rollout, state: ObservedState): Convergence {
   }
   // Jobs have no updater: after a manual rollback, a job has `rollback_started` for ever.
   const status = isJob(mode) ? undefined : service.UpdateStatus
-  const endedAt = milliseconds(status?.CompletedAt)
-  const target = rolloutTarget(rollout, state, { endedAt, monitoredUntil: endedAt })
+  const target = rolloutTarget(rollout, state, {
+    endedAt: milliseconds(status?.CompletedAt),
+    config: latestConfig(service),
+  })
   const end: Convergence = { state: 'converged' }
   switch (status?.State) {
     case 'updating':
@@ -77,11 +80,9 @@ function judgeReplacedSpec(rollout: Rollout, state: ObservedState): Convergence 
   if (isOfAnotherUpdate(rollout, state)) {
     return { state: 'superseded', message: 'The engine rolled back a later update' }
   }
-  // The previous spec has run before, so its tasks count as soon as they run.
-  const endedAt = milliseconds(status?.CompletedAt)
   const target = rolloutTarget(rollout, state, {
-    endedAt,
-    monitoredUntil: Number.POSITIVE_INFINITY,
+    endedAt: milliseconds(status?.CompletedAt),
+    config: service.Spec.RollbackConfig,
   })
   const message = status?.Message ?? 'The engine rolled the update back'
   const end: Convergence = { state: 'rolled-back', message }
@@ -91,7 +92,15 @@ function judgeReplacedSpec(rollout: Rollout, state: ObservedState): Convergence 
   if (status?.State === 'rollback_paused' && tasks !== undefined) {
     return { state: 'failed', message: status.Message ?? 'The rollback is paused' }
   }
-  return judgeTasks(target, state, { end })
+  const verdict = judgeTasks(target, state, { end })
+  if (verdict.state !== 'failed') {
+    return verdict
+  }
+  const image = target.target.image ?? 'the previous spec'
+  return {
+    state: 'failed',
+    message: `The engine went back to ${image}, which fails too: ${verdict.message}`,
+  }
 }
 
 /**
@@ -125,27 +134,47 @@ function isOfAnotherUpdate(rollout: Rollout, { service, tasks = [] }: ObservedSt
 function rolloutTarget(
   rollout: Rollout,
   { service, now }: ObservedState,
-  times: Pick<RolloutTarget, 'endedAt' | 'monitoredUntil'>,
+  {
+    endedAt,
+    config,
+  }: { readonly endedAt: number; readonly config: UpdateConfig | null | undefined },
 ): RolloutTarget {
-  const { Spec, JobStatus, UpdateStatus } = service
-  const isRollback = UpdateStatus?.State?.startsWith('rollback_')
+  const { Spec, JobStatus } = service
   return {
     target: taskTargetOf(Spec.TaskTemplate),
     mode: Spec.Mode ?? {},
     jobIteration: JobStatus?.JobIteration.Index ?? 0,
     since: earliestTaskMs(rollout),
-    ...times,
-    monitorMs: monitorMs(isRollback ? Spec.RollbackConfig : Spec.UpdateConfig),
+    endedAt,
+    monitorMs: monitorMs(config),
+    restartDelayMs: restartDelayMs(Spec),
     now,
   }
 }
 
 /**
- * Gets how long the engine monitors a new task for failure.
+ * Gets how long after the engine has ended an update a failure of its tasks may still belong to the update:
+ * a task that failed just before is restarted after a delay, and then has to live through the monitor
+ * period.
  *
- * @param config The configuration of updates or of rollbacks.
- * @returns Milliseconds; 5000, the engine's default, where the spec has none.
+ * @param service The service, with the configuration of its latest update or rollback.
+ * @returns Milliseconds.
  */
-export function monitorMs(config: UpdateConfig | null | undefined): number {
+export function aftermathMs(service: WatchedService): number {
+  return restartDelayMs(service.Spec) + monitorMs(latestConfig(service))
+}
+
+function latestConfig({ Spec, UpdateStatus }: WatchedService): UpdateConfig | null | undefined {
+  return UpdateStatus?.State?.startsWith('rollback_') ? Spec.RollbackConfig : Spec.UpdateConfig
+}
+
+/** The engine's default is 5 s. */
+function monitorMs(config: UpdateConfig | null | undefined): number {
   return (config?.Monitor ?? 0) / NANOSECONDS_PER_MILLISECOND || DEFAULT_MONITOR_MS
+}
+
+/** The engine's default is 5 s. */
+function restartDelayMs({ TaskTemplate }: WatchedSpec): number {
+  const delay = TaskTemplate.RestartPolicy?.Delay ?? undefined
+  return delay === undefined ? DEFAULT_RESTART_DELAY_MS : delay / NANOSECONDS_PER_MILLISECOND
 }

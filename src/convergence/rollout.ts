@@ -2,7 +2,7 @@
 
 import type { Task } from '../swarm/engine-types.ts'
 import type { ForceUpdate } from '../swarm/force-update.ts'
-import { createdAt, isMadeOf, milliseconds } from './tasks.ts'
+import { createdAt, isMadeOf, milliseconds, type TaskTarget } from './tasks.ts'
 
 /** One accepted write of a service. It holds all that is needed to judge the rollout, in any process. */
 export interface Rollout {
@@ -30,17 +30,17 @@ const WRITE_SLACK_MS = 1000
  * @param rollout The rollout.
  * @returns Milliseconds since 1970, a little before the write.
  */
-export function earliestTaskMs({ writtenAt }: Rollout): number {
+export function earliestTaskMs({ writtenAt }: Pick<Rollout, 'writtenAt'>): number {
   return milliseconds(writtenAt) - WRITE_SLACK_MS
 }
 
 /**
  * Whether a task belongs to a rollout, and not to an earlier one of the same image.
  *
- * @param rollout The rollout.
+ * @param rollout The rollout, or another spec since its write, such as the one before it.
  * @param task A task of the service.
  * @returns True when image and `ForceUpdate` are those of the rollout and the task is new enough.
  */
-export function isMadeBy(rollout: Rollout, task: Task): boolean {
+export function isMadeBy(rollout: TaskTarget & Pick<Rollout, 'writtenAt'>, task: Task): boolean {
   return isMadeOf(rollout, task.Spec) && !(createdAt(task) < earliestTaskMs(rollout))
 }

@@ -24,12 +24,15 @@ export interface RolloutTarget {
   readonly jobIteration: number
   /** Failures of tasks that were created earlier belong to an earlier rollout. */
   readonly since: number
-  /** When the engine ended the update; NaN: not reported. */
+  /**
+   * When the engine ended the update; NaN: not reported. Tasks that ran by then without a failure were
+   * monitored by the engine.
+   */
   readonly endedAt: number
-  /** Tasks that ran by then without a failure were monitored by the engine; NaN: none. */
-  readonly monitoredUntil: number
   /** How long any other task must have run. */
   readonly monitorMs: number
+  /** How long the engine waits before it restarts a task. */
+  readonly restartDelayMs: number
   readonly now: number
 }
 
@@ -58,9 +61,6 @@ export interface SlotCount {
 // After a change of a label by another client, the engine no longer monitors the update and restarts
 // failing tasks for ever. So many failures in one slot are enough; the engine keeps five tasks of a slot.
 const ENOUGH_FAILURES = 3
-// Managers learn the state of a task after the node does: the dispatcher of 20.10 collects reports for
-// 100 ms (swarmkit, manager/dispatcher), and a busy node sends them later.
-const REPORT_DELAY_MS = 1000
 
 /**
  * Compares the tasks of a service with the target of a rollout.
@@ -135,7 +135,8 @@ function hasEnded(task: Task): boolean {
 function serviceSlot(target: RolloutTarget, tasks: readonly Task[]): Slot | undefined {
   const isOwn = ({ Spec }: Task): boolean => isMadeOf(target.target, Spec)
   const wanted = tasks.filter(isWanted)
-  const failures = tasks.filter((task) => isOwn(task) && hasFailedRollout(target, task))
+  const ended = tasks.filter((task) => isOwn(task) && isFailure(task))
+  const failures = ended.filter((task) => hasFailedRollout(target, task))
   const [task, failure] = [lowest(wanted), newest(failures)]
   if (task === undefined) {
     return failure && slot('failed', failure)
@@ -144,43 +145,55 @@ function serviceSlot(target: RolloutTarget, tasks: readonly Task[]): Slot | unde
     return slot('waiting', lowest(wanted.filter(isOwn)) ?? task)
   }
   const start = runsSince(task)
-  if (failure !== undefined && isGivenUp(target, task, { failures: failures.length })) {
+  const hasSurvivor = ended.some((task) => hasSurvivedRollout(target, task))
+  if (failure !== undefined && isGivenUp(target, start, { failures, hasSurvivor })) {
     return slot('failed', failure)
   }
   if (start === undefined) {
     return slot('waiting', task)
   }
-  const wasMonitored = failure === undefined && start <= target.monitoredUntil
+  const wasMonitored = failure === undefined && start <= target.endedAt
   const leftMs = wasMonitored ? 0 : millisecondsToProve(target, start)
   return leftMs === 0 ? slot('done', task) : { state: 'unproven', task, leftMs }
 }
 
-/** A task that existed when the engine ended the update, and survived its monitoring, failed later. */
-function hasFailedRollout({ since, endedAt, monitorMs }: RolloutTarget, task: Task): boolean {
-  if (!isFailure(task) || createdAt(task) < since) {
-    return false
-  }
-  const survived = createdAt(task) <= endedAt && changedAt(task) > endedAt + monitorMs
-  return !survived
+function hasFailedRollout(target: RolloutTarget, task: Task): boolean {
+  return createdAt(task) >= target.since && !hasSurvivedRollout(target, task)
 }
 
 /**
- * A task that ran when the engine ended the update may still succeed; any other task has failed. Whether a
- * task that was to run did run by then is known a little later.
+ * Whether a task that has failed lived through the rollout before: it existed when the engine ended the
+ * update, or was on its way as the replacement of a failed one, and failed after the monitor period.
+ */
+function hasSurvivedRollout(target: RolloutTarget, task: Task): boolean {
+  const { endedAt, monitorMs, restartDelayMs } = target
+  const existed = createdAt(task) <= endedAt
+  const wasOnItsWay = createdAt(task) <= endedAt + restartDelayMs
+  const provenAt = existed ? endedAt + monitorMs : lastChance(target)
+  return createdAt(task) >= target.since && wasOnItsWay && changedAt(task) > provenAt
+}
+
+/**
+ * A task that replaces one that failed before the engine ended the update may still succeed. Any other
+ * failure is final: the engine monitors nothing any more, and restarts failing tasks for ever.
  */
 function isGivenUp(
-  { endedAt, now }: RolloutTarget,
-  task: Task,
-  { failures }: { readonly failures: number },
+  target: RolloutTarget,
+  start: number | undefined,
+  { failures, hasSurvivor }: { readonly failures: readonly Task[]; readonly hasSurvivor: boolean },
 ): boolean {
-  if (Number.isNaN(endedAt)) {
-    return failures >= ENOUGH_FAILURES
+  if (Number.isNaN(target.endedAt)) {
+    return failures.length >= ENOUGH_FAILURES
   }
-  const start = runsSince(task)
-  if (start !== undefined) {
-    return start > endedAt
+  if (failures.some((task) => changedAt(task) >= target.endedAt)) {
+    return true
   }
-  return task.DesiredState !== 'running' || now - endedAt >= REPORT_DELAY_MS
+  return !hasSurvivor && (start ?? target.now) > lastChance(target)
+}
+
+/** By when the replacement of a task that failed during the update must run. */
+function lastChance({ endedAt, restartDelayMs, monitorMs }: RolloutTarget): number {
+  return endedAt + restartDelayMs + monitorMs
 }
 
 function runsSince(task: Task): number | undefined {

@@ -71,11 +71,12 @@ export function judgeTasks(
     return end
   }
   const message = describe(counts, { target, nodes })
-  if (inState(counts, 'failed').length > 0) {
+  const unproven = inState(counts, 'unproven')
+  // A slot that the service does not need any more may have failed.
+  const proves = running + unproven.length >= desired
+  if (!proves && inState(counts, 'failed').length > 0) {
     return { state: 'failed', message }
   }
-  const unproven = inState(counts, 'unproven')
-  const proves = running + unproven.length >= desired
   return pending(message, {
     needsTasks: true,
     progress: progress(counts),

@@ -2,11 +2,11 @@
 // tasks, or wait. The verdict of the tasks and the update status is `judge` in `convergence/judge.ts`.
 
 import { evidence, type FailedTask } from '../convergence/evidence.ts'
-import { judge, monitorMs } from '../convergence/judge.ts'
+import { aftermathMs, judge } from '../convergence/judge.ts'
 import { isMadeBy } from '../convergence/rollout.ts'
 import { isJob } from '../convergence/slots.ts'
 import { type Convergence, type Ended, type Pending, pending } from '../convergence/state.ts'
-import { isFailure, isMadeOf, milliseconds } from '../convergence/tasks.ts'
+import { isFailure, isMadeOf, milliseconds, taskTargetOf } from '../convergence/tasks.ts'
 import { type Deployment, rolloutOf } from '../deployment/deployment.ts'
 import { readRecord, writerOf } from '../deployment/deployment-record.ts'
 import type { EndVerdict } from '../deployment/verdict.ts'
@@ -152,23 +152,26 @@ function isTooLateToJudge(
 ): boolean {
   const { service, tasks = [] } = snapshot
   const { nowMs, startedMs, timeoutMs, hasGap } = circumstances
-  const { State, CompletedAt } = service?.UpdateStatus ?? {}
-  const hasNoStatus = State === undefined && !isJob(service?.Spec.Mode ?? {})
+  if (!hasGap || service === undefined || (state !== 'failed' && state !== 'pending')) {
+    return false
+  }
+  const { State, CompletedAt } = service.UpdateStatus ?? {}
+  const hasNoStatus = State === undefined && !isJob(service.Spec.Mode ?? {})
+  const isCompleted = State === 'completed' || State === 'rollback_completed'
   const endMs = hasNoStatus ? startedMs + timeoutMs : milliseconds(CompletedAt)
-  const monitoredUntilMs = endMs + monitorMs(service?.Spec.UpdateConfig)
+  const decidedMs = endMs + aftermathMs(service)
+  if ((!hasNoStatus && !isCompleted) || !(nowMs > decidedMs + LATEST_START_MS)) {
+    return false
+  }
+  // The spec of the rollout, or the one before it, to which the engine went back.
+  const current = { ...rolloutOf(deployment), ...taskTargetOf(service.Spec.TaskTemplate) }
   const hasFailedByThen = tasks.some(
     (task) =>
       isFailure(task) &&
-      isMadeBy(rolloutOf(deployment), task) &&
-      milliseconds(task.Status.Timestamp) <= monitoredUntilMs,
+      isMadeBy(current, task) &&
+      milliseconds(task.Status.Timestamp) <= decidedMs,
   )
-  return (
-    hasGap &&
-    (state === 'failed' || state === 'pending') &&
-    (hasNoStatus || State === 'completed') &&
-    nowMs > monitoredUntilMs + LATEST_START_MS &&
-    !hasFailedByThen
-  )
+  return state === 'pending' || !hasFailedByThen
 }
 
 /** A failure is reported with its tasks, and a timeout with what the rollout waits for. */

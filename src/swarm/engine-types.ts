@@ -38,6 +38,12 @@ export interface Placement {
   readonly Platforms?: readonly Platform[] | null
 }
 
+/** How tasks are restarted that end by themselves. */
+export interface RestartPolicy {
+  /** How long the engine waits before it restarts a task, in nanoseconds; absent: 5 s. */
+  readonly Delay?: number | null
+}
+
 /** The template of a service's tasks, or the spec of a task. */
 export interface TaskSpec {
   /** The container of the task; absent for plugins and network attachments. */
@@ -54,6 +60,7 @@ export interface TaskSpec {
    */
   readonly ForceUpdate?: number | bigint
   readonly Placement?: Placement | null
+  readonly RestartPolicy?: RestartPolicy | null
 }
 
 /** The parts of a `ServiceSpec` that determine the target of a rollout. */

@@ -313,7 +313,53 @@ describe('each sequence of states of a rollout', () => {
             task('1 old running/running', { made: 8, since: 9.9 }),
             task('2 old running/running', { made: 8, since: 12.9 }),
           ],
+          'pending',
+        ],
+        [
+          17.9,
+          backTo(['rollback_completed', 0, 8]),
+          [
+            failing(1, 3),
+            task('1 old running/running', { made: 8, since: 9.9 }),
+            task('2 old running/running', { made: 8, since: 12.9 }),
+          ],
           'rolled-back',
+        ],
+      ],
+    ],
+    [
+      'rollback, completed without monitoring, and the old image fails too',
+      [
+        [
+          8.1,
+          backTo(['rollback_completed', 0, 8]),
+          [
+            failing(1, 3),
+            task('1 old ready/ready', { made: 8 }),
+            ...tasks('2 old running/running'),
+          ],
+          'pending',
+        ],
+        [
+          9.9,
+          backTo(['rollback_completed', 0, 8]),
+          [
+            failing(1, 3),
+            task('1 old running/running', { made: 8, since: 9.2 }),
+            ...tasks('2 old running/running'),
+          ],
+          'pending',
+        ],
+        [
+          10.1,
+          backTo(['rollback_completed', 0, 8]),
+          [
+            failing(1, 3),
+            task('1 old shutdown/failed', { made: 8, since: 10 }),
+            task('1 old ready/ready', { made: 10 }),
+            ...tasks('2 old running/running'),
+          ],
+          'failed',
         ],
       ],
     ],
@@ -338,44 +384,87 @@ describe('each sequence of states of a rollout', () => {
           11.9,
           { status: ['completed', 0, 11.9] },
           [failing(1, 4), failing(2, 9), ...tasks('1 new running/running', '2 new ready/ready')],
-          'failed',
+          'pending',
+        ],
+        [
+          12.5,
+          { status: ['completed', 0, 11.9] },
+          [
+            failing(1, 4),
+            failing(2, 9),
+            task('1 new running/running', { made: 10, since: 11 }),
+            task('2 new running/running', { made: 10, since: 12.4 }),
+          ],
+          'pending',
         ],
         [
           14,
           { status: ['completed', 0, 11.9] },
           [
-            failing(1, 9),
+            failing(1, 4),
             failing(2, 9),
-            task('1 new running/running', { made: 12, since: 13 }),
-            task('2 new running/running', { made: 12, since: 13 }),
+            task('1 new running/running', { made: 10, since: 11 }),
+            task('2 new shutdown/failed', { made: 10, since: 13.4 }),
+            task('2 new ready/ready', { made: 13.5 }),
           ],
           'failed',
         ],
       ],
     ],
     [
-      'continue: a task that runs by the end is reported after it, and fails',
+      'continue: completed, and the replacement of a task that failed once runs',
       [
         [
           12,
           { status: ['completed', 0, 11.9] },
-          [failing(1, 4), task('1 new running/starting'), ...tasks('2 new running/running')],
+          [failing(1, 9), ...tasks('1 new ready/ready', '2 new running/running')],
           'pending',
         ],
         [
-          12.2,
+          16,
           { status: ['completed', 0, 11.9] },
           [
-            failing(1, 4),
-            task('1 new running/running', { made: 11, since: 11.8 }),
+            failing(1, 9),
+            task('1 new running/running', { made: 10, since: 15.5 }),
             ...tasks('2 new running/running'),
           ],
           'pending',
         ],
         [
-          13,
+          17.5,
           { status: ['completed', 0, 11.9] },
-          [failing(1, 4), task('1 new running/starting'), ...tasks('2 new running/running')],
+          [
+            failing(1, 9),
+            task('1 new running/running', { made: 10, since: 15.5 }),
+            ...tasks('2 new running/running'),
+          ],
+          'converged',
+        ],
+      ],
+    ],
+    [
+      'continue: the replacement of a task that failed does not run by the end of restart delay and monitor',
+      [
+        [
+          18.9,
+          { status: ['completed', 0, 11.9] },
+          [failing(1, 9), ...tasks('1 new running/starting', '2 new running/running')],
+          'pending',
+        ],
+        [
+          19,
+          { status: ['completed', 0, 11.9] },
+          [failing(1, 9), ...tasks('1 new running/starting', '2 new running/running')],
+          'failed',
+        ],
+        [
+          30,
+          { status: ['completed', 0, 11.9] },
+          [
+            failing(1, 9),
+            task('1 new running/running', { made: 10, since: 19.1 }),
+            ...tasks('2 new running/running'),
+          ],
           'failed',
         ],
       ],
@@ -391,11 +480,11 @@ describe('each sequence of states of a rollout', () => {
       'rollback, failure action continue, to an image that fails too',
       [
         [
-          14,
+          14.2,
           backTo(['rollback_completed', 0, 14]),
           [
             failing(1, 4),
-            task('1 old shutdown/failed', { made: 8 }),
+            task('1 old shutdown/failed', { made: 8, since: 14.1 }),
             ...tasks('1 old ready/ready', '2 old running/running'),
           ],
           'failed',
@@ -432,7 +521,7 @@ describe('each sequence of states of a rollout', () => {
           'pending',
         ],
         [
-          10.2,
+          16.3,
           { status: ['completed', 0, 9.2] },
           [
             ...tasks('1 new shutdown/complete', '2 new shutdown/complete'),
@@ -519,6 +608,12 @@ describe('each sequence of states of a rollout', () => {
         ],
         [
           12.7,
+          { spec: spec('old'), previous: spec('old') },
+          [failing(1, 4), ...backRuns],
+          'pending',
+        ],
+        [
+          15,
           { spec: spec('old'), previous: spec('old') },
           [failing(1, 4), ...backRuns],
           'rolled-back',
@@ -612,13 +707,32 @@ describe('slots, once the engine reports completed', () => {
       'converged',
     ],
     [
-      'what restarted after the end did not run at the end',
+      'what was restarted after a failure during the update may still succeed',
       [
         task('1 new running/running'),
         task('2 new shutdown/failed', { made: 5, since: 9 }),
         task('2 new running/running', { made: 9, since: 11 }),
       ],
+      'converged',
+    ],
+    [
+      'a failure after the end is final',
+      [
+        task('1 new running/running'),
+        task('2 new shutdown/failed', { made: 5, since: 10.1 }),
+        task('2 new running/running', { made: 10.1, since: 11 }),
+      ],
       'failed',
+    ],
+    [
+      'the replacement of a failed task lived through the monitor period, and failed later',
+      [
+        task('1 new running/running'),
+        task('2 new shutdown/failed', { made: 5, since: 9 }),
+        task('2 new shutdown/failed', { made: 9, since: 20.1 }),
+        task('2 new running/running', { made: 20.1, since: 25 }),
+      ],
+      'converged',
     ],
   ])('%s', (_, seen, state) => {
     expect(look(ended(), seen, { now: 30 }).state).toBe(state)
@@ -786,10 +900,20 @@ describe('a new task on a node that goes down, for which the engine waits indefi
   })
 })
 
+test('while the slots that the service needs prove themselves, another may have failed', () => {
+  const seen = [
+    task('1 new running/running', { since: 10 }),
+    task('2 new running/running', { since: 10 }),
+    task('3 new shutdown/failed', { since: 11 }),
+  ]
+  const state = (now: number) => look({ status: ['completed', 0, 9] }, seen, { now }).state
+  expect([14.9, 15].map(state)).toEqual(['pending', 'converged'])
+})
+
 test('the message of a failure contains the task and the reason', () => {
   const seen = [
     task('1 new running/running'),
-    task('2 new shutdown/failed', { error: 'task: non-zero exit (1)' }),
+    task('2 new shutdown/failed', { error: 'task: non-zero exit (1)', since: 11 }),
     task('2 new ready/ready'),
   ]
   expect(look({ status: ['completed', 0, 10] }, seen)).toEqual({
@@ -800,6 +924,18 @@ test('the message of a failure contains the task and the reason', () => {
 
 describe('a rollback by the engine', () => {
   const back = { spec: spec('old'), status: ['rollback_completed', 0, 14] } as const
+
+  test('to an image that fails too: the message contains both', () => {
+    const seen = [
+      task('1 old running/running'),
+      task('2 old shutdown/failed', { made: 12, since: 15, error: 'task: non-zero exit (1)' }),
+    ]
+    expect(look(back, seen, { now: 16 })).toEqual({
+      state: 'failed',
+      message:
+        'The engine went back to old, which fails too: 1 of 2 tasks run; the task in slot 2 is failed: task: non-zero exit (1)',
+    })
+  })
 
   test('of a later update does not belong to this rollout, which was superseded', () => {
     const seen = [...bothOldRun, task('1 newer shutdown/failed', { made: 20 })]

@@ -18,7 +18,10 @@ export interface FakeRollout {
   fail(options?: FailOptions): void
   /** All tasks run, and `completed`; still `updating` if no node accepts a task. */
   complete(): void
-  /** `completed` though the tasks fail, as with the failure action `continue`. */
+  /**
+   * `completed` though the tasks fail, as with the failure action `continue`; the tasks that the engine
+   * restarts fail again, unless the options disable this.
+   */
   failAndComplete(options?: FailOptions): void
   /** `paused`; if no task has failed, the first one fails before. */
   pause(message?: string): void
@@ -152,6 +155,7 @@ export function createFakeRollout(id: string, swarmState: FakeSwarmState): FakeR
     failAndComplete(options) {
       fail(options)
       setUpdateState('completed', 'update completed')
+      fail(options)
     },
 
     pause(message) {

@@ -79,17 +79,24 @@ export function createUncertainWrites({
     }
   }
 
-  /** Only a deployment that was written is in the history. */
+  /**
+   * Only a deployment that was written is in the history. The engine takes one write for each version, so an
+   * entry of another deployment that replaced the same version shows that this one was not written: a later
+   * request may have written first, and the record on the service has only the newest deployments.
+   */
   async function readNoted({
     serviceId,
     versionIndex,
     startedAt,
-  }: Deployment): Promise<'written' | 'unknown'> {
+  }: Deployment): Promise<WriteResult> {
     const entries = await history.read(serviceId)
-    const isNoted = entries.some(
-      (entry) => entry.versionIndex === versionIndex && entry.startedAt === startedAt,
+    const noted = entries.find(
+      (entry) => entry.versionIndex === versionIndex && entry.kind !== 'outside',
     )
-    return isNoted ? 'written' : 'unknown'
+    if (noted === undefined) {
+      return 'unknown'
+    }
+    return noted.startedAt === startedAt ? 'written' : 'not-written'
   }
 
   return {

@@ -282,6 +282,10 @@ describe.concurrent('the directives for nginx are necessary', () => {
     const proxy = await started(startNginx, options)
     const url = `${proxy.url}/service/x`
     await expect(curl(...request(proxy, '--fail', '-X', 'PUT', url))).rejects.toThrow('504')
+    // On a busy machine curl may end before this process has read what nginx sent.
+    await waitFor('both servers to get the request', () =>
+      servers.every(({ requests }) => requests.length > 0),
+    )
     expect(servers.map(({ requests }) => requests)).toEqual([
       ['PUT /service/x'],
       ['PUT /service/x'],

@@ -196,6 +196,26 @@ describe('the recovery', () => {
     }
   })
 
+  test('finds in the history that another deployment replaced the same version instead', async () => {
+    const swarm = createFakeSwarm()
+    swarm.addService('blog')
+    const deployment = preparedOver(swarm, 'blog')
+    swarm.change('blog', (spec) => ({ ...spec, Labels: { a: '1' } }))
+    swarm.change('blog', (spec) => ({ ...spec, Labels: { a: '2' } }))
+    const other = { ...deployment, startedAt: new Date(0).toISOString() }
+    for (const [entries, events] of [
+      [[other], []],
+      [[{ ...other, kind: 'outside' as const }], ['unknown blog 1']],
+      [[{ ...other, versionIndex: other.versionIndex + 1 }], ['unknown blog 1']],
+    ] as const) {
+      const spool = await leave(entryOf(deployment, 'prepared', 1))
+      const history = { read: async () => entries }
+      const { published } = createHarness(() => {}, { swarm, spool, history })
+      await vi.advanceTimersByTimeAsync(0)
+      expect(published).toEqual(events)
+    }
+  })
+
   test('publishes unknown for a removed service, with the time of the engine', async () => {
     const swarm = createFakeSwarm()
     swarm.addService('blog')

@@ -21,7 +21,7 @@ const { version, dependencies, peerDependencies } = readJson(join(ROOT, 'package
 const folder = mkdtempSync(join(tmpdir(), 'deployer-package-'))
 const unpacked = join(folder, 'unpacked')
 // The goal was 32 kB, before there was a history. Hono, lru-cache and the hash take 15 of them.
-const MAX_GZIP_KB: Readonly<Record<string, number>> = { createDeployer: 57, createOutbox: 4 }
+const MAX_GZIP_KB: Readonly<Record<string, number>> = { createDeployer: 60, createOutbox: 4 }
 let buildOutput: string
 
 function run(program: string, args: readonly string[], cwd: string = folder): string {

@@ -1,28 +1,28 @@
 // Judges a rollout: a pure function of service, tasks, nodes and time. `rolled-back` is decided here, in
 // `judgeReplacedSpec`.
 
-import type { UpdateConfig, WatchedService, WatchedSpec } from '../swarm/engine-types.ts'
+import type { UpdateConfig } from '../swarm/engine-types.ts'
 import { isHigher } from '../swarm/force-update.ts'
-import { earliestTaskMs, isMadeBy, type Rollout } from './rollout.ts'
+import { leavesFinishedTasks, runsOnce } from './one-shot.ts'
+import { earliestTaskMs, isMadeBy, onLeadersClock, type Rollout } from './rollout.ts'
 import { isJob, type RolloutTarget, wantedTasks } from './slots.ts'
 import { type Convergence, type ObservedState, pending } from './state.ts'
-import { judgeInProgress, judgeTasks } from './task-verdict.ts'
+import { judgeInProgress, judgePaused, judgeTasks } from './task-verdict.ts'
 import { createdAt, isFailure, isMadeOf, milliseconds, taskTargetOf } from './tasks.ts'
+import { latestConfig, timingOf } from './timing.ts'
 
-const NANOSECONDS_PER_MILLISECOND = 1_000_000
-const DEFAULT_MONITOR_MS = 5000
-const DEFAULT_RESTART_DELAY_MS = 5000
 // The engine starts to update a few milliseconds after the write. Before, the tasks show nothing.
 const START_MS = 1000
 
 /**
  * Judges a rollout.
  *
- * @param rollout The rollout.
+ * @param written The rollout.
  * @param state What is known of the swarm. The service alone is enough until tasks are needed.
  * @returns The state of the rollout. A manual rollback is `superseded`, since it is a later write.
  */
-export function judge(rollout: Rollout, state: ObservedState): Convergence {
+export function judge(written: Rollout, state: ObservedState): Convergence {
+  const rollout = onLeadersClock(written, state.service)
   const { Spec, Version } = state.service
   if (Version.Index <= rollout.versionIndex) {
     return pending('The engine still shows the service as it was before the write', {
@@ -52,8 +52,13 @@ function judgeCurrentSpec(rollout: Rollout, state: ObservedState): Convergence {
     case 'updating':
     case 'rollback_started':
       return judgeInProgress(target, state, { status, end })
-    case 'paused':
-      return { state: 'paused', message: status.Message ?? 'The update is paused' }
+    case 'paused': {
+      const paused = { state: 'paused', message: status.Message ?? 'The update is paused' } as const
+      // The engine pauses an update whose task ends soon, also where that is what the task has to do.
+      return leavesFinishedTasks(service.Spec)
+        ? judgePaused(target, state, { end, paused })
+        : paused
+    }
     case 'rollback_paused':
       return { state: 'failed', message: status.Message ?? 'The rollback is paused' }
   }
@@ -106,17 +111,18 @@ function judgeReplacedSpec(rollout: Rollout, state: ObservedState): Convergence 
 /**
  * When a label is changed during a rollback, `UpdateStatus` is cleared for ever, though the engine
  * continues the rollback. Then the spec before that change differs in labels only and has the image from
- * before the rollout, and tasks of the rollout have failed.
+ * before the rollout, and tasks of the rollout have failed. A rollback that the engine reports as
+ * `completed` leaves no spec before it.
  */
 function isPreviousSpec(rollout: Rollout, { service, tasks }: ObservedState): boolean {
-  const { Spec, PreviousSpec } = service
+  const { Spec, PreviousSpec, UpdateStatus } = service
   const current = taskTargetOf(Spec.TaskTemplate)
   return (
     current.image === rollout.previous &&
     !isHigher(current.forceUpdate, rollout.forceUpdate) &&
-    PreviousSpec !== undefined &&
-    PreviousSpec !== null &&
-    isMadeOf(current, PreviousSpec.TaskTemplate) &&
+    (PreviousSpec
+      ? isMadeOf(current, PreviousSpec.TaskTemplate)
+      : UpdateStatus?.State === 'completed') &&
     (tasks?.some((task) => isFailure(task) && isMadeBy(rollout, task)) ?? true)
   )
 }
@@ -133,7 +139,7 @@ function isOfAnotherUpdate(rollout: Rollout, { service, tasks = [] }: ObservedSt
 
 function rolloutTarget(
   rollout: Rollout,
-  { service, now }: ObservedState,
+  { service, tasks, now }: ObservedState,
   {
     endedAt,
     config,
@@ -145,36 +151,10 @@ function rolloutTarget(
     mode: Spec.Mode ?? {},
     jobIteration: JobStatus?.JobIteration.Index ?? 0,
     since: earliestTaskMs(rollout),
+    isObserved: rollout.isObserved === true,
+    runsOnce: runsOnce(service, tasks),
     endedAt,
-    monitorMs: monitorMs(config),
-    restartDelayMs: restartDelayMs(Spec),
+    ...timingOf(Spec, config),
     now,
   }
-}
-
-/**
- * Gets how long after the engine has ended an update a failure of its tasks may still belong to the update:
- * a task that failed just before is restarted after a delay, and then has to live through the monitor
- * period.
- *
- * @param service The service, with the configuration of its latest update or rollback.
- * @returns Milliseconds.
- */
-export function aftermathMs(service: WatchedService): number {
-  return restartDelayMs(service.Spec) + monitorMs(latestConfig(service))
-}
-
-function latestConfig({ Spec, UpdateStatus }: WatchedService): UpdateConfig | null | undefined {
-  return UpdateStatus?.State?.startsWith('rollback_') ? Spec.RollbackConfig : Spec.UpdateConfig
-}
-
-/** The engine's default is 5 s. */
-function monitorMs(config: UpdateConfig | null | undefined): number {
-  return (config?.Monitor ?? 0) / NANOSECONDS_PER_MILLISECOND || DEFAULT_MONITOR_MS
-}
-
-/** The engine's default is 5 s. */
-function restartDelayMs({ TaskTemplate }: WatchedSpec): number {
-  const delay = TaskTemplate.RestartPolicy?.Delay ?? undefined
-  return delay === undefined ? DEFAULT_RESTART_DELAY_MS : delay / NANOSECONDS_PER_MILLISECOND
 }

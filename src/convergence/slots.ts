@@ -1,6 +1,7 @@
 // The state of each slot of a service during a rollout.
 
 import type { Node, ServiceMode, Task } from '../swarm/engine-types.ts'
+import { isFinished } from './one-shot.ts'
 import {
   bySlot,
   createdAt,
@@ -9,37 +10,39 @@ import {
   isLost,
   isMadeOf,
   isOfJob,
+  isOnPausedNode,
   isWanted,
   lowest,
   milliseconds,
   newest,
   type TaskTarget,
 } from './tasks.ts'
+import type { Timing } from './timing.ts'
 
 /** What the tasks are compared with. All times are milliseconds since 1970. */
-export interface RolloutTarget {
+export interface RolloutTarget extends Timing {
   readonly target: TaskTarget
   readonly mode: ServiceMode
   /** The iteration of a job that counts. */
   readonly jobIteration: number
   /** Failures of tasks that were created earlier belong to an earlier rollout. */
   readonly since: number
+  /** Whether nothing was written, so that what had ended before counts where nothing restarts it. */
+  readonly isObserved: boolean
+  /** Whether a task that ended with exit code 0 is a success; see `runsOnce` in `one-shot.ts`. */
+  readonly runsOnce: boolean
   /**
-   * When the engine ended the update; NaN: not reported. Tasks that ran by then without a failure were
-   * monitored by the engine.
+   * When the engine ended the update; NaN: not reported. Tasks that had run for the monitor period by then,
+   * without a failure, were monitored by the engine.
    */
   readonly endedAt: number
-  /** How long any other task must have run. */
-  readonly monitorMs: number
-  /** How long the engine waits before it restarts a task. */
-  readonly restartDelayMs: number
   readonly now: number
 }
 
 /** The state of one slot. */
 export interface Slot {
   /**
-   * `done`: its task runs, or is complete in a job. `unproven`: its task has not run long enough yet.
+   * `done`: its task runs, or is complete in a job or in a service that runs once. `unproven`: its task has not run long enough yet.
    * `waiting`: its task does not run yet. `failed`: its tasks fail, and no better result is expected.
    */
   readonly state: 'done' | 'unproven' | 'waiting' | 'failed'
@@ -56,6 +59,8 @@ export interface SlotCount {
   readonly running: number
   /** How many slots there must be; undefined for a global service without tasks. */
   readonly desired: number | undefined
+  /** Old tasks of a global service that the engine leaves as they are, because their nodes are paused. */
+  readonly left: readonly Task[]
 }
 
 // After a change of a label by another client, the engine no longer monitors the update and restarts
@@ -83,13 +88,28 @@ export function countSlots(
       (!job || isOfIteration(target, task)) &&
       (!isLost(task.NodeID, nodes) || (job && hasEnded(task))),
   )
-  const slots = bySlot(counted, isGlobal(mode))
-    .map(([, slot]) => (job ? jobSlot(slot) : serviceSlot(target, slot)))
+  const places = bySlot(counted, isGlobal(mode)).map(([, slot]) => slot)
+  const isLeft = (slot: readonly Task[]): boolean =>
+    mode.Global !== undefined && isLeftAsItIs(target, slot, nodes)
+  const slots = places
+    .filter((slot) => !isLeft(slot))
+    .map((slot) => (job ? jobSlot(slot) : serviceSlot(target, slot)))
     .filter((slot) => slot !== undefined)
+  const left = places.filter(isLeft).flatMap((slot) => lowest(slot.filter(isWanted)) ?? [])
   const running = slots.filter(({ state }) => state === 'done').length
   // The orchestrator creates all tasks of a global service at once (Docker CLI counts them the same way).
-  const desired = wantedTasks(mode) ?? (slots.length === 0 ? undefined : slots.length)
-  return { slots, running, desired }
+  const isUnknown = slots.length === 0 && left.length === 0
+  const desired = wantedTasks(mode) ?? (isUnknown ? undefined : slots.length)
+  return { slots, running, desired, left }
+}
+
+/** The engine neither starts nor updates tasks of a global service on a node that is paused. */
+function isLeftAsItIs(
+  { target }: RolloutTarget,
+  tasks: readonly Task[],
+  nodes: readonly Node[] | undefined,
+): boolean {
+  return tasks.every((task) => !isMadeOf(target, task.Spec) && isOnPausedNode(task.NodeID, nodes))
 }
 
 /**
@@ -139,7 +159,7 @@ function serviceSlot(target: RolloutTarget, tasks: readonly Task[]): Slot | unde
   const failures = ended.filter((task) => hasFailedRollout(target, task))
   const [task, failure] = [lowest(wanted), newest(failures)]
   if (task === undefined) {
-    return failure && slot('failed', failure)
+    return endedSlot(target, tasks, { failure })
   }
   if (!wanted.every(isOwn)) {
     return slot('waiting', lowest(wanted.filter(isOwn)) ?? task)
@@ -152,9 +172,29 @@ function serviceSlot(target: RolloutTarget, tasks: readonly Task[]): Slot | unde
   if (start === undefined) {
     return slot('waiting', task)
   }
-  const wasMonitored = failure === undefined && start <= target.endedAt
+  // The engine ends an update a monitor period after the last new task runs. One that has started since
+  // replaces a task that has failed, which the swarm may have forgotten.
+  const wasMonitored = failure === undefined && start <= target.endedAt - target.monitorMs
   const leftMs = wasMonitored ? 0 : millisecondsToProve(target, start)
   return leftMs === 0 ? slot('done', task) : { state: 'unproven', task, leftMs }
+}
+
+/** Nothing restarts the last task of the slot. */
+function endedSlot(
+  target: RolloutTarget,
+  tasks: readonly Task[],
+  { failure }: { readonly failure: Task | undefined },
+): Slot | undefined {
+  const last = newest(tasks.filter(({ Spec }) => isMadeOf(target.target, Spec)))
+  if (last !== undefined && last === newest(tasks)) {
+    if (target.runsOnce && isFinished(last)) {
+      return slot('done', last)
+    }
+    if (target.isObserved && isFailure(last)) {
+      return slot('failed', last)
+    }
+  }
+  return failure && slot('failed', failure)
 }
 
 function hasFailedRollout(target: RolloutTarget, task: Task): boolean {

@@ -30,7 +30,13 @@ export interface Pending {
 
 /** The end of a rollout. */
 export type Ended =
-  | { readonly state: 'converged'; readonly message?: undefined }
+  | {
+      readonly state: 'converged'
+      /** What the engine still does, where it has not ended the update. */
+      readonly message?: string
+      /** What the caller should know of the result. */
+      readonly warnings?: readonly string[]
+    }
   | {
       readonly state: 'rolled-back' | 'paused' | 'failed' | 'superseded'
       /** Why; the engine's own message where there is one. */

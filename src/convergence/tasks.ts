@@ -161,6 +161,20 @@ export function isLost(nodeId: string | undefined, nodes: readonly Node[] | unde
 }
 
 /**
+ * Whether the node of a task is paused, so that it takes no new tasks.
+ *
+ * @param nodeId The node of a task; empty or absent for a task without a node.
+ * @param nodes The swarm's nodes; undefined: not read, and none is paused.
+ * @returns True when the node is known to be paused.
+ */
+export function isOnPausedNode(
+  nodeId: string | undefined,
+  nodes: readonly Node[] | undefined,
+): boolean {
+  return nodes !== undefined && findNode(nodeId ?? '', nodes)?.Spec?.Availability === 'pause'
+}
+
+/**
  * Whether the node of a task was lost before the task ran, so that its state does not change any more.
  *
  * @param task Any task.

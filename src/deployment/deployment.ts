@@ -105,6 +105,7 @@ export function isFinal<T extends DeploymentKey>(
  * @returns Its rollout.
  */
 export function rolloutOf(deployment: Deployment): Rollout {
-  const { resolved, forceUpdate, previous, versionIndex, startedAt } = deployment
-  return { image: resolved, forceUpdate, previous, versionIndex, writtenAt: startedAt }
+  const { resolved, forceUpdate, previous, versionIndex, startedAt, unwritten } = deployment
+  const isObserved = unwritten === 'observed'
+  return { image: resolved, forceUpdate, previous, versionIndex, writtenAt: startedAt, isObserved }
 }

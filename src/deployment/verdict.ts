@@ -57,6 +57,8 @@ export interface Outcome {
   readonly endedAt: string
   /** Why; the engine's own message where there is one. */
   readonly message?: string
+  /** What the caller should know of the result, such as nodes that keep the old task. */
+  readonly warnings?: readonly string[]
   /** The failed tasks, where something failed. */
   readonly tasks?: readonly TaskEvidence[]
   /** Why `tasks` has no log lines, where that depends on the image. */

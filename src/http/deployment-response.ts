@@ -38,12 +38,13 @@ const RETRY_AFTER_SECONDS = 1
 
 function createReport(
   known: KnownDeployment,
-  { verdictBeforeEnd, warnings = [] }: DeploymentResponseOptions,
+  { verdictBeforeEnd, ...options }: DeploymentResponseOptions,
 ): DeploymentReport {
   const { id, deployment } = known
   const { service, serviceId, image, resolved, previous, startedAt } = deployment
   const outcome = outcomeOf(known)
   const isNew = verdictBeforeEnd === 'accepted'
+  const warnings = [...(options.warnings ?? []), ...(outcome?.warnings ?? [])]
   return {
     verdict: isNew ? 'accepted' : 'pending',
     ...{ deploymentId: id, service, serviceId, image, resolved, previous, startedAt },

@@ -2,11 +2,12 @@
 // tasks, or wait. The verdict of the tasks and the update status is `judge` in `convergence/judge.ts`.
 
 import { evidence, type FailedTask } from '../convergence/evidence.ts'
-import { aftermathMs, judge } from '../convergence/judge.ts'
-import { isMadeBy } from '../convergence/rollout.ts'
+import { judge } from '../convergence/judge.ts'
+import { isMadeBy, onLeadersClock } from '../convergence/rollout.ts'
 import { isJob } from '../convergence/slots.ts'
 import { type Convergence, type Ended, type Pending, pending } from '../convergence/state.ts'
 import { isFailure, isMadeOf, milliseconds, taskTargetOf } from '../convergence/tasks.ts'
+import { aftermathMs } from '../convergence/timing.ts'
 import { type Deployment, rolloutOf } from '../deployment/deployment.ts'
 import { readRecord, writerOf } from '../deployment/deployment-record.ts'
 import type { EndVerdict } from '../deployment/verdict.ts'
@@ -33,6 +34,8 @@ export interface End {
   readonly message?: string
   /** The failed tasks; undefined where nothing failed. */
   readonly failed?: readonly FailedTask[]
+  /** What the caller should know of the result. */
+  readonly warnings?: readonly string[]
   /** Whether another process recorded this verdict on the service. */
   readonly isRecorded?: boolean
   /** When another process found it, by the engine's clock; RFC 3339. Undefined: it was found now. */
@@ -189,16 +192,18 @@ function needsTasks(convergence: Convergence, isLate: boolean): boolean {
 
 function endOf(
   deployment: Deployment,
-  { state, message }: Ended,
+  ended: Ended,
   {
     snapshot,
     circumstances,
   }: { readonly snapshot: ServiceSnapshot; readonly circumstances: Circumstances },
 ): Judgement {
   const { hasGap } = circumstances
-  if (state === 'converged') {
-    return end('converged')
+  if (ended.state === 'converged') {
+    const { state, ...more } = ended
+    return end(state, more)
   }
+  const { state, message } = ended
   if (state === 'superseded') {
     return replaced(deployment, message, { snapshot, hasGap })
   }
@@ -260,9 +265,13 @@ export function recordedEnd(
 
 function failedTasks(
   deployment: Deployment,
-  { tasks = [], nodes }: ServiceSnapshot,
+  { service, tasks = [], nodes }: ServiceSnapshot,
 ): readonly FailedTask[] {
-  return evidence(rolloutOf(deployment), tasks, { nodes })
+  const rollout = rolloutOf(deployment)
+  const written = service === undefined ? rollout : onLeadersClock(rollout, service)
+  // An observation may end because of a task that failed before.
+  const writtenAt = rollout.isObserved === true ? new Date(0).toISOString() : written.writtenAt
+  return evidence({ ...written, writtenAt }, tasks, { nodes })
 }
 
 function end(verdict: EndVerdict, more: Omit<End, 'kind' | 'verdict'> = {}): End {

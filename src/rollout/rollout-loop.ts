@@ -19,6 +19,7 @@ import { HIDDEN } from './noted-outcome.ts'
 import { createServiceObserver, type ServiceSnapshot } from './service-observer.ts'
 import type { ServiceReadings } from './service-readings.ts'
 import { taskEvidence } from './task-logs.ts'
+import { createTaskMemory } from './task-memory.ts'
 import type { VerdictHolds } from './verdict-holds.ts'
 
 /** What a watch needs. */
@@ -118,6 +119,7 @@ export function startRolloutLoop(
   const { serviceId, resolved, startedAt } = deployment
   const startedMs = Date.parse(startedAt)
   const observer = createServiceObserver(serviceId, tools, known)
+  const memory = createTaskMemory()
   const buffer = createEventBuffer(resolved)
   const [observed, setObserved] = createDeferred<void>()
   const heartbeat = startHeartbeat(() => void pollWithoutEvents())
@@ -139,6 +141,11 @@ export function startRolloutLoop(
     setObserved()
   }
 
+  function latest(): ServiceSnapshot {
+    const { tasks, ...snapshot } = observer.snapshot()
+    return { ...snapshot, tasks: tasks && memory.recall(tasks) }
+  }
+
   function now(): number {
     try {
       return swarm.now()
@@ -153,7 +160,7 @@ export function startRolloutLoop(
       await observer.refresh(true)
     }
     while (!isStopped) {
-      const snapshot = observer.snapshot()
+      const snapshot = latest()
       const fixed = fixedEnd()
       if (fixed !== undefined) {
         await end(fixed, snapshot)
@@ -212,13 +219,14 @@ export function startRolloutLoop(
 
   /** A verdict that was found before the stop still counts. */
   function report(
-    { verdict, message, endedAt = new Date(now()).toISOString() }: End,
+    { verdict, message, warnings, endedAt = new Date(now()).toISOString() }: End,
     evidence: Partial<Outcome> = {},
   ): void {
     if (!isAbandoned) {
       ended({
         ...{ verdict, endedAt },
         ...(message === undefined ? {} : { message }),
+        ...(warnings === undefined ? {} : { warnings }),
         ...evidence,
       })
     }
@@ -284,7 +292,7 @@ export function startRolloutLoop(
 
   return {
     observed,
-    snapshot: observer.snapshot,
+    snapshot: latest,
     now,
     // A stream that ended reports the gap only once it is open again.
     hasGap: () => hasGap || !events.isOpen(),

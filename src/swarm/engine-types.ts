@@ -24,6 +24,8 @@ export interface ServiceMode {
 export interface UpdateConfig {
   /** How long a new task is monitored for failure, in nanoseconds; 0 or absent: 5 s. */
   readonly Monitor?: number
+  /** How long the engine waits after each task before it updates the next one, in nanoseconds; absent: 0. */
+  readonly Delay?: number
 }
 
 /** An operating system and a processor architecture, with Go's names or those of `uname`. */
@@ -40,6 +42,8 @@ export interface Placement {
 
 /** How tasks are restarted that end by themselves. */
 export interface RestartPolicy {
+  /** `none`, `on-failure` or `any`; absent: `any`. */
+  readonly Condition?: string | null
   /** How long the engine waits before it restarts a task, in nanoseconds; absent: 5 s. */
   readonly Delay?: number | null
 }

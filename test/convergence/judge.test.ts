@@ -4,123 +4,22 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { evidence } from '../../src/convergence/evidence.ts'
 import { judge } from '../../src/convergence/judge.ts'
-import type { Rollout } from '../../src/convergence/rollout.ts'
 import type { Convergence, ObservedState } from '../../src/convergence/state.ts'
-import type {
-  Node,
-  ServiceMode,
-  Task,
-  WatchedService,
-  WatchedSpec,
-} from '../../src/swarm/engine-types.ts'
-
-// Times are seconds after the write. The names of images are short: `new` is the rollout's, `old`
-// the one before it.
-const WRITE = Date.parse('2026-01-01T00:00:00Z')
-const NEW_SPEC_VERSION = 11
-const rollout: Rollout = {
-  image: 'new',
-  forceUpdate: '0',
-  previous: 'old',
-  versionIndex: 10,
-  writtenAt: at(0),
-}
-
-function at(seconds: number): string {
-  return new Date(WRITE + seconds * 1000).toISOString()
-}
-
-function spec(image: string, more: Partial<WatchedSpec> & { force?: number } = {}): WatchedSpec {
-  const { force, ...rest } = more
-  return {
-    TaskTemplate: { ContainerSpec: { Image: image }, ...(force ? { ForceUpdate: force } : {}) },
-    Mode: { Replicated: { Replicas: 2 } },
-    ...rest,
-  }
-}
-
-interface ServiceParts {
-  readonly spec?: WatchedSpec
-  readonly previous?: WatchedSpec
-  /** A state, and the seconds at which the update began and came to its end. */
-  readonly status?: readonly [state: string, startedAt?: number, completedAt?: number]
-  readonly version?: number
-  readonly iteration?: number
-}
-
-function service(parts: ServiceParts = {}): WatchedService {
-  const { status, previous, iteration } = parts
-  const [State, startedAt = 0.01, completedAt] = status ?? []
-  return {
-    Version: { Index: parts.version ?? NEW_SPEC_VERSION },
-    Spec: parts.spec ?? spec('new'),
-    ...(previous && { PreviousSpec: previous }),
-    ...(State !== undefined && {
-      UpdateStatus: {
-        State,
-        StartedAt: at(startedAt),
-        ...(completedAt !== undefined && { CompletedAt: at(completedAt) }),
-        Message: `engine: ${State}`,
-      },
-    }),
-    ...(iteration !== undefined && {
-      JobStatus: { JobIteration: iteration === 0 ? {} : { Index: iteration } },
-    }),
-  } as WatchedService
-}
-
-interface TaskParts {
-  readonly made?: number
-  readonly since?: number
-  readonly node?: string
-  readonly error?: string
-  readonly iteration?: number
-  readonly force?: number
-  readonly exitCode?: number
-}
-
-let taskCount = 0
-
-/** `task('2 new running/starting')`: slot (or `-`), image, desired state, state. */
-function task(words: string, parts: TaskParts = {}): Task {
-  const [slot = '', image = '', states = ''] = words.split(' ')
-  const [desired = '', state = ''] = states.split('/')
-  const made = parts.made ?? (image === 'old' ? -1000 : 1)
-  const since = parts.since ?? made + 1
-  taskCount += 1
-  return {
-    ID: `task${taskCount}`,
-    CreatedAt: at(made),
-    UpdatedAt: at(since),
-    Spec: spec(image, { force: parts.force ?? 0 }).TaskTemplate,
-    ...(slot !== '-' && { Slot: Number(slot) }),
-    ...(parts.node !== undefined && { NodeID: parts.node }),
-    DesiredState: desired,
-    Status: {
-      State: state,
-      Timestamp: at(since),
-      ...(parts.error !== undefined && { Err: parts.error }),
-      ...(parts.exitCode !== undefined && {
-        ContainerStatus: { ContainerID: 'c', ExitCode: parts.exitCode },
-      }),
-    },
-    ...(parts.iteration !== undefined && {
-      JobIteration: parts.iteration === 0 ? {} : { Index: parts.iteration },
-    }),
-  } as Task
-}
-
-const tasks = (...words: readonly string[]): readonly Task[] => words.map((line) => task(line))
-const bothRun = tasks('1 new running/running', '2 new running/running')
-const bothOldRun = tasks('1 old running/running', '2 old running/running')
-
-function look(
-  parts: ServiceParts,
-  seen: readonly Task[] | undefined,
-  { now = 12, nodes }: { now?: number; nodes?: readonly Node[] } = {},
-): Convergence {
-  return judge(rollout, { service: service(parts), tasks: seen, nodes, now: WRITE + now * 1000 })
-}
+import type { Node, ServiceMode, Task } from '../../src/swarm/engine-types.ts'
+import {
+  at,
+  bothOldRun,
+  bothRun,
+  look,
+  rollout,
+  type ServiceParts,
+  service,
+  spec,
+  type TaskParts,
+  task,
+  tasks,
+  WRITE,
+} from './swarm-states.ts'
 
 describe('a judgement without tasks', () => {
   test.each<[string, ServiceParts, Partial<Convergence> & { needsTasks?: boolean }]>([
@@ -257,6 +156,9 @@ describe('each sequence of states of a rollout', () => {
     spec: spec('old'),
     ...(status && { status }),
   })
+  const startedAt =
+    (seconds: number) =>
+    (one: Task): Task => ({ ...one, UpdatedAt: at(seconds), Status: { State: 'running' } })
   const backRuns = [
     task('1 old running/running'),
     task('2 old running/running', { made: 8, since: 9 }),
@@ -281,7 +183,24 @@ describe('each sequence of states of a rollout', () => {
           [failing(1, 0), ...tasks('1 old shutdown/running', '1 old ready/pending')],
           'pending',
         ],
-        [10, backTo(['rollback_completed', 0, 10]), [failing(1, 0), ...backRuns], 'rolled-back'],
+        [
+          10,
+          backTo(['rollback_completed', 0, 10]),
+          [
+            failing(1, 0),
+            task('1 old running/running', { made: 1, since: 4.9 }),
+            task('2 old running/running'),
+          ],
+          'rolled-back',
+        ],
+      ],
+    ],
+    [
+      'completed, and a task has started within the monitor period before: it replaces one that is forgotten',
+      [
+        [9, { status: ['completed', 0, 9] }, bothRun.map(startedAt(6.9)), 'converged'],
+        [9, { status: ['completed', 0, 9] }, bothRun.map(startedAt(7.1)), 'pending'],
+        [9.1, { status: ['completed', 0, 9] }, bothRun.map(startedAt(7.1)), 'converged'],
       ],
     ],
     [
@@ -545,8 +464,8 @@ describe('each sequence of states of a rollout', () => {
       [
         [1, { status: ['updating'] }, [...bothOldRun, task('2 new running/starting')], 'pending'],
         [
-          2.8,
-          { status: ['completed', 0, 2.8] },
+          4.1,
+          { status: ['completed', 0, 4.1] },
           [...tasks('1 old shutdown/running', '2 old shutdown/running'), ...bothRun],
           'converged',
         ],
@@ -1056,9 +975,32 @@ describe('a global service', () => {
       node('b', 'ready'),
       'failed',
     ],
-    ['waits for a first task', [], node('b', 'ready'), 'pending'],
   ])('%s', (_, seen, b, state) => {
     expect(look(ended, seen, { nodes: [node('a', 'ready'), b] }).state).toBe(state)
+  })
+
+  test('is done when the engine has left the task on a paused node as it is, with a warning', () => {
+    const nodes: readonly Node[] = [
+      node('a', 'ready'),
+      { ...node('b', 'ready', 'pause'), Description: { Hostname: 'beta' } },
+    ]
+    const left = on('b', 'running/running', 'old')
+    expect(look(ended, [on('a', 'running/running'), left], { nodes })).toEqual({
+      state: 'converged',
+      warnings: ['Node beta is paused: its task was left as it is, with old'],
+    })
+    expect(look(ended, [left], { nodes }).state).toBe('converged')
+    expect(look(ended, [on('a', 'running/starting'), left], { nodes }).state).toBe('pending')
+    expect(look(ended, [on('a', 'running/running'), left]).state).toBe('pending')
+  })
+
+  test('that fits no node is done, with a warning', () => {
+    const fresh: ServiceParts = { spec: spec('new', { Mode: { Global: {} } }) }
+    const none = { state: 'converged', warnings: [expect.stringContaining('No node')] }
+    expect(look(fresh, [], { now: 1 })).toEqual(none)
+    expect(look(fresh, [], { now: 0.9 }).state).toBe('pending')
+    const lost = [on('b', 'running/running')]
+    expect(look(ended, lost, { nodes: [node('b', 'down')] }).state).toBe('pending')
   })
 
   test('the message names the node', () => {
@@ -1066,7 +1008,7 @@ describe('a global service', () => {
     expect(look(ended, [on('a', 'running/starting')], { nodes })).toMatchObject({
       message: '0 of 1 tasks run; the task on node alpha is starting',
     })
-    expect(look(ended, [], { nodes })).toMatchObject({
+    expect(look(ended, [], { nodes, now: 0.9 })).toMatchObject({
       message: 'no node has a task of the service',
     })
   })
@@ -1298,10 +1240,18 @@ describe('any state of the swarm', () => {
       previous: fc.constantFrom(undefined, 'new', 'old'),
       version: fc.constantFrom(10, 11, 12),
       iteration: fc.constantFrom(undefined, 0, 1),
+      condition: fc.constantFrom(undefined, 'none', 'on-failure'),
+      delay: fc.constantFrom(0, 2e9, 8e9),
     })
-    .map(({ image, mode, status, previous, version, iteration }) =>
+    .map(({ image, mode, status, previous, version, iteration, condition, delay }) =>
       service({
-        spec: spec(image, { Mode: mode }),
+        spec: {
+          ...spec(image, { Mode: mode, UpdateConfig: { Delay: delay } }),
+          TaskTemplate: {
+            ...spec(image).TaskTemplate,
+            ...(condition && { RestartPolicy: { Condition: condition } }),
+          },
+        },
         version,
         ...(status && { status }),
         ...(previous && { previous: spec(previous) }),
@@ -1311,7 +1261,13 @@ describe('any state of the swarm', () => {
   const anySnapshot: fc.Arbitrary<ObservedState> = fc.record({
     service: anyService,
     tasks: fc.option(fc.array(anyTask, { maxLength: 8 }), { nil: undefined }),
-    nodes: fc.constantFrom(undefined, [], [{ ID: 'a' }], [{ ID: 'a', Status: { State: 'down' } }]),
+    nodes: fc.constantFrom(
+      undefined,
+      [],
+      [{ ID: 'a' }],
+      [{ ID: 'a', Status: { State: 'down' } }],
+      [{ ID: 'a', Spec: { Availability: 'pause' } }],
+    ),
     now: seconds.map((now) => WRITE + now * 1000),
   })
   const states = ['pending', 'converged', 'rolled-back', 'paused', 'failed', 'superseded']

@@ -1,5 +1,6 @@
 // A rollout that a test controls step by step: the update status of the engine, and the tasks.
 
+import { latestConfig, timingOf } from '../../src/convergence/timing.ts'
 import type { Node, UpdateStatus } from '../../src/swarm/engine-types.ts'
 import { isJob, type Place, placesOf } from './fake-placement.ts'
 import type { FakeService, FakeServices } from './fake-services.ts'
@@ -131,8 +132,14 @@ export function createFakeRollout(id: string, swarmState: FakeSwarmState): FakeR
     }
   }
 
-  function completeRollBack(): void {
+  /** The engine ends an update a monitor period after the last task has started. */
+  function runAndMonitor(): void {
     run()
+    tasks.age(service(), timingOf(service().Spec, latestConfig(service())).monitorMs)
+  }
+
+  function completeRollBack(): void {
+    runAndMonitor()
     setUpdateState('rollback_completed', 'rollback completed')
   }
 
@@ -146,7 +153,7 @@ export function createFakeRollout(id: string, swarmState: FakeSwarmState): FakeR
     setUpdateState,
 
     complete() {
-      run()
+      runAndMonitor()
       if (tasks.of(service()).every(({ Status }) => Status.State !== 'pending')) {
         setUpdateState('completed', 'update completed')
       }

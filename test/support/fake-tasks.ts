@@ -21,6 +21,8 @@ export interface FakeTasks {
   /** The same, and the task completes. */
   finish(service: FakeService, place: Place): FakeTask
   fail(service: FakeService, place: Place, options?: FailOptions): FakeTask
+  /** The tasks that run have done so for some milliseconds at least. */
+  age(service: FakeService, ms: number): void
   /** Creates or removes tasks until their number matches the spec; others are not changed. */
   scale(service: FakeService): void
   remove(service: FakeService): void
@@ -135,6 +137,15 @@ export function createFakeTasks(now: () => number, nodes: () => readonly Node[])
         move(next, { State: 'ready', Message: 'prepared' }, { DesiredState: 'ready', NodeID })
       }
       return failed
+    },
+
+    age(service, ms) {
+      const start = new Date(now() - ms).toISOString()
+      all = all.map((task) =>
+        task.ServiceID === service.ID && task.Status.State === 'running' && task.UpdatedAt > start
+          ? { ...task, UpdatedAt: start, Status: { ...task.Status, Timestamp: start } }
+          : task,
+      )
     },
 
     scale(service) {

@@ -54,6 +54,8 @@ export interface Engine extends EngineClient, Omit<Daemon, 'signal'> {
 export interface EngineOptions {
   /** Address of the registry that the engine accesses without TLS. */
   readonly registryAddress: string
+  /** Directories with the programs of another engine. Default: the installed engine. */
+  readonly programs?: readonly string[]
   /** More flags for dockerd. */
   readonly flags?: readonly string[]
 }
@@ -115,7 +117,7 @@ export function connectEngine(directory: string): EngineClient {
  */
 export async function createEngine(directory: string, options: EngineOptions): Promise<Engine> {
   const client = connectEngine(directory)
-  const containerd = await createContainerd(directory)
+  const containerd = await createContainerd(directory, options)
   const dockerd = await createDockerd(directory, options, client)
   const swarmAddress = randomLoopbackAddress()
   let gossipPort: Server | undefined
@@ -152,7 +154,10 @@ export async function createEngine(directory: string, options: EngineOptions): P
 }
 
 /** Without a private containerd, dockerd would use the one of the system. */
-async function createContainerd(directory: string): Promise<Daemon> {
+async function createContainerd(
+  directory: string,
+  { programs = [] }: EngineOptions,
+): Promise<Daemon> {
   const configFile = join(directory, 'containerd.toml')
   const socketPath = containerdSocket(directory)
   const config = [
@@ -167,6 +172,7 @@ async function createContainerd(directory: string): Promise<Daemon> {
   return createDaemon('containerd', {
     directory,
     args: ['--config', configFile],
+    programs,
     isReady: () => isListening(socketPath),
   })
 }
@@ -198,6 +204,7 @@ async function createDockerd(
       '--ip-forward=false',
       ...(options.flags ?? []),
     ],
+    programs: options.programs ?? [],
     isReady: async () => {
       const answer = await client.request('GET', '/_ping').catch(() => undefined)
       return answer?.status === 200

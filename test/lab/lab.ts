@@ -8,6 +8,7 @@ import {
   createBeanstalkd,
 } from './beanstalkd.ts'
 import { connectEngine, createEngine, type Engine, type EngineClient } from './engine.ts'
+import { enginePrograms } from './engine-packages.ts'
 import { type ImageRecipe, pushImage, pushLabImages } from './images.ts'
 import { createLabDirectory, removeDeadLabs, removeLab } from './leftovers.ts'
 import { freePorts } from './ports.ts'
@@ -54,6 +55,11 @@ export interface LabOptions {
   readonly log?: (line: string) => void
   /** More flags for dockerd. */
   readonly engineFlags?: readonly string[]
+  /**
+   * The Debian suite whose Docker Engine is started, as in `trixie`; it is fetched when it is not cached.
+   * Default: the environment variable `LAB_ENGINE_SUITE`, else the installed engine.
+   */
+  readonly engineSuite?: string | undefined
 }
 
 /** What another process needs to access a lab. */
@@ -63,7 +69,7 @@ export interface LabCoordinates {
   readonly beanstalkdPort: number
 }
 
-const programs = ['dockerd', 'docker', 'containerd', 'docker-registry', 'beanstalkd', 'busybox']
+const required = ['dockerd', 'docker', 'containerd', 'docker-registry', 'beanstalkd', 'busybox']
 
 /**
  * Starts a lab, after removing the labs of processes that ended.
@@ -72,8 +78,9 @@ const programs = ['dockerd', 'docker', 'containerd', 'docker-registry', 'beansta
  * @returns The lab; the caller must call `down`.
  */
 export async function raiseLab(options: LabOptions = {}): Promise<Lab> {
-  const { log = () => {}, engineFlags = [] } = options
+  const { log = () => {}, engineFlags = [], engineSuite = process.env.LAB_ENGINE_SUITE } = options
   requirePrograms()
+  const programs = engineSuite === undefined ? [] : await enginePrograms(engineSuite)
   await removeDeadLabs(log)
   const startedAt = Date.now()
   const directory = await createLabDirectory()
@@ -84,10 +91,14 @@ export async function raiseLab(options: LabOptions = {}): Promise<Lab> {
     const engine = await createEngine(directory, {
       registryAddress: registry.address,
       flags: engineFlags,
+      programs,
     })
     await Promise.all([registry.start(), beanstalkd.start(), engine.start()])
     await pushLabImages(engine, registry.address)
-    log(`The lab in ${directory} is up after ${((Date.now() - startedAt) / 1000).toFixed(1)} s`)
+    const version = await engineVersion(engine)
+    log(
+      `The lab in ${directory} has Docker Engine ${version} and is up after ${((Date.now() - startedAt) / 1000).toFixed(1)} s`,
+    )
     const shared = connectLab({ directory, registryAddress: registry.address, beanstalkdPort })
     return { ...shared, engine, registry, beanstalkd, down: () => removeLab(directory) }
   } catch (error) {
@@ -122,8 +133,12 @@ export function connectLab(coordinates: LabCoordinates): SharedLab {
   }
 }
 
+async function engineVersion(engine: EngineClient): Promise<string> {
+  return JSON.parse((await engine.request('GET', '/version')).text).Version
+}
+
 function requirePrograms(): void {
-  const missing = programs.filter((name) => findProgram(name) === undefined)
+  const missing = required.filter((name) => findProgram(name) === undefined)
   if (missing.length > 0 || process.getuid?.() !== 0) {
     throw new Error(
       `The lab needs ${missing.join(', ') || 'root'}: run \`node test/prepare.mjs --lab\` as root on Debian or Ubuntu`,

@@ -10,7 +10,12 @@ import { waitFor } from './wait.ts'
 /** The path of a Unix socket has at most 107 bytes; the rest is for the part below the directory. */
 const longestDirectory = 107 - '/exec/libnetwork/123456789012.sock'.length
 
-async function labHome(): Promise<string> {
+/**
+ * Gives the directory that has the directories of all labs.
+ *
+ * @returns Its path; it may not exist.
+ */
+export async function labHome(): Promise<string> {
   return join(await realpath(tmpdir()), 'deployer-lab')
 }
 

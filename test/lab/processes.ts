@@ -25,6 +25,8 @@ export interface DaemonOptions {
   readonly directory: string
   /** The program's arguments. */
   readonly args: readonly string[]
+  /** Directories with programs that are used before those of the system. */
+  readonly programs?: readonly string[]
   /** Checks whether the daemon is ready. */
   readonly isReady: () => Promise<boolean>
 }
@@ -37,17 +39,22 @@ export interface ProgramOutput {
 
 const startTimeoutMs = 120_000
 const stopTimeoutMs = 120_000
+const systemPath = ['/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
 /**
  * The environment of the lab's processes. `DEPLOYER_LAB` marks them and their child processes, so that the
  * removal of the lab finds them.
  *
  * @param directory The lab's directory.
+ * @param programs Directories that come first in `PATH`.
  * @returns The environment.
  */
-export function labEnvironment(directory: string): Record<string, string> {
+export function labEnvironment(
+  directory: string,
+  programs: readonly string[] = [],
+): Record<string, string> {
   return {
-    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    PATH: [...programs, ...systemPath].join(':'),
     HOME: directory,
     TMPDIR: directory,
     DEPLOYER_LAB: directory,
@@ -55,14 +62,16 @@ export function labEnvironment(directory: string): Record<string, string> {
 }
 
 /**
- * Finds a program of the system.
+ * Finds a program.
  *
  * @param name The program's name.
+ * @param programs Directories that are searched before those of the system.
  * @returns Its path, or `undefined`.
  */
-export function findProgram(name: string): string | undefined {
-  const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin']
-  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path))
+export function findProgram(name: string, programs: readonly string[] = []): string | undefined {
+  return [...programs, ...systemPath]
+    .map((folder) => join(folder, name))
+    .find((path) => existsSync(path))
 }
 
 /**
@@ -73,7 +82,7 @@ export function findProgram(name: string): string | undefined {
  * @returns The daemon.
  */
 export function createDaemon(command: string, options: DaemonOptions): Daemon {
-  const { directory, args, isReady } = options
+  const { directory, args, programs, isReady } = options
   const name = command.slice(command.lastIndexOf('/') + 1)
   const logFile = join(directory, `${name}.log`)
   let child: ChildProcess | undefined
@@ -86,8 +95,8 @@ export function createDaemon(command: string, options: DaemonOptions): Daemon {
   async function start(): Promise<void> {
     if (child !== undefined) return
     const log = openSync(logFile, 'a')
-    const path = command.startsWith('/') ? command : (findProgram(command) ?? command)
-    const env = labEnvironment(directory)
+    const path = command.startsWith('/') ? command : (findProgram(command, programs) ?? command)
+    const env = labEnvironment(directory, programs)
     const started = spawn(path, args, { cwd: directory, env, stdio: ['ignore', log, log] })
     closeSync(log)
     child = started

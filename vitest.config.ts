@@ -5,7 +5,17 @@ const source = (path: string): string => new URL(path, import.meta.url).pathname
 /** Test files that load the machine until the end; only `.ci/run` and `npm run test:chaos` run them. */
 const CHAOS = ['test/lab/notification-storm.test.ts', 'test/lab/two-deployers.test.ts']
 
-/** For both projects that run against real daemons. A busy machine may need this long. */
+/** What also runs on the Docker Engines of other Debian suites, with `npm run test:engines`. */
+const ON_OTHER_ENGINES = [
+  'convergence',
+  'deployment',
+  'engine-suite',
+  'history*',
+  'swarm-contract',
+  'verdict*',
+].map((name) => `test/lab/${name}.test.ts`)
+
+/** For all projects that run against real daemons. A busy machine may need this long. */
 const LAB = {
   globalSetup: ['test/lab/global-setup.ts'],
   testTimeout: 300_000,
@@ -41,7 +51,7 @@ const config: ViteUserConfig = {
           ...LAB,
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
-          exclude: CHAOS,
+          exclude: [...CHAOS, 'test/lab/engine-suite.test.ts'],
           // One lab for each worker.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
@@ -56,6 +66,18 @@ const config: ViteUserConfig = {
           sequence: { groupOrder: 2 },
         },
       },
+      // 26.1 and, while Debian does not have a newer one, 28.5.
+      ...['trixie', 'sid'].map((suite) => ({
+        test: {
+          ...LAB,
+          name: `engine-${suite}`,
+          include: ON_OTHER_ENGINES,
+          env: { LAB_ENGINE_SUITE: suite },
+          // Both engines at the same time, since the tests mostly wait.
+          maxWorkers: 6,
+          sequence: { groupOrder: 3 },
+        },
+      })),
     ],
   },
 }

@@ -18,7 +18,8 @@ let labs: readonly Lab[] = []
  * @param project Passes the coordinates of the labs to the test files.
  */
 export async function setup(project: TestProject): Promise<void> {
-  labs = await raiseLabs(Math.min(project.config.maxWorkers, await countFiles(project)))
+  const count = Math.min(project.config.maxWorkers, await countFiles(project))
+  labs = await raiseLabs(count, project.config.env.LAB_ENGINE_SUITE)
   project.provide(
     'labs',
     labs.map(({ directory, registry, beanstalkd }) => ({
@@ -42,9 +43,9 @@ async function countFiles(project: TestProject): Promise<number> {
 }
 
 /** Starts several labs at the same time; if one of them fails, the others are removed. */
-async function raiseLabs(count: number): Promise<readonly Lab[]> {
+async function raiseLabs(count: number, engineSuite: string | undefined): Promise<readonly Lab[]> {
   const results = await Promise.allSettled(
-    Array.from({ length: count }, () => raiseLab({ log: console.log })),
+    Array.from({ length: count }, () => raiseLab({ log: console.log, engineSuite })),
   )
   const raised = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
   const failure = results.find((result) => result.status === 'rejected')

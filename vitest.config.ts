@@ -3,7 +3,9 @@ import type { ViteUserConfig } from 'vitest/config'
 const source = (path: string): string => new URL(path, import.meta.url).pathname
 
 /** Test files that load the machine until the end; only `.ci/run` and `npm run test:chaos` run them. */
-const CHAOS = ['test/lab/notification-storm.test.ts', 'test/lab/two-deployers.test.ts']
+const CHAOS = ['notification-storm', 'two-deployers', 'three-managers'].map(
+  (name) => `test/lab/${name}.test.ts`,
+)
 
 /** What also runs on the Docker Engines of other Debian suites, with `npm run test:engines`. */
 const ON_OTHER_ENGINES = [

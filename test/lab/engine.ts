@@ -48,6 +48,8 @@ export interface EngineClient {
 export interface Engine extends EngineClient, Omit<Daemon, 'signal'> {
   /** Stops the engine, starts it and waits for its swarm. */
   restart(): Promise<void>
+  /** Where its node can be reached by nodes that join its swarm, as `ADDRESS:PORT`; once it was started. */
+  swarmAddress(): string
 }
 
 /** Options of {@link createEngine}. */
@@ -58,6 +60,8 @@ export interface EngineOptions {
   readonly programs?: readonly string[]
   /** More flags for dockerd. */
   readonly flags?: readonly string[]
+  /** A manager of the swarm that the engine joins, and the token for it. Default: a swarm of its own. */
+  readonly join?: { readonly manager: string; readonly token: string }
 }
 
 const requestTimeoutMs = 60_000
@@ -119,8 +123,9 @@ export async function createEngine(directory: string, options: EngineOptions): P
   const client = connectEngine(directory)
   const containerd = await createContainerd(directory, options)
   const dockerd = await createDockerd(directory, options, client)
-  const swarmAddress = randomLoopbackAddress()
+  const address = randomLoopbackAddress()
   let gossipPort: Server | undefined
+  let swarmAddress = ''
 
   /**
    * Swarm creates overlay networks and `docker_gwbridge` in the network of the host as soon as its gossip
@@ -128,10 +133,18 @@ export async function createEngine(directory: string, options: EngineOptions): P
    * that only this lab has, Swarm creates none; services on the host network do not need them.
    */
   async function initSwarm(): Promise<void> {
-    gossipPort = await takePort(7946, swarmAddress)
+    gossipPort = await takePort(7946, address)
     const [port] = await freePorts(1)
-    const addresses = { ListenAddr: `${swarmAddress}:${port}`, AdvertiseAddr: swarmAddress }
-    const { status, text } = await client.request('POST', '/swarm/init', addresses)
+    swarmAddress = `${address}:${port}`
+    const addresses = { ListenAddr: swarmAddress, AdvertiseAddr: address }
+    const { join } = options
+    const { status, text } =
+      join === undefined
+        ? await client.request('POST', '/swarm/init', addresses)
+        : await client.request('POST', '/swarm/join', {
+            ...addresses,
+            ...{ RemoteAddrs: [join.manager], JoinToken: join.token },
+          })
     if (status !== 200) throw new Error(`Could not make the lab's swarm: ${text.trim()}`)
   }
 
@@ -140,8 +153,12 @@ export async function createEngine(directory: string, options: EngineOptions): P
     await dockerd.start()
     if (gossipPort === undefined) await initSwarm()
     await waitFor("the lab's swarm to answer and its node to be ready", async () => {
-      const { status, text } = await client.request('GET', '/nodes')
-      return status === 200 && JSON.parse(text)[0]?.Status.State === 'ready'
+      const { status, text } = await client.request('GET', '/info')
+      const { LocalNodeState, ControlAvailable, NodeID } = JSON.parse(text).Swarm
+      if (status !== 200 || LocalNodeState !== 'active') return false
+      if (!ControlAvailable) return true
+      const node = await client.request('GET', `/nodes/${NodeID}`)
+      return node.status === 200 && JSON.parse(node.text).Status.State === 'ready'
     })
   }
 
@@ -150,7 +167,11 @@ export async function createEngine(directory: string, options: EngineOptions): P
     await start()
   }
 
-  return { ...client, start, stop: dockerd.stop, kill: dockerd.kill, restart }
+  return {
+    ...client,
+    ...{ start, stop: dockerd.stop, kill: dockerd.kill, restart },
+    swarmAddress: () => swarmAddress,
+  }
 }
 
 /** Without a private containerd, dockerd would use the one of the system. */

@@ -132,9 +132,12 @@ export function createFakeRollout(id: string, swarmState: FakeSwarmState): FakeR
     }
   }
 
-  /** The engine ends an update a monitor period after the last task has started. */
+  /** The engine ends an update that it monitors a monitor period after the last task has started. */
   function runAndMonitor(): void {
     run()
+    if (service().UpdateStatus === undefined) {
+      return
+    }
     tasks.age(service(), timingOf(service().Spec, latestConfig(service())).monitorMs)
   }
 

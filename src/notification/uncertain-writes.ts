@@ -42,7 +42,8 @@ export interface UncertainWritesOptions {
   readonly signal: AbortSignal
 }
 
-// A write can succeed after its call failed: a leader lost its quorum, or a connection broke.
+// A write can succeed after its call failed: a leader lost its quorum, or a connection broke. Within that time
+// the history has the writes of other processes too.
 const WRITE_SETTLES_WITHIN_MS = 10_000
 // Hundreds of entries may be left. The requests that come in meanwhile need the engine as well.
 const MAX_READINGS = 8
@@ -66,13 +67,14 @@ export function createUncertainWrites({
     if (deployments.findByWrite(deployment) !== undefined) {
       return 'written'
     }
-    const settlesAt = Date.parse(deployment.startedAt) + WRITE_SETTLES_WITHIN_MS
+    const isSettled = swarm.now() >= Date.parse(deployment.startedAt) + WRITE_SETTLES_WITHIN_MS
     try {
       const status = writeStatus(deployment, await swarm.inspectService(deployment.serviceId))
       if (status === 'unknown') {
-        return await readNoted(deployment)
+        const noted = await readNoted(deployment)
+        return noted === 'unknown' && !isSettled ? 'not-yet' : noted
       }
-      return status === 'not-yet' && swarm.now() >= settlesAt ? 'not-written' : status
+      return status === 'not-yet' && isSettled ? 'not-written' : status
     } catch (error) {
       const isRemoved = error instanceof DeployerError && error.code === 'service-not-found'
       return isRemoved ? await readNoted(deployment) : 'not-yet'

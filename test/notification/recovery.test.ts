@@ -191,7 +191,8 @@ describe('the recovery', () => {
       const spool = await leave(entryOf(deployment, 'prepared', 1))
       const history = { read: async () => entries }
       const { published } = createHarness(() => {}, { swarm, spool, history })
-      await vi.advanceTimersByTimeAsync(0)
+      // The history may get the entry of another process within that time.
+      await vi.advanceTimersByTimeAsync(20_000)
       expect(published[0]).toBe(first)
     }
   })
@@ -211,9 +212,29 @@ describe('the recovery', () => {
       const spool = await leave(entryOf(deployment, 'prepared', 1))
       const history = { read: async () => entries }
       const { published } = createHarness(() => {}, { swarm, spool, history })
-      await vi.advanceTimersByTimeAsync(0)
+      await vi.advanceTimersByTimeAsync(20_000)
       expect(published).toEqual(events)
     }
+  })
+
+  test('waits for the history, which another process writes some seconds later', async () => {
+    const swarm = createFakeSwarm()
+    swarm.addService('blog')
+    const deployment = preparedOver(swarm, 'blog')
+    swarm.change('blog', (spec) => ({ ...spec, Labels: { a: '1' } }))
+    swarm.change('blog', (spec) => ({ ...spec, Labels: { a: '2' } }))
+    const other = { ...deployment, startedAt: new Date(0).toISOString() }
+    let entries: readonly (typeof other)[] = []
+    const spool = await leave(entryOf(deployment, 'prepared', 1))
+    const { published } = createHarness(() => {}, {
+      swarm,
+      spool,
+      history: { read: async () => entries },
+    })
+    await vi.advanceTimersByTimeAsync(6000)
+    entries = [other]
+    await vi.advanceTimersByTimeAsync(30_000)
+    expect(published).toEqual([])
   })
 
   test('publishes unknown for a removed service, with the time of the engine', async () => {

@@ -77,7 +77,7 @@ const config: ViteUserConfig = {
           include: ON_OTHER_ENGINES,
           env: { LAB_ENGINE_SUITE: suite },
           // Both engines at the same time, since the tests mostly wait.
-          maxWorkers: 6,
+          maxWorkers: 4,
           sequence: { groupOrder: 3 },
         },
       })),

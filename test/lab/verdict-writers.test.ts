@@ -112,7 +112,7 @@ describe.concurrent('concurrent updates of one service', () => {
     const answers = await Promise.all(
       images.map((image) => deployer.put('crowded?wait=150', image)),
     )
-    const verdicts = answers.map(({ status, body }) => `${status} ${body.verdict}`)
+    const verdicts = answers.map(({ status, body }) => `${status} ${body.verdict ?? body.detail}`)
     const best = answers.find(({ body }) => body.verdict === 'converged')
     expect(verdicts.toSorted()).toEqual(['200 converged', ...Array(49).fill('409 superseded')])
     expect(await runningImages(lab.engine, 'crowded')).toEqual([best?.body.resolved])

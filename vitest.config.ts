@@ -13,6 +13,7 @@ const ON_OTHER_ENGINES = [
   'deployment',
   'engine-suite',
   'history*',
+  'odd-services',
   'swarm-contract',
   'verdict*',
 ].map((name) => `test/lab/${name}.test.ts`)

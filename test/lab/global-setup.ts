@@ -19,7 +19,8 @@ let labs: readonly Lab[] = []
  */
 export async function setup(project: TestProject): Promise<void> {
   const count = Math.min(project.config.maxWorkers, await countFiles(project))
-  labs = await raiseLabs(count, project.config.env.LAB_ENGINE_SUITE)
+  // Despite its type `env` is undefined in a project that sets no variable.
+  labs = await raiseLabs(count, project.config.env?.LAB_ENGINE_SUITE)
   project.provide(
     'labs',
     labs.map(({ directory, registry, beanstalkd }) => ({

@@ -216,7 +216,8 @@ describe.concurrent('standard output that cannot be written', () => {
     const [port = 0] = await freePorts(1)
     const BIND = `127.0.0.1:${port}`
     const DOCKER_HOST = `tcp://127.0.0.1:${engine.port}`
-    const env = { TOKEN: 'x', BIND, DOCKER_HOST }
+    // The scripted engine has no configs, which the log would report at an arbitrary time.
+    const env = { TOKEN: 'x', BIND, DOCKER_HOST, HISTORY: 'label' }
     const deployer = startDeployer({ env, stdout: output.descriptor })
     context.onTestFinished(async () => {
       deployer.kill('SIGKILL')

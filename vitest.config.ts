@@ -3,9 +3,10 @@ import type { ViteUserConfig } from 'vitest/config'
 const source = (path: string): string => new URL(path, import.meta.url).pathname
 
 /** Test files that load the machine until the end; only `.ci/run` and `npm run test:chaos` run them. */
-const CHAOS = ['notification-storm', 'two-deployers', 'three-managers'].map(
-  (name) => `test/lab/${name}.test.ts`,
-)
+const CHAOS = ['notification-storm', 'two-deployers'].map((name) => `test/lab/${name}.test.ts`)
+
+/** Needs a swarm of four nodes; only `npm run test:cluster` runs it. */
+const CLUSTER = 'test/lab/three-managers.test.ts'
 
 /** What also runs on the Docker Engines of other Debian suites, with `npm run test:engines`. */
 const ON_OTHER_ENGINES = [
@@ -55,7 +56,7 @@ const config: ViteUserConfig = {
           ...LAB,
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
-          exclude: [...CHAOS, 'test/lab/engine-suite.test.ts'],
+          exclude: [...CHAOS, CLUSTER, 'test/lab/engine-suite.test.ts'],
           // One lab for each worker.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
@@ -68,6 +69,15 @@ const config: ViteUserConfig = {
           include: CHAOS,
           maxWorkers: 1,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          testTimeout: LAB.testTimeout,
+          hookTimeout: LAB.hookTimeout,
+          name: 'cluster',
+          include: [CLUSTER],
+          sequence: { groupOrder: 4 },
         },
       },
       // 26.1 and, while Debian does not have a newer one, 28.5.
